@@ -1,0 +1,45 @@
+/*
+ * buffer.h - a growing buffer of bytes, and JSON written straight into it.
+ *
+ * Replies are written here and handed to the server without another copy. Failure
+ * (no memory, or over the limit) sticks: write on, and look at failed at the end.
+ */
+#ifndef API_BUFFER_H
+#define API_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/attributes.h"
+
+struct buffer {
+    unsigned char *bytes; /* malloc'ed */
+    size_t size, capacity;
+    size_t limit; /* of size */
+    bool failed;
+    bool over_limit; /* failed for the limit, not for want of memory */
+};
+
+void buffer_init(struct buffer *buffer, size_t limit);
+void buffer_release(struct buffer *buffer);
+
+/* Room for n more bytes at the end, not counted into size yet; NULL if failed. */
+unsigned char *buffer_reserve(struct buffer *buffer, size_t n);
+
+void buffer_append(struct buffer *buffer, const void *bytes, size_t n);
+void buffer_text(struct buffer *buffer, const char *text);
+void buffer_print(struct buffer *buffer, const char *format, ...) FORMATTED(2, 3);
+
+/* Standard base64 with padding (RFC 4648), without line breaks. */
+void buffer_base64(struct buffer *buffer, const void *bytes, size_t n);
+
+/* A JSON string with its quotes. The text is UTF-8; what is not is written as
+ * U+FFFD. */
+void buffer_json_string(struct buffer *buffer, const char *text);
+/* A finite number, shortest of 9 digits (float32 survives); else null. */
+void buffer_json_float(struct buffer *buffer, float value);
+/* The same with 17 digits at most; an integral value is written without a point. */
+void buffer_json_number(struct buffer *buffer, double value);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * config.h - a JSON config becomes a network, by reading the layer table.
+ *
+ * Understood: {"layers":[...]}, a bare array of layers, Keras' model.to_json() and
+ * get_config() of a Sequential model of either generation, TensorFlow.js'
+ * model.json. A layer is {"class_name":..., "config":{...}} or flat, {"type":...}.
+ * No layer kind is known here by name.
+ */
+#ifndef API_CONFIG_H
+#define API_CONFIG_H
+
+#include <cjson/cJSON.h>
+
+#include "api/options.h"
+#include "engine/network.h"
+
+struct config {
+    struct network network;
+    struct shape input; /* declared by the document: binding; rank 0 if it is not.
+                           An unknown (null) dimension is 0. */
+    const char *input_pointer; /* where it is declared */
+    bool lesson;               /* no layers were given: the lesson's pipeline */
+    bool gray; /* the first convolution has 2-D kernels: color=auto is gray */
+};
+
+/* Read the layers of json (NULL: the lesson's pipeline from the options). Unknown
+ * keys, kinds and values are faults with the nearest name; independent faults are
+ * recorded together. pointer is the config's place in the document as sent. */
+bool config_read(struct config *config, const cJSON *json, const char *pointer,
+                 const struct options *options, const struct limits *limits,
+                 struct arena *arena, struct error *err) MUST_CHECK;
+
+/* The nearest of the n names to an unknown one, ignoring case, for "did you mean";
+ * NULL if none is near. at(context, i) gives the i-th name, NULL past the end. */
+const char *nearest_name(const char *name, const char *(*at)(const void *, size_t),
+                         const void *context);
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * options.h - the options of a request, by name.
+ *
+ * The same options may stand in the query, as text parts of a form, and as members
+ * of a JSON request document. One table names them; reading, messages, the nearest
+ * name of an unknown one and the catalogue all come from it.
+ *
+ * As text, a pair is "h,w" (or "[h,w]") and one number serves for both; a list is
+ * "a,b". In JSON they are numbers and arrays.
+ */
+#ifndef API_OPTIONS_H
+#define API_OPTIONS_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/arena.h"
+#include "engine/error.h"
+#include "engine/tensor.h"
+
+/* The named values of the options, in the contract's order: the first is the default.
+ */
+#define OPTION_FORMATS                                                                 \
+    "json", "multipart", "png", "zip", "npz", "safetensors", "npy", NULL
+enum reply_format {
+    FORMAT_JSON,
+    FORMAT_MULTIPART,
+    FORMAT_PNG,
+    FORMAT_ZIP,
+    FORMAT_NPZ,
+    FORMAT_SAFETENSORS,
+    FORMAT_NPY,
+    FORMAT_COUNT
+};
+enum option_images { IMAGES_PNG, IMAGES_NONE };
+enum option_values { VALUES_NONE, VALUES_LIST, VALUES_BASE64 };
+enum option_color { COLOR_AUTO, COLOR_GRAY, COLOR_RGB, COLOR_RGBA };
+enum option_channel_order { ORDER_RGB, ORDER_BGR };
+enum option_preprocess {
+    PREPROCESS_NONE,
+    PREPROCESS_TF,
+    PREPROCESS_CAFFE,
+    PREPROCESS_TORCH
+};
+enum option_generator { GENERATOR_NONE, GENERATOR_CIRCLE, GENERATOR_TWO_DOTS };
+enum option_normalize { NORMALIZE_CHANNEL, NORMALIZE_STAGE, NORMALIZE_NONE };
+enum option_layout { LAYOUT_MOSAIC, LAYOUT_SEPARATE, LAYOUT_RGB };
+
+/* X(ID, name, TYPE, field of struct options, minimum, maximum,
+ *   NULL-terminated names of a CHOICE or NULL, what it does)
+ * Types: INT int · PAIR int[2] · FLOAT double · FLOATS double[2] · LIST of up to
+ * OPTION_MAX_LIST doubles · CHOICE int · BOOL bool · TEXT char * · NAMES list of
+ * strings · SHAPE struct shape · COLORMAP int, a row of colormap.h · RGB double[3],
+ * 0..255, as "r,g,b", "#rrggbb", "white" or "black". */
+#define FOR_EACH_OPTION(X)                                                             \
+    X(FORMAT, "format", CHOICE, format, 0, 0, option_formats, "kind of reply")         \
+    X(STAGE, "stage", TEXT, stage, 0, 0, NULL, "the one stage of a png or npy reply")  \
+    X(STAGES, "stages", NAMES, stages, 0, 0, NULL, "stages to return, in this order")  \
+    X(OPS, "ops", NAMES, stages, 0, 0, NULL, "alias of stages")                        \
+    X(SPLIT_ACTIVATION, "split_activation", BOOL, split_activation, 0, 0, NULL,        \
+      "add each layer's pre-activation as a stage name/pre")                           \
+    X(IMAGES, "images", CHOICE, images, 0, 0, option_images_names,                     \
+      "pictures in a JSON reply")                                                      \
+    X(VALUES, "values", CHOICE, values, 0, 0, option_values_names,                     \
+      "float32 numbers in a JSON reply")                                               \
+    X(KERNEL, "kernel", TEXT, kernel, 0, 0, NULL,                                      \
+      "the lesson's kernel: a catalogue name or a JSON 2-D array")                     \
+    X(CONV_STRIDE, "conv_stride", PAIR, conv_stride, 1, 1e6, NULL,                     \
+      "strides of the lesson's convolution")                                           \
+    X(CONV_PADDING, "conv_padding", TEXT, conv_padding, 0, 0, NULL, "valid or same")   \
+    X(ACTIVATION, "activation", TEXT, activation, 0, 0, NULL,                          \
+      "activation of the lesson's Detect")                                             \
+    X(POOL_SIZE, "pool_size", PAIR, pool_size, 1, 1e6, NULL, "window of the pool")     \
+    X(POOL_STRIDE, "pool_stride", PAIR, pool_stride, 1, 1e6, NULL,                     \
+      "strides of the pool")                                                           \
+    X(POOL_PADDING, "pool_padding", TEXT, pool_padding, 0, 0, NULL, "same or valid")   \
+    X(GAMMA, "gamma", FLOAT, gamma, 0, 1e3, NULL,                                      \
+      "exponent applied to Detect and Condense before they are painted")               \
+    X(FIGSIZE, "figsize", FLOATS, figsize, 0.1, 100, NULL,                             \
+      "inches, width then height")                                                     \
+    X(SUBPLOT_SHAPE, "subplot_shape", PAIR, subplot_shape, 1, 64, NULL,                \
+      "rows and columns of a figure")                                                  \
+    X(COLOR, "color", CHOICE, color, 0, 0, option_color_names,                         \
+      "channels of the input")                                                         \
+    X(RESCALE, "rescale", FLOAT, rescale, -1e6, 1e6, NULL,                             \
+      "factor in place of 1/255 (1/65535 for 16 bits)")                                \
+    X(MEAN, "mean", LIST, mean, -1e6, 1e6, NULL, "subtracted, one per channel or one") \
+    X(STD, "std", LIST, std, -1e6, 1e6, NULL, "divided by, one per channel or one")    \
+    X(CHANNEL_ORDER, "channel_order", CHOICE, channel_order, 0, 0,                     \
+      option_channel_order_names, "rgb or bgr")                                        \
+    X(PREPROCESS, "preprocess", CHOICE, preprocess, 0, 0, option_preprocess_names,     \
+      "keras.applications' modes")                                                     \
+    X(BACKGROUND, "background", RGB, background, 0, 255, NULL,                         \
+      "colour under transparent pixels")                                               \
+    X(INPUT, "input", CHOICE, generator, 0, 0, option_generator_names,                 \
+      "a generated input in place of an image")                                        \
+    X(SIZE, "size", PAIR, size, 1, 12000, NULL, "of the generated input")              \
+    X(VAL, "val", FLOAT, val, -1e6, 1e6, NULL, "value of the circle's cells")          \
+    X(R_SHRINK, "r_shrink", INT, r_shrink, -12000, 12000, NULL,                        \
+      "how much smaller the circle's radius is than half the height")                  \
+    X(X, "x", INT, x, 0, 11999, NULL, "of two_dots")                                   \
+    X(Y, "y", INT, y, 0, 11999, NULL, "of two_dots")                                   \
+    X(SEED, "seed", INT, seed, 0, 2147483647, NULL,                                    \
+      "of initializers and random values")                                             \
+    X(INPUT_SHAPE, "input_shape", SHAPE, input_shape, 1, 1e6, NULL,                    \
+      "h,w,c of a plan without an image")                                              \
+    X(COLORMAP, "colormap", COLORMAP, colormap, 0, 0, NULL, "colours of a map")        \
+    X(NORMALIZE, "normalize", CHOICE, normalize, 0, 0, option_normalize_names,         \
+      "what vmin and vmax are taken over")                                             \
+    X(RANGE, "range", FLOATS, range, -1e30, 1e30, NULL, "vmin,vmax for all pictures")  \
+    X(CHANNEL, "channel", INT, channel, 0, 1e6, NULL, "one map only")                  \
+    X(LAYOUT, "layout", CHOICE, layout, 0, 0, option_layout_names,                     \
+      "how several maps are shown")                                                    \
+    X(COLUMNS, "columns", INT, columns, 1, 4096, NULL, "of a mosaic")                  \
+    X(GAP, "gap", INT, gap, 0, 64, NULL, "cells between the maps of a mosaic")         \
+    X(SCALE, "scale", INT, scale, 1, 64, NULL, "pixels per cell")
+
+enum option_id {
+#define ENUMERATE(id, name, type, field, min, max, names, what) OPTION_##id,
+    FOR_EACH_OPTION(ENUMERATE)
+#undef ENUMERATE
+        OPTION_COUNT
+};
+
+enum { OPTION_MAX_LIST = 64 };
+
+struct option_list {
+    size_t n;
+    double items[OPTION_MAX_LIST];
+};
+
+struct option_names {
+    size_t n;
+    const char **items; /* in the arena */
+};
+
+struct options {
+    uint64_t given; /* bit OPTION_x: the client set it */
+
+    int format; /* enum reply_format, if given */
+    const char *stage;
+    struct option_names stages;
+    bool split_activation;
+    int images, values;
+
+    const char *kernel;
+    int conv_stride[2];
+    const char *conv_padding, *activation;
+    int pool_size[2], pool_stride[2];
+    const char *pool_padding;
+    double gamma;
+    double figsize[2];
+    int subplot_shape[2];
+
+    int color, channel_order, preprocess;
+    double rescale;
+    struct option_list mean, std;
+    double background[3];
+
+    int generator, size[2], r_shrink, x, y, seed;
+    double val;
+    struct shape input_shape;
+
+    int colormap, normalize, channel, layout, columns, gap, scale;
+    double range[2];
+};
+
+_Static_assert(OPTION_COUNT <= 64, "options.given has 64 bits");
+
+#define OPTION_GIVEN(options, ID) (((options)->given >> OPTION_##ID) & 1u)
+
+/* The defaults of the contract (design: request). */
+void options_init(struct options *options);
+
+/* The option of this name, or OPTION_COUNT. */
+enum option_id option_find(const char *name);
+/* The name nearest to an unknown one, for "did you mean"; NULL if none is near. */
+const char *option_nearest(const char *name);
+
+/* Set an option from text. Twice is ERROR_PART_DUPLICATE, an unknown name
+ * ERROR_OPTION_UNKNOWN, a bad value ERROR_OPTION_INVALID. Strings go to the arena. */
+bool options_set_text(struct options *options, const char *name, const char *text,
+                      struct arena *arena, struct error *err) MUST_CHECK;
+
+/* The same from JSON; faults carry the pointer. */
+bool options_set_json(struct options *options, const char *name, const cJSON *value,
+                      const char *pointer, struct arena *arena,
+                      struct error *err) MUST_CHECK;
+
+/* Every option of a raw query string, percent-decoded ("+" is a space). */
+bool options_set_query(struct options *options, const char *query, struct arena *arena,
+                       struct error *err) MUST_CHECK;
+
+/* A row of the table as JSON-able facts, for the catalogue; name NULL past the end. */
+struct option_row {
+    const char *name, *type, *what;
+    double minimum, maximum;
+    const char *const *values; /* names of a choice, or NULL */
+};
+struct option_row option_row(size_t i);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * picture.h - tensors become pictures as matplotlib's imshow paints them, one pixel
+ * per cell, and pictures become PNG files.
+ */
+#ifndef API_PICTURE_H
+#define API_PICTURE_H
+
+#include "api/buffer.h"
+#include "api/options.h"
+#include "engine/arena.h"
+#include "engine/kernels.h"
+#include "engine/parallel.h"
+#include "engine/statistics.h"
+#include "engine/tensor.h"
+
+/* How a stage is painted. */
+struct render {
+    int colormap; /* row of colormap.h */
+    enum option_normalize normalize;
+    enum option_layout layout;
+    bool has_range;
+    double range[2];
+    double gamma; /* 1: none */
+    int channel;  /* -1: all */
+    int columns;  /* 0: ceil(sqrt(channels)) */
+    int gap, scale;
+};
+
+/* The render options of a request. gamma is the caller's to clear for a stage to
+ * which it does not apply. */
+void render_from_options(struct render *render, const struct options *options);
+
+/* One picture of a stage: 8-bit colour indices, or RGB(A) samples. */
+struct picture {
+    int channel; /* that it shows; -1: a mosaic or a composite */
+    size_t width, height;
+    enum { PICTURE_INDEXED, PICTURE_RGB, PICTURE_RGBA } kind;
+    const struct colormap *colormap; /* of PICTURE_INDEXED */
+    bool transparent;                /* PICTURE_INDEXED: index `hole` is transparent */
+    uint8_t hole;
+    uint8_t *samples; /* height rows of width * (1, 3 or 4) bytes */
+};
+
+struct picture_set {
+    size_t n;
+    struct picture *pictures;
+    size_t n_ranges;    /* 1, or the number of maps with normalize=channel */
+    float *vmin, *vmax; /* n_ranges of them; NaN where a map has no finite value */
+};
+
+/* Bytes of arena and pictures that painting and encoding a stage of this shape may
+ * take, and the number of pictures, for the plan. */
+double picture_bytes(const struct shape *shape, const struct render *render);
+size_t picture_count(const struct shape *shape, const struct render *render);
+
+/* Paint a stage. input: an Input of three channels is shown as RGB, values clipped to
+ * 0..1. Memory is the arena's; false if it is spent. */
+bool picture_paint(const struct tensor *stage, bool input, const struct render *render,
+                   const struct kernels *kernels, const struct parallel *parallel,
+                   struct arena *arena, struct picture_set *out,
+                   struct error *err) MUST_CHECK;
+
+/* Append the picture as a PNG: the smallest legal colour type and bit depth, only
+ * the palette entries used. level 0 to 9. */
+bool picture_png(struct buffer *out, const struct picture *picture, int level,
+                 struct arena *arena, struct error *err) MUST_CHECK;
+
+#endif

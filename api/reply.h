@@ -1,0 +1,60 @@
+/*
+ * reply.h - a finished extraction becomes a reply of the kind that was asked for.
+ */
+#ifndef API_REPLY_H
+#define API_REPLY_H
+
+#include "api/api.h"
+#include "api/image.h"
+#include "api/picture.h"
+#include "engine/layer.h"
+
+/* One stage of the reply: Input, a layer's output, or name/pre. */
+struct stage {
+    size_t index; /* position in the network, Input is 0 */
+    const char *name, *class_name;
+    struct tensor tensor;
+    struct pads pad;
+    bool has_pad; /* a window slides here: Conv2D, pools */
+    double params, macs;
+    size_t receptive_field[2];
+    double duration_ms; /* NaN: on another stage of the same fused step */
+    struct statistics stats;
+    struct render render;
+    struct picture_set pictures;
+    struct buffer *pngs; /* one encoded file per picture; NULL: none were made */
+};
+
+struct extraction {
+    const char *id;
+    struct image_info image;
+    struct shape input; /* of the tensor that the network saw */
+    size_t n_stages;
+    struct stage *stages; /* in the order of the reply */
+    size_t n_warnings;
+    const char **warnings;
+    double queue_ms, decode_ms, compute_ms, encode_ms;
+    const struct limits *limits;
+};
+
+/* The kind of reply: format= wins, else Accept with its q-values, else JSON.
+ * ERROR_NOT_ACCEPTABLE names the kinds. */
+bool reply_negotiate(const struct options *options, const char *accept,
+                     enum reply_format *format, struct error *err) MUST_CHECK;
+
+/* True if the kind needs pictures. */
+bool reply_has_pictures(enum reply_format format, const struct options *options);
+
+/* Write status 200, the body and its headers. options say which stage (png, npy) and
+ * what a JSON reply holds. */
+bool reply_extraction(struct api_reply *reply, enum reply_format format,
+                      const struct extraction *extraction,
+                      const struct options *options, struct arena *arena,
+                      struct error *err) MUST_CHECK;
+
+/* Hand a finished buffer over as the body of a 200. False, with the limit named, if
+ * the buffer failed. */
+bool reply_body(struct api_reply *reply, const char *content_type, struct buffer *body,
+                struct error *err) MUST_CHECK;
+
+#endif

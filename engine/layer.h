@@ -1,0 +1,178 @@
+/*
+ * layer.h - the table of layer kinds.
+ *
+ * A kind is one row: its Keras name, its parameters, its shape rule and its run
+ * function. Everything else reads the table: the config reader and its messages,
+ * the defaults, GET /v1/layers, the JSON Schema, the playground's form. Adding a
+ * kind is adding a row.
+ *
+ * Parameter names, defaults and rules are Keras'.
+ */
+#ifndef ENGINE_LAYER_H
+#define ENGINE_LAYER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/activation.h"
+#include "engine/error.h"
+#include "engine/limits.h"
+#include "engine/tensor.h"
+
+enum padding { PADDING_VALID, PADDING_SAME };
+
+enum param_type {
+    PARAM_INT,         /* int */
+    PARAM_PAIR,        /* int[2], height then width; one number serves for both */
+    PARAM_BOOL,        /* bool */
+    PARAM_CHOICE,      /* int: index into values; any case, as Keras lower-cases */
+    PARAM_ACTIVATION,  /* struct activation; null means linear */
+    PARAM_INITIALIZER, /* struct initializer */
+    PARAM_IGNORED,     /* a Keras key without meaning here; any value */
+};
+
+enum param_flags {
+    PARAM_REQUIRED = 1,         /* must be given */
+    PARAM_REQUIRED_KERAS_3 = 2, /* must be given where the document is Keras 3 */
+    PARAM_NULLABLE = 4,         /* null means the default */
+};
+
+struct layer_param {
+    const char *name; /* NULL ends a table */
+    enum param_type type;
+    size_t offset;             /* of the value in struct layer */
+    size_t maximum_offset;     /* of the limit in struct limits, 0: none; see LIMITED */
+    double minimum, maximum;   /* inclusive; of each number of a pair */
+    double fallback;           /* the default */
+    const char *const *values; /* of PARAM_CHOICE, NULL-terminated */
+    unsigned flags;
+};
+
+/* How weights begin when none are uploaded; Keras' formulas, our generator. */
+enum initializer_id { INIT_GLOROT_UNIFORM, INIT_ZEROS, INIT_ONES };
+
+struct initializer {
+    enum initializer_id id;
+    uint64_t seed;
+};
+
+/* Filters given in the document, as they stand there. */
+struct filter_bank {
+    size_t filters, height, width;
+    size_t channels;     /* 0: each filter is 2-D, repeated over the input channels */
+    const float *values; /* channels ? [height][width][channels][filters]
+                                     : [filters][height][width]; NULL: none given */
+};
+
+enum { LAYER_MAX_WEIGHTS = 4 };
+
+/* One weight tensor of a layer. Its shape is in the plan. */
+struct weight {
+    const char *name;    /* "kernel" */
+    const float *values; /* set by weights_bind; owned by the arena or the upload */
+};
+
+struct layer {
+    const struct layer_kind *kind;
+    const char *name;    /* unique in the network */
+    const char *label;   /* for messages: "layers[2]" */
+    const char *pointer; /* JSON pointer of the object that holds its parameters */
+    enum keras keras;
+
+    /* Where its inputs come from: 0 is the network's input, i + 1 is layer i. */
+    const size_t *inputs;
+    size_t n_inputs;
+
+    /* Parameters, by Keras' names. A kind uses those that its table lists. */
+    int filters;
+    int kernel_size[2];
+    int strides[2]; /* of a pool: 0 means pool_size */
+    int padding;    /* enum padding */
+    int dilation_rate[2];
+    int groups;
+    bool use_bias;
+    int pool_size[2];
+    int data_format; /* only channels_last */
+    struct activation activation;
+    struct initializer kernel_initializer, bias_initializer;
+
+    /* Weights given in the document; values NULL where none are. */
+    struct filter_bank bank;
+    const float *bias;
+    size_t n_bias; /* 1 serves for all filters */
+
+    struct weight weights[LAYER_MAX_WEIGHTS];
+};
+
+struct pads {
+    size_t top, bottom, left, right;
+};
+
+/* What planning finds out about one layer. */
+struct layer_plan {
+    struct shape in, out;
+    struct pads pad;
+    size_t window[2], step[2]; /* extent and stride in input cells: receptive field */
+    double macs;               /* multiply-adds; comparisons of a pool count as none */
+    double params;             /* weights */
+    size_t n_weights;
+    struct shape weight_shape[LAYER_MAX_WEIGHTS];
+    size_t packed;  /* floats of weights rearranged for the run, made once */
+    size_t scratch; /* floats of working memory per slot */
+    size_t items;   /* independent pieces of work: rows of the output, mostly */
+
+    /* Filled in by network_plan. */
+    size_t receptive_field[2];
+    double bytes; /* of the output */
+
+    /* Filled in by network_run. */
+    float *packed_weights;
+    struct tensor output; /* values NULL unless the stage was asked for */
+    struct tensor pre;    /* before the activation; likewise */
+    double duration_ms;
+};
+
+/* One call of a layer's run function. */
+struct layer_task {
+    const struct layer *layer;
+    const struct layer_plan *plan;
+    const struct kernels *kernels;
+    const float *in;
+    float *out;
+    float *scratch; /* plan->scratch floats, of this slot */
+};
+
+struct layer_kind {
+    const char *class_name;     /* Keras' */
+    const char *const *aliases; /* NULL-terminated; NULL: none */
+    const struct layer_param *params;
+    const char *const *weights; /* names in order, NULL-terminated; NULL: none */
+    const char *what;           /* one line for people */
+    /* Shape, pads, weights, cost and memory from the input's shape. */
+    bool (*infer)(const struct layer *layer, struct layer_plan *plan,
+                  struct error *err);
+    /* Fill packed from layer->weights; NULL where plan->packed is 0. */
+    void (*pack)(const struct layer *layer, const struct layer_plan *plan,
+                 float *packed);
+    /* Compute items first <= i < last of the output, before the activation.
+     * NULL: the output is the input. */
+    void (*run)(const struct layer_task *task, size_t first, size_t last);
+};
+
+/* The kinds in the order of the table; NULL past the end. */
+const struct layer_kind *layer_kind_at(size_t i);
+
+/* Looks up a class name or alias. Exactly, or in any case and in snake case
+ * ("max_pooling2d", "MAXPOOL2D"). NULL if there is none. */
+const struct layer_kind *layer_kind_find(const char *name, bool exact);
+
+/* Set every parameter of the layer's kind to its default. */
+void layer_defaults(struct layer *layer);
+
+/* Record a fault of the named parameter of a layer ("" for the layer itself): at
+ * pointer + "/" + name, with a detail that begins "layers[2].name ". Returns false. */
+bool layer_fault(const struct layer *layer, const char *param, struct error *err,
+                 const char *format, ...) FORMATTED(4, 5);
+
+#endif

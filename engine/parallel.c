@@ -1,0 +1,17 @@
+/* parallel.c - the parallel-for of one thread. */
+#include "engine/parallel.h"
+
+static void run(void *self, size_t n, parallel_body *body, void *context)
+{
+    (void)self;
+    for (size_t i = 0; i < n; i++)
+        body(context, i, 0);
+}
+
+static bool never(void *self)
+{
+    (void)self;
+    return false;
+}
+
+const struct parallel parallel_serial = {run, never, NULL, 1};

@@ -1,0 +1,34 @@
+/*
+ * weights.h - named weights: uploaded, given in the document, or initialised.
+ *
+ * A weight is called layer/weight, as in "conv2d_1/kernel". Shapes are Keras': a
+ * Conv2D kernel is height x width x input channels per group x filters.
+ */
+#ifndef ENGINE_WEIGHTS_H
+#define ENGINE_WEIGHTS_H
+
+#include "engine/arena.h"
+#include "engine/network.h"
+
+struct named_tensor {
+    const char *name; /* "conv2d_1/kernel" */
+    struct tensor tensor;
+};
+
+struct weights_upload {
+    size_t n;
+    const struct named_tensor *tensors;
+};
+
+/* Give every weight of the planned network its values. With an upload, all of them
+ * come from it, and it must be complete, finite, of the right shapes and without
+ * surplus: else ERROR_WEIGHTS_INVALID with every name. Without one (NULL), from the
+ * layer's bank and bias, else from its initializer. */
+bool weights_bind(struct network *network, const struct plan *plan,
+                  const struct weights_upload *upload, struct arena *arena,
+                  struct error *err) MUST_CHECK;
+
+/* Bytes that weights_bind takes from the arena, at most. */
+double weights_bytes(const struct network *network, const struct plan *plan);
+
+#endif
