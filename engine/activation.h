@@ -46,4 +46,9 @@ const struct activation_row *activation_row(size_t i);
 /* Looks a name up as a document of that generation may spell it: exact case. */
 bool activation_find(const char *name, enum keras keras, struct activation *found);
 
+/* x[i] = x[i]^gamma, as tf.image.adjust_gamma: 0^0 is 1, a negative x gives NaN unless
+ * gamma is an integer. In double precision without the C library, so that the bits are
+ * the same on every CPU; within 1 ulp of float32. gamma >= 0. */
+void activation_power(float *x, size_t n, float gamma);
+
 #endif

@@ -63,13 +63,13 @@ enum error_code {
         ERROR_COUNT
 };
 
-enum { ERROR_MAX_ITEMS = 32, ERROR_DETAIL_SIZE = 480 };
+enum { ERROR_MAX_ITEMS = 32, ERROR_DETAIL_SIZE = 320 };
 
 /* One fault, and where it stands. */
 struct error_item {
     char pointer[192];  /* JSON pointer into the document as sent, or "" */
     char parameter[64]; /* name of the option or part, or "" */
-    char detail[288];   /* for a person */
+    char detail[ERROR_DETAIL_SIZE];/* for a person */
     char value[96];     /* the offending value as JSON, or "" */
 };
 

@@ -27,13 +27,6 @@
 
 enum { KERNEL_LANES = 16 }; /* lanes of the fixed sums, and the widest vector */
 
-/* One weight of a filter and where its input lies, in floats from the position of
- * the output's window. */
-struct tap {
-    float weight;
-    ptrdiff_t offset;
-};
-
 /* Part of statistics: a block of at most STATISTICS_BLOCK values. */
 enum { STATISTICS_BLOCK = 4096 };
 struct block_statistics {
@@ -46,48 +39,46 @@ struct block_statistics {
 struct kernels {
     const char *name;
 
-    /* out[x] = bias + sum of taps[t].weight * in[x + taps[t].offset], the taps in
-     * their order, one fused multiply-add each, for x < n. Reads nothing outside
-     * what the taps of those n outputs name. */
-    void (*convolve_row)(float *out, const float *in, const struct tap *taps,
-                         size_t n_taps, float bias, size_t n);
+    /* One filter, lanes are outputs along a row: for x < n,
+     * out[x] = bias + sum over t of weights[t] * in[x + offsets[t]], in the order of
+     * t, fused. Reads only what these outputs need. */
+    void (*convolve_row)(float *out, const float *in, const float *weights,
+                         const ptrdiff_t *offsets, size_t n_taps, float bias, size_t n);
 
-    /* Many filters at once; lanes are filters. For p < n outputs and every filter
-     * f < filters: out[p * out_step + f] = bias[f] + sum over runs r and i < run of
-     * in[p * in_step + offsets[r] + i] * weights[(r * run + i) * padded + f], in this
-     * order, fused. padded is filters rounded up to KERNEL_LANES; weights and bias
-     * have that many, zeros beyond filters. */
+    /* Many filters at once, lanes are filters: for p < n and f < filters,
+     * out[p * out_step + f] = bias[f] + sum over runs r and i < run of
+     * in[p * in_step + offsets[r] + i] * weights[(r * run + i) * padded + f], in the
+     * order of r, then i, fused. padded is filters rounded up to KERNEL_LANES;
+     * weights and bias have that many, zeros beyond filters. */
     void (*convolve_filters)(float *out, size_t out_step, const float *in,
                              size_t in_step, const ptrdiff_t *offsets, size_t n_runs,
                              size_t run, const float *weights, const float *bias,
                              size_t filters, size_t n);
 
-    /* acc[i] = max(acc[i], in[i]), where max(a, b) is a > b ? a : b, but a NaN in
-     * either stays. */
-    void (*max_row)(float *acc, const float *in, size_t n);
-    /* acc[i] += in[i] */
-    void (*add_row)(float *acc, const float *in, size_t n);
-    /* x[i] *= factor */
-    void (*scale_row)(float *x, float factor, size_t n);
+    /* acc[i] = max(acc[i], in[i * step]), where max(a, b) is a > b ? a : b */
+    void (*max_row)(float *acc, const float *in, size_t step, size_t n);
+    /* acc[i] += in[i * step] */
+    void (*add_row)(float *acc, const float *in, size_t step, size_t n);
 
     /* Apply an activation in place to n values; channels is the length of the last
      * axis, a divisor of n. */
     void (*activate)(const struct activation *activation, float *x, size_t n,
                      size_t channels);
 
-    /* One block, values[0], values[stride], ...; n <= STATISTICS_BLOCK. */
+    /* Statistics of one block, values[0], values[stride], ...; n at most
+     * STATISTICS_BLOCK. */
     void (*statistics)(const float *values, size_t n, size_t stride,
                        struct block_statistics *out);
 
     /* Colour indices as matplotlib computes them: with x = (v - low) / (high - low)
-     * in float32, index = trunc(x * 256), below 0 is 0, above 255 is 255. Values are
-     * finite and low < high. values[0], values[stride], ... */
+     * in float32, index = trunc(x * 256), below 0 is 0, above 255 is 255; low < high.
+     * A NaN becomes 0. values[0], values[stride], ... */
     void (*quantize)(uint8_t *index, const float *values, size_t n, size_t stride,
                      float low, float high);
 };
 
-/* The table that CONVSCOPE_ISA names, or the fastest that this CPU has where name is
- * NULL. NULL if there is no such table or the CPU lacks it. */
+/* The table of this name, or the fastest that this CPU has where name is NULL. NULL if
+ * there is no such table or the CPU lacks it. */
 const struct kernels *kernels_find(const char *name);
 
 /* The tables that this CPU can run, slowest (the reference) first; NULL past the end.

@@ -118,9 +118,12 @@ struct layer_plan {
     double params;             /* weights */
     size_t n_weights;
     struct shape weight_shape[LAYER_MAX_WEIGHTS];
-    size_t packed;  /* floats of weights rearranged for the run, made once */
-    size_t scratch; /* floats of working memory per slot */
-    size_t items;   /* independent pieces of work: rows of the output, mostly */
+    size_t packed;    /* floats of weights rearranged for the run, made once */
+    size_t scratch;   /* floats of working memory per slot */
+    size_t items;     /* independent pieces of work: rows of the output, mostly */
+    size_t grain;     /* items that one call of run takes; set by infer with layer_grain
+                         where scratch depends on it, else by network_plan */
+    double item_cost; /* about how many vectorised steps an item takes, for the grain */
 
     /* Filled in by network_plan. */
     size_t receptive_field[2];
@@ -166,6 +169,10 @@ const struct layer_kind *layer_kind_at(size_t i);
 /* Looks up a class name or alias. Exactly, or in any case and in snake case
  * ("max_pooling2d", "MAXPOOL2D"). NULL if there is none. */
 const struct layer_kind *layer_kind_find(const char *name, bool exact);
+
+/* How many items make a call of run worth its overhead, given the cost of one. It
+ * depends on the plan alone, never on the CPU or the number of threads. */
+size_t layer_grain(size_t items, double item_cost);
 
 /* Set every parameter of the layer's kind to its default. */
 void layer_defaults(struct layer *layer);

@@ -50,6 +50,6 @@ const struct limit_row *limits_row(size_t i);
 bool limit_check(const struct limits *limits, size_t offset, double actual,
                  enum error_code code, struct error *err, const char *format, ...)
     FORMATTED(6, 7) MUST_CHECK;
-#define LIMIT(limits, field) (limits), offsetof(struct limits, field)
+#define LIMIT(from, field) (from), offsetof(struct limits, field)
 
 #endif

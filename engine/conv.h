@@ -1,0 +1,19 @@
+/*
+ * conv.h - convolution layers: how the table of layers infers, packs and runs them.
+ *
+ * Keras' convolution is cross-correlation: out[y][x][f] = bias[f] + sum over ky, kx, c
+ * of in[y * sy + ky * dy - top][x * sx + kx * dx - left][c] * kernel[ky][kx][c][f],
+ * zeros outside the input. The sum is taken in that order, each step fused.
+ */
+#ifndef ENGINE_CONV_H
+#define ENGINE_CONV_H
+
+#include "engine/layer.h"
+
+bool conv2d_infer(const struct layer *layer, struct layer_plan *plan,
+                  struct error *err);
+void conv2d_pack(const struct layer *layer, const struct layer_plan *plan,
+                 float *packed);
+void conv2d_run(const struct layer_task *task, size_t first, size_t last);
+
+#endif

@@ -1,0 +1,133 @@
+/* error.c - every kind of failure that a client may be told of. */
+#include "engine/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name, *title;
+    int status;
+} rows[ERROR_COUNT] = {[ERROR_NONE] = {"none", "No error", 200},
+#define ROW(name, code, status, title) [ERROR_##name] = {#code, title, status},
+                       FOR_EACH_ERROR(ROW)
+#undef ROW
+};
+
+const char *error_code_name(enum error_code code)
+{
+    return rows[code].name;
+}
+
+int error_code_status(enum error_code code)
+{
+    return rows[code].status;
+}
+
+const char *error_code_title(enum error_code code)
+{
+    return rows[code].title;
+}
+
+/* The buffers inside are terminated strings: clearing their first bytes is enough,
+ * and cheaper than 20 KB of zeros a request. */
+void error_init(struct error *err)
+{
+    err->code = ERROR_NONE;
+    err->detail[0] = '\0';
+    err->n_items = 0;
+    err->limit = (struct error_limit){0};
+    err->retry_after = 0;
+}
+
+/* The first failure gives the whole its code and detail. */
+static void record(struct error *err, enum error_code code, const char *detail)
+{
+    if (err->code != ERROR_NONE)
+        return;
+    err->code = code;
+    snprintf(err->detail, sizeof err->detail, "%s", detail);
+}
+
+/* A new item, or NULL if there is no room: then it is only counted. */
+static struct error_item *add_item(struct error *err)
+{
+    const size_t i = err->n_items++;
+
+    if (i >= ERROR_MAX_ITEMS)
+        return NULL;
+    struct error_item *item = &err->items[i];
+    item->pointer[0] = item->parameter[0] = item->detail[0] = item->value[0] = '\0';
+    return item;
+}
+
+bool error_set(struct error *err, enum error_code code, const char *format, ...)
+{
+    char detail[ERROR_DETAIL_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    record(err, code, detail);
+    return false;
+}
+
+bool error_at(struct error *err, enum error_code code, const char *pointer,
+              const char *format, ...)
+{
+    char detail[ERROR_DETAIL_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    record(err, code, detail);
+
+    struct error_item *item = add_item(err);
+    if (item) {
+        snprintf(item->pointer, sizeof item->pointer, "%s", pointer);
+        snprintf(item->detail, sizeof item->detail, "%s", detail);
+    }
+    return false;
+}
+
+bool error_option(struct error *err, enum error_code code, const char *parameter,
+                  const char *format, ...)
+{
+    char detail[ERROR_DETAIL_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    record(err, code, detail);
+
+    struct error_item *item = add_item(err);
+    if (item) {
+        snprintf(item->parameter, sizeof item->parameter, "%s", parameter);
+        snprintf(item->detail, sizeof item->detail, "%s", detail);
+    }
+    return false;
+}
+
+void error_value(struct error *err, const char *format, ...)
+{
+    if (err->n_items == 0 || err->n_items > ERROR_MAX_ITEMS)
+        return;
+    struct error_item *item = &err->items[err->n_items - 1];
+    va_list args;
+
+    va_start(args, format);
+    const int n = vsnprintf(item->value, sizeof item->value, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= sizeof item->value)
+        item->value[0] = '\0'; /* half a JSON value is worse than none */
+}
+
+bool error_limit(struct error *err, const char *name, const char *env, double max,
+                 double actual)
+{
+    if (!err->limit.name)
+        err->limit = (struct error_limit){name, env, max, actual};
+    return false;
+}

@@ -1,0 +1,63 @@
+/* kernels_avx2.c - eight floats at a time. */
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ISA         avx2
+#define LANES       8
+#define FILTER_VECS 2
+#define PIXELS      6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
+
+#define vec                __m256
+#define v_set1             _mm256_set1_ps
+#define v_load             _mm256_loadu_ps
+#define v_store            _mm256_storeu_ps
+#define v_load_n(p, n)     _mm256_maskload_ps(p, first_lanes(n))
+#define v_store_n(p, a, n) _mm256_maskstore_ps(p, first_lanes(n), a)
+#define v_add              _mm256_add_ps
+#define v_sub              _mm256_sub_ps
+#define v_mul              _mm256_mul_ps
+#define v_div              _mm256_div_ps
+#define v_madd             _mm256_fmadd_ps
+#define v_max              _mm256_max_ps /* a > b ? a : b */
+#define v_min              _mm256_min_ps /* a < b ? a : b */
+#define v_floor            _mm256_floor_ps
+
+static inline __m256i first_lanes(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+static inline __m256 v_less(__m256 a, __m256 b, __m256 x, __m256 y)
+{
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+
+static inline __m256 v_abs(__m256 a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+static inline __m256 v_copysign(__m256 magnitude, __m256 sign)
+{
+    const __m256 bit = _mm256_set1_ps(-0.0f);
+    return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
+}
+
+static inline __m256 v_pow2(__m256 n)
+{
+    const __m256i biased =
+        _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+
+static inline void v_store_u8(uint8_t *p, __m256 a)
+{
+    const __m256i words = _mm256_cvttps_epi32(a);
+    const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(words),
+                                           _mm256_extracti128_si256(words, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(halves, halves));
+}
+
+#include "engine/kernels_body.h"

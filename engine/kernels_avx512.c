@@ -1,0 +1,66 @@
+/* kernels_avx512.c - sixteen floats at a time. */
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ISA         avx512
+#define LANES       16
+#define FILTER_VECS 4
+#define PIXELS      6 /* 24 sums, 4 weights and a pixel: 29 of the 32 registers */
+
+#define vec                __m512
+#define v_set1             _mm512_set1_ps
+#define v_load             _mm512_loadu_ps
+#define v_store            _mm512_storeu_ps
+#define v_load_n(p, n)     _mm512_maskz_loadu_ps(first_lanes(n), p)
+#define v_store_n(p, a, n) _mm512_mask_storeu_ps(p, first_lanes(n), a)
+#define v_add              _mm512_add_ps
+#define v_sub              _mm512_sub_ps
+#define v_mul              _mm512_mul_ps
+#define v_div              _mm512_div_ps
+#define v_madd             _mm512_fmadd_ps
+#define v_max              _mm512_max_ps /* a > b ? a : b */
+#define v_min              _mm512_min_ps /* a < b ? a : b */
+
+static inline __mmask16 first_lanes(size_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline __m512 v_floor(__m512 a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
+static inline __m512 v_less(__m512 a, __m512 b, __m512 x, __m512 y)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+
+static inline __m512 v_abs(__m512 a)
+{
+    return _mm512_abs_ps(a);
+}
+
+static inline __m512 v_copysign(__m512 magnitude, __m512 sign)
+{
+    const __m512i bit = _mm512_set1_epi32(INT32_MIN);
+    return _mm512_castsi512_ps(
+        _mm512_or_si512(_mm512_andnot_si512(bit, _mm512_castps_si512(magnitude)),
+                        _mm512_and_si512(bit, _mm512_castps_si512(sign))));
+}
+
+static inline __m512 v_pow2(__m512 n)
+{
+    const __m512i biased =
+        _mm512_add_epi32(_mm512_cvttps_epi32(n), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+}
+
+static inline void v_store_u8(uint8_t *p, __m512 a)
+{
+    _mm_storeu_si128((__m128i *)(void *)p,
+                     _mm512_cvtusepi32_epi8(_mm512_cvttps_epi32(a)));
+}
+
+#include "engine/kernels_body.h"

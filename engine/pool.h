@@ -1,0 +1,18 @@
+/*
+ * pool.h - pooling layers: how the table of layers infers and runs them.
+ *
+ * Padding cells never win a maximum and are not counted in an average. Both are taken
+ * down the columns of a window first, then along its row: a > b ? a : b for the
+ * maximum, a sum divided by the number of real cells for the average.
+ */
+#ifndef ENGINE_POOL_H
+#define ENGINE_POOL_H
+
+#include "engine/layer.h"
+
+bool pool2d_infer(const struct layer *layer, struct layer_plan *plan,
+                  struct error *err);
+void max_pool2d_run(const struct layer_task *task, size_t first, size_t last);
+void average_pool2d_run(const struct layer_task *task, size_t first, size_t last);
+
+#endif

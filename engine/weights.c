@@ -1,0 +1,255 @@
+/* weights.c - named weights: uploaded, given in the document, or initialised. */
+#include "engine/weights.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/generate.h"
+
+enum { NAME_SIZE = 192 };
+
+static const char *full_name(char *text, const struct layer *layer,
+                             const struct weight *weight)
+{
+    snprintf(text, NAME_SIZE, "%s/%s", layer->name, weight->name);
+    return text;
+}
+
+/* ---- upload ---- */
+
+/* An upload by name, so that many tensors are found in little time. */
+struct entry {
+    const struct named_tensor *tensor;
+    bool used;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct entry *)a)->tensor->name,
+                  ((const struct entry *)b)->tensor->name);
+}
+
+static struct entry *sort_upload(const struct weights_upload *upload,
+                                 struct arena *arena)
+{
+    struct entry *entries = arena_alloc(arena, upload->n, sizeof *entries);
+
+    for (size_t i = 0; entries && i < upload->n; i++)
+        entries[i].tensor = &upload->tensors[i];
+    if (entries)
+        qsort(entries, upload->n, sizeof *entries, by_name);
+    return entries;
+}
+
+static struct entry *find_entry(struct entry *entries, size_t n, const char *name)
+{
+    const struct named_tensor key = {.name = name};
+    const struct entry wanted = {.tensor = &key};
+
+    return bsearch(&wanted, entries, n, sizeof *entries, by_name);
+}
+
+static bool all_finite(const struct tensor *tensor)
+{
+    const size_t n = shape_elements(&tensor->shape);
+
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(tensor->values[i]))
+            return false;
+    return true;
+}
+
+static bool check_upload(const struct layer *layer, const char *name,
+                         const struct shape *wanted, const struct tensor *found,
+                         struct error *err)
+{
+    char want[SHAPE_TEXT_SIZE], have[SHAPE_TEXT_SIZE];
+
+    if (!shape_equal(&found->shape, wanted))
+        return error_option(err, ERROR_WEIGHTS_INVALID, name,
+                            "%s (%s) needs shape %s, the upload has %s", name,
+                            layer->label, shape_print(wanted, want),
+                            shape_print(&found->shape, have));
+    if (!all_finite(found))
+        return error_option(err, ERROR_WEIGHTS_INVALID, name,
+                            "%s (%s) has values that are not finite", name,
+                            layer->label);
+    return true;
+}
+
+/* One weight of one layer, found in the upload and judged. */
+static void bind_entry(struct layer *layer, struct weight *weight,
+                       const struct shape *shape, struct entry *entries, size_t n,
+                       struct error *err)
+{
+    char name[NAME_SIZE], want[SHAPE_TEXT_SIZE];
+    struct entry *entry = find_entry(entries, n, full_name(name, layer, weight));
+
+    if (!entry) {
+        error_option(err, ERROR_WEIGHTS_INVALID, name,
+                     "%s (%s) is missing from the upload; its shape is %s", name,
+                     layer->label, shape_print(shape, want));
+        return;
+    }
+    entry->used = true;
+    if (check_upload(layer, name, shape, &entry->tensor->tensor, err))
+        weight->values = entry->tensor->tensor.values;
+}
+
+static bool bind_upload(struct network *network, const struct plan *plan,
+                        const struct weights_upload *upload, struct arena *arena,
+                        struct error *err)
+{
+    struct entry *entries = sort_upload(upload, arena);
+
+    if (!entries)
+        return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
+    for (size_t i = 0; i < network->n_layers; i++)
+        for (size_t w = 0; w < plan->layers[i].n_weights; w++)
+            bind_entry(&network->layers[i], &network->layers[i].weights[w],
+                       &plan->layers[i].weight_shape[w], entries, upload->n, err);
+    for (size_t i = 0; i < upload->n; i++)
+        if (!entries[i].used)
+            error_option(err, ERROR_WEIGHTS_INVALID, entries[i].tensor->name,
+                         "%s belongs to no layer of the network",
+                         entries[i].tensor->name);
+    return err->n_items == 0;
+}
+
+/* ---- given in the document ---- */
+
+/* A bank as Keras lays a kernel out: [height][width][channels][filters]. */
+static bool bank_values(const struct layer *layer, const struct shape *shape,
+                        float *out, struct error *err)
+{
+    const struct filter_bank *bank = &layer->bank;
+    const size_t cells = shape->dim[0] * shape->dim[1], channels = shape->dim[2];
+
+    if (bank->channels && bank->channels != channels)
+        return layer_fault(layer, "kernel", err,
+                           "has %zu input channels, the layer's input has %zu",
+                           bank->channels, channels);
+    if (bank->channels) {
+        memcpy(out, bank->values, shape_elements(shape) * sizeof *out);
+        return true;
+    }
+    for (size_t cell = 0; cell < cells; cell++)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t f = 0; f < bank->filters; f++)
+                *out++ = bank->values[f * cells + cell];
+    return true;
+}
+
+static bool bias_values(const struct layer *layer, const struct shape *shape,
+                        float *out, struct error *err)
+{
+    const size_t n = shape_elements(shape);
+
+    if (layer->n_bias != 1 && layer->n_bias != n)
+        return layer_fault(layer, "bias", err, "has %zu numbers for %zu filters",
+                           layer->n_bias, n);
+    for (size_t i = 0; i < n; i++)
+        out[i] = layer->bias[layer->n_bias == 1 ? 0 : i];
+    return true;
+}
+
+/* ---- initialised ---- */
+
+/* FNV-1a, so that every weight draws a sequence of its own. */
+static uint64_t hash(const char *name)
+{
+    uint64_t h = 0xcbf29ce484222325;
+
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 0x100000001b3;
+    return h;
+}
+
+/* Glorot and Bengio 2010: uniform in +-sqrt(6 / (fan_in + fan_out)). */
+static double glorot_limit(const struct shape *shape)
+{
+    double field = 1;
+
+    for (size_t i = 0; i + 2 < shape->rank; i++)
+        field *= (double)shape->dim[i];
+    const double in = (double)(shape->rank > 1 ? shape->dim[shape->rank - 2] : 1);
+    const double out = (double)shape->dim[shape->rank - 1];
+    return sqrt(6 / (field * in + field * out));
+}
+
+static void initialise(const struct initializer *init, const char *name,
+                       const struct shape *shape, float *out)
+{
+    const size_t n = shape_elements(shape);
+    uint64_t state = init->seed ^ hash(name);
+
+    switch (init->id) {
+    case INIT_GLOROT_UNIFORM: {
+        const double limit = glorot_limit(shape);
+        for (size_t i = 0; i < n; i++)
+            out[i] = (float)((2 * generate_uniform(&state) - 1) * limit);
+        break;
+    }
+    case INIT_ZEROS:
+    case INIT_ONES:
+        for (size_t i = 0; i < n; i++)
+            out[i] = init->id == INIT_ONES ? 1 : 0;
+        break;
+    }
+}
+
+/* The kernel comes first, the bias second, in every kind so far. */
+static bool fill_weight(struct layer *layer, size_t w, const struct shape *shape,
+                        float *out, struct error *err)
+{
+    char name[NAME_SIZE];
+
+    if (w == 0 && layer->bank.values)
+        return bank_values(layer, shape, out, err);
+    if (w == 1 && layer->bias)
+        return bias_values(layer, shape, out, err);
+    initialise(w == 0 ? &layer->kernel_initializer : &layer->bias_initializer,
+               full_name(name, layer, &layer->weights[w]), shape, out);
+    return true;
+}
+
+static bool fill_layer(struct layer *layer, const struct layer_plan *plan,
+                       struct arena *arena, struct error *err)
+{
+    bool good = true;
+
+    for (size_t w = 0; w < plan->n_weights; w++) {
+        const struct shape *shape = &plan->weight_shape[w];
+        float *values = arena_take(arena, shape_elements(shape), sizeof *values);
+        if (!values)
+            return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
+        good &= fill_weight(layer, w, shape, values, err);
+        layer->weights[w].values = values;
+    }
+    return good;
+}
+
+bool weights_bind(struct network *network, const struct plan *plan,
+                  const struct weights_upload *upload, struct arena *arena,
+                  struct error *err)
+{
+    bool good = true;
+
+    if (upload)
+        return bind_upload(network, plan, upload, arena, err);
+    for (size_t i = 0; i < network->n_layers; i++)
+        good &= fill_layer(&network->layers[i], &plan->layers[i], arena, err);
+    return good;
+}
+
+double weights_bytes(const struct network *network, const struct plan *plan)
+{
+    double bytes = 0;
+
+    for (size_t i = 0; i < network->n_layers; i++)
+        bytes += plan->layers[i].params * sizeof(float) +
+                 (double)plan->layers[i].n_weights * 2 * ARENA_ALIGN;
+    return bytes;
+}
