@@ -16,12 +16,15 @@ $(if $(FLAGS_$(MODE)),,$(error unknown MODE '$(MODE)': use release, debug, asan,
 # What Debian must supply. Building and serving need the first list, tests the second too.
 PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev libisal-dev libzip-dev
 TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy curl
-LINT_PACKAGES := $(PACKAGES) clang clang-format
-FRESH_PACKAGES := debootstrap
+LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
+FRESH_PACKAGES := debootstrap curl python3
+CONTAINER_PACKAGES := docker.io docker-compose iptables debootstrap curl python3
+BROWSER_PACKAGES := $(PACKAGES) chromium $(if $(shell command -v npm),,npm)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
 LIBS     := libmicrohttpd libcjson libpng libisal libzip
+JOBS      = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 C  = $(CC) -std=gnu17 $(WARNINGS) -ffp-contract=off -I. $(FLAGS_$(MODE)) $(CFLAGS)
@@ -31,6 +34,8 @@ LDLIBS = $(shell pkg-config --libs $(LIBS)) -lm -pthread
 ENGINE := $(patsubst %.c,$(B)/%.o,$(wildcard engine/*.c))
 API    := $(patsubst %.c,$(B)/%.o,$(wildcard api/*.c))
 SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard server/*.c))
+WEB    := $(wildcard server/web/*)
+SOURCES := $(wildcard engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch])
 UNITS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ISAS   := $(patsubst engine/kernels_%.c,%,$(filter-out engine/kernels_body.c,$(wildcard engine/kernels_*.c)))
 
@@ -45,26 +50,79 @@ all: $(B)/convscope
 ## run: install what is missing, build, and serve on PORT (8080)
 .PHONY: run
 run: deps
-	@$(MAKE) --no-print-directory -s all
-	@exec $(B)/convscope --bind :$(PORT)
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@exec $(B)/convscope --bind :$(PORT) --log-format text
 
 ## test: install what is missing, build, and run every quick test
 .PHONY: test
 test: test-deps
-	@$(MAKE) --no-print-directory -s all units
-	@tests/run.sh $(MODE)
+	@$(MAKE) --no-print-directory -s $(JOBS) all $(if $(filter tsan,$(MODE)),stress,units)
+	@ISAS='$(ISAS)' tests/run.sh $(MODE)
 
-.PHONY: units
+## test-asan: the unit and HTTP tests under AddressSanitizer and UBSan
+## test-tsan: the workers' stress program and the server under load, under TSan
+.PHONY: test-asan test-tsan
+test-asan test-tsan:
+	@$(MAKE) --no-print-directory MODE=$(@:test-%=%) test
+
+## test-isas: the lesson's tests with each instruction set forced
+.PHONY: test-isas
+test-isas: test-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@ISAS='$(ISAS)' tests/run.sh isas
+
+## test-browser: the page in a real browser
+.PHONY: test-browser
+test-browser: browser-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@cd tests/browser && CONVSCOPE_BIN=$(abspath $(B))/convscope npm test --silent
+
+## test-container: build the image, run it as compose does, check it (needs root)
+.PHONY: test-container
+test-container: container-deps
+	@tests/container.sh
+
+## test-fresh: both commands of the README in a fresh Debian 12 (needs root)
+.PHONY: test-fresh
+test-fresh: fresh-deps
+	@tests/fresh.sh
+
+## image: build the container image convscope:latest
+.PHONY: image
+image:
+	docker build --build-arg COMMIT=$(COMMIT) -t convscope:latest .
+
+## lint: format, layering, headers, names, sizes, and clang without a warning
+.PHONY: lint
+lint: lint-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@WARNINGS='$(WARNINGS)' tests/lint.sh $(B)
+
+## format: let clang-format rewrite the sources
+.PHONY: format
+format: lint-deps
+	@clang-format -i $(SOURCES)
+
+.PHONY: units stress
 units: $(UNITS)
+stress: $(B)/tests/stress/stress_workers
 
 ## deps: install the Debian packages that building needs, if any is missing
-.PHONY: deps test-deps lint-deps
+.PHONY: deps test-deps lint-deps fresh-deps container-deps browser-deps
 deps:
 	@deploy/install-packages.sh $(PACKAGES)
 test-deps:
 	@deploy/install-packages.sh $(TEST_PACKAGES)
 lint-deps:
 	@deploy/install-packages.sh $(LINT_PACKAGES)
+fresh-deps:
+	@deploy/install-packages.sh $(FRESH_PACKAGES)
+container-deps:
+	@deploy/install-packages.sh $(CONTAINER_PACKAGES)
+browser-deps:
+	@deploy/install-packages.sh $(BROWSER_PACKAGES)
+	@cd tests/browser && [ -d node_modules/playwright-core ] || \
+	    npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
 
 ## help: show this list
 .PHONY: help
@@ -82,12 +140,25 @@ $(B)/convscope: $(SERVER) $(API) $(ENGINE)
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(API) $(ENGINE)
 	$(LD) -o $@ $^ $(LDLIBS) -lcriterion
 
+$(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server/workers.o
+	$(LD) -o $@ $^ -pthread
+
+# The files of the page: a numbered line for each, which server/pages.c makes data of.
+$(B)/server/web.inc: server/web $(WEB)
+	@mkdir -p $(@D)
+	@n=0; for f in $(notdir $(WEB)); do echo "PAGE($$n, \"$$f\")"; n=$$((n + 1)); done >$@
+$(B)/server/pages.o: C += -I$(B)/server
+$(B)/server/pages.o: $(B)/server/web.inc $(WEB)
+
 # An instruction set is a file compiled with the flags that allow it.
 $(B)/engine/kernels_avx2.o:   C += -mavx2 -mfma
 $(B)/engine/kernels_avx512.o: C += -mavx512f -mfma -mprefer-vector-width=512
 
+# The server asks Linux for what POSIX does not name: CPUs, cgroups, epoll.
+$(B)/server/%.o: C += -D_GNU_SOURCE
+
 # Only what shows the commit depends on it.
-$(B)/api/catalogue.o: C += -DCONVSCOPE_COMMIT='"$(COMMIT)"'
+$(B)/api/catalogue.o $(B)/server/metrics.o: C += -DCONVSCOPE_COMMIT='"$(COMMIT)"'
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

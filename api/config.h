@@ -4,7 +4,7 @@
  * Understood: {"layers":[...]}, a bare array of layers, Keras' model.to_json() and
  * get_config() of a Sequential model of either generation, TensorFlow.js'
  * model.json. A layer is {"class_name":..., "config":{...}} or flat, {"type":...}.
- * No layer kind is known here by name.
+ * No layer kind is known here by name; the lesson's are in lesson.h.
  */
 #ifndef API_CONFIG_H
 #define API_CONFIG_H
@@ -23,16 +23,15 @@ struct config {
     bool gray; /* the first convolution has 2-D kernels: color=auto is gray */
 };
 
-/* Read the layers of json (NULL: the lesson's pipeline from the options). Unknown
- * keys, kinds and values are faults with the nearest name; independent faults are
- * recorded together. pointer is the config's place in the document as sent. */
+/* Read the layers of json (NULL, or an object without layers: the lesson's pipeline
+ * from the options). Unknown keys, kinds and values are faults with the nearest name;
+ * independent faults are recorded together. pointer is the config's place in the
+ * document as sent. */
 bool config_read(struct config *config, const cJSON *json, const char *pointer,
                  const struct options *options, const struct limits *limits,
                  struct arena *arena, struct error *err) MUST_CHECK;
 
-/* The nearest of the n names to an unknown one, ignoring case, for "did you mean";
- * NULL if none is near. at(context, i) gives the i-th name, NULL past the end. */
-const char *nearest_name(const char *name, const char *(*at)(const void *, size_t),
-                         const void *context);
+/* True if json is a Keras document: a serialised model, not one of our requests. */
+bool config_is_keras(const cJSON *json);
 
 #endif

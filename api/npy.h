@@ -1,23 +1,27 @@
 /*
- * npy.h - NumPy's array files (format versions 1.0 to 3.0), read and written, and
- * archives of them (.npz).
+ * npy.h - NumPy's array files (format versions 1.0 to 3.0), read and written.
+ * archive.h has their archives, .npz.
  */
 #ifndef API_NPY_H
 #define API_NPY_H
 
 #include "api/buffer.h"
-#include "api/request.h"
-#include "engine/weights.h"
+#include "api/bytes.h"
+#include "engine/tensor.h"
 
 enum npy_type { NPY_U8, NPY_U16, NPY_F16, NPY_F32, NPY_F64 };
+enum { NPY_MAX_RANK = 8 };
 
 struct npy {
     enum npy_type type;
     bool big_endian, fortran;
-    size_t rank, dim[8];
+    size_t rank, dim[NPY_MAX_RANK];
     const unsigned char *data;
     size_t count; /* elements; data holds them all */
 };
+
+/* True if the bytes begin as such a file does. */
+bool npy_recognise(const struct bytes *file);
 
 /* Read the header and check that the data is there. On failure *reason says what is
  * wrong (static text). */
@@ -27,12 +31,15 @@ bool npy_open(const struct bytes *file, struct npy *npy,
 /* All elements as float32 in row-major order, as they are (no scaling). */
 void npy_values(const struct npy *npy, float *out);
 
-/* Append a file: little endian, row-major. */
+/* Bytes per element. */
+size_t npy_type_size(enum npy_type type);
+
+/* IEEE 754 binary16 as float32: exact. */
+float npy_half(uint16_t bits);
+
+/* Append a file: little endian, row-major. The header alone is written where values is
+ * NULL. */
 void npy_write_f32(struct buffer *out, const struct shape *shape, const float *values);
 void npy_write_f64(struct buffer *out, const struct shape *shape, const double *values);
-
-/* Read every array of an .npz (stored or deflated), float16/32/64, into the arena. */
-bool npz_read(const struct bytes *file, struct arena *arena,
-              struct weights_upload *weights, struct error *err) MUST_CHECK;
 
 #endif

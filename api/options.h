@@ -20,52 +20,84 @@
 #include "engine/error.h"
 #include "engine/tensor.h"
 
-/* The named values of the options, in the contract's order: the first is the default.
- */
-#define OPTION_FORMATS                                                                 \
-    "json", "multipart", "png", "zip", "npz", "safetensors", "npy", NULL
-enum reply_format {
-    FORMAT_JSON,
-    FORMAT_MULTIPART,
-    FORMAT_PNG,
-    FORMAT_ZIP,
-    FORMAT_NPZ,
-    FORMAT_SAFETENSORS,
-    FORMAT_NPY,
-    FORMAT_COUNT
-};
-enum option_images { IMAGES_PNG, IMAGES_NONE };
-enum option_values { VALUES_NONE, VALUES_LIST, VALUES_BASE64 };
-enum option_color { COLOR_AUTO, COLOR_GRAY, COLOR_RGB, COLOR_RGBA };
-enum option_channel_order { ORDER_RGB, ORDER_BGR };
-enum option_preprocess {
-    PREPROCESS_NONE,
-    PREPROCESS_TF,
-    PREPROCESS_CAFFE,
-    PREPROCESS_TORCH
-};
-enum option_generator { GENERATOR_NONE, GENERATOR_CIRCLE, GENERATOR_TWO_DOTS };
-enum option_normalize { NORMALIZE_CHANNEL, NORMALIZE_STAGE, NORMALIZE_NONE };
-enum option_layout { LAYOUT_MOSAIC, LAYOUT_SEPARATE, LAYOUT_RGB };
+/* The named values of the choices, in the contract's order; the first is the default.
+ * Each list X(constant, name) becomes an enum here and the names in options.c. */
+#define FOR_EACH_FORMAT(X)                                                             \
+    X(FORMAT_JSON, "json")                                                             \
+    X(FORMAT_MULTIPART, "multipart")                                                   \
+    X(FORMAT_PNG, "png")                                                               \
+    X(FORMAT_ZIP, "zip")                                                               \
+    X(FORMAT_NPZ, "npz")                                                               \
+    X(FORMAT_SAFETENSORS, "safetensors")                                               \
+    X(FORMAT_NPY, "npy")
+#define FOR_EACH_IMAGES(X) X(IMAGES_PNG, "png") X(IMAGES_NONE, "none")
+#define FOR_EACH_VALUES(X)                                                             \
+    X(VALUES_NONE, "none") X(VALUES_LIST, "list") X(VALUES_BASE64, "base64")
+#define FOR_EACH_COLOR(X)                                                              \
+    X(COLOR_AUTO, "auto")                                                              \
+    X(COLOR_GRAY, "gray") X(COLOR_RGB, "rgb") X(COLOR_RGBA, "rgba")
+#define FOR_EACH_CHANNEL_ORDER(X) X(ORDER_RGB, "rgb") X(ORDER_BGR, "bgr")
+#define FOR_EACH_PREPROCESS(X)                                                         \
+    X(PREPROCESS_NONE, "none")                                                         \
+    X(PREPROCESS_TF, "tf")                                                             \
+    X(PREPROCESS_CAFFE, "caffe")                                                       \
+    X(PREPROCESS_TORCH, "torch")
+#define FOR_EACH_GENERATOR(X)                                                          \
+    X(GENERATOR_NONE, "none")                                                          \
+    X(GENERATOR_CIRCLE, "circle")                                                      \
+    X(GENERATOR_TWO_DOTS, "two_dots")
+#define FOR_EACH_NORMALIZE(X)                                                          \
+    X(NORMALIZE_CHANNEL, "channel")                                                    \
+    X(NORMALIZE_STAGE, "stage")                                                        \
+    X(NORMALIZE_NONE, "none")
+#define FOR_EACH_LAYOUT(X)                                                             \
+    X(LAYOUT_MOSAIC, "mosaic") X(LAYOUT_SEPARATE, "separate") X(LAYOUT_RGB, "rgb")
+
+#define OPTION_CONSTANT(id, name) id,
+enum reply_format { FOR_EACH_FORMAT(OPTION_CONSTANT) FORMAT_COUNT };
+enum option_images { FOR_EACH_IMAGES(OPTION_CONSTANT) };
+enum option_values { FOR_EACH_VALUES(OPTION_CONSTANT) };
+enum option_color { FOR_EACH_COLOR(OPTION_CONSTANT) };
+enum option_channel_order { FOR_EACH_CHANNEL_ORDER(OPTION_CONSTANT) };
+enum option_preprocess { FOR_EACH_PREPROCESS(OPTION_CONSTANT) };
+enum option_generator { FOR_EACH_GENERATOR(OPTION_CONSTANT) };
+enum option_normalize { FOR_EACH_NORMALIZE(OPTION_CONSTANT) };
+enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
+#undef OPTION_CONSTANT
 
 /* X(ID, name, TYPE, field of struct options, minimum, maximum,
  *   NULL-terminated names of a CHOICE or NULL, what it does)
  * Types: INT int · PAIR int[2] · FLOAT double · FLOATS double[2] · LIST of up to
- * OPTION_MAX_LIST doubles · CHOICE int · BOOL bool · TEXT char * · NAMES list of
- * strings · SHAPE struct shape · COLORMAP int, a row of colormap.h · RGB double[3],
- * 0..255, as "r,g,b", "#rrggbb", "white" or "black". */
+ * OPTION_MAX_LIST doubles · CHOICE int · BOOL bool · TEXT char * · JSON char *, a word
+ * or the text of a JSON array · NAMES list of strings · SHAPE struct shape · COLORMAP
+ * int, a row of colormap.h · RGB double[3], 0..255, as "r,g,b", "#rrggbb", "white" or
+ * "black". */
+#define FOR_EACH_OPTION_TYPE(X)                                                        \
+    X(INT, "int")                                                                      \
+    X(PAIR, "int_pair")                                                                \
+    X(FLOAT, "float")                                                                  \
+    X(FLOATS, "float_pair")                                                            \
+    X(LIST, "float_list")                                                              \
+    X(CHOICE, "choice")                                                                \
+    X(BOOL, "bool")                                                                    \
+    X(TEXT, "string")                                                                  \
+    X(JSON, "string_or_array")                                                         \
+    X(NAMES, "string_list")                                                            \
+    X(SHAPE, "shape")                                                                  \
+    X(COLORMAP, "colormap")                                                            \
+    X(RGB, "rgb")
 #define FOR_EACH_OPTION(X)                                                             \
-    X(FORMAT, "format", CHOICE, format, 0, 0, option_formats, "kind of reply")         \
+    X(FORMAT, "format", CHOICE, format, 0, 0, format_names, "kind of reply")           \
     X(STAGE, "stage", TEXT, stage, 0, 0, NULL, "the one stage of a png or npy reply")  \
     X(STAGES, "stages", NAMES, stages, 0, 0, NULL, "stages to return, in this order")  \
     X(OPS, "ops", NAMES, stages, 0, 0, NULL, "alias of stages")                        \
     X(SPLIT_ACTIVATION, "split_activation", BOOL, split_activation, 0, 0, NULL,        \
       "add each layer's pre-activation as a stage name/pre")                           \
-    X(IMAGES, "images", CHOICE, images, 0, 0, option_images_names,                     \
+    X(IMAGES, "images", CHOICE, images, 0, 0, images_names,                            \
       "pictures in a JSON reply")                                                      \
-    X(VALUES, "values", CHOICE, values, 0, 0, option_values_names,                     \
+    X(VALUES, "values", CHOICE, values, 0, 0, values_names,                            \
       "float32 numbers in a JSON reply")                                               \
-    X(KERNEL, "kernel", TEXT, kernel, 0, 0, NULL,                                      \
+    X(KERNEL, "kernel", JSON, kernel, 0, 0, NULL,                                      \
       "the lesson's kernel: a catalogue name or a JSON 2-D array")                     \
     X(CONV_STRIDE, "conv_stride", PAIR, conv_stride, 1, 1e6, NULL,                     \
       "strides of the lesson's convolution")                                           \
@@ -82,36 +114,35 @@ enum option_layout { LAYOUT_MOSAIC, LAYOUT_SEPARATE, LAYOUT_RGB };
       "inches, width then height")                                                     \
     X(SUBPLOT_SHAPE, "subplot_shape", PAIR, subplot_shape, 1, 64, NULL,                \
       "rows and columns of a figure")                                                  \
-    X(COLOR, "color", CHOICE, color, 0, 0, option_color_names,                         \
-      "channels of the input")                                                         \
+    X(COLOR, "color", CHOICE, color, 0, 0, color_names, "channels of the input")       \
     X(RESCALE, "rescale", FLOAT, rescale, -1e6, 1e6, NULL,                             \
       "factor in place of 1/255 (1/65535 for 16 bits)")                                \
     X(MEAN, "mean", LIST, mean, -1e6, 1e6, NULL, "subtracted, one per channel or one") \
-    X(STD, "std", LIST, std, -1e6, 1e6, NULL, "divided by, one per channel or one")    \
+    X(STD, "std", LIST, std, 1e-12, 1e6, NULL, "divided by, one per channel or one")   \
     X(CHANNEL_ORDER, "channel_order", CHOICE, channel_order, 0, 0,                     \
-      option_channel_order_names, "rgb or bgr")                                        \
-    X(PREPROCESS, "preprocess", CHOICE, preprocess, 0, 0, option_preprocess_names,     \
+      channel_order_names, "rgb or bgr")                                               \
+    X(PREPROCESS, "preprocess", CHOICE, preprocess, 0, 0, preprocess_names,            \
       "keras.applications' modes")                                                     \
     X(BACKGROUND, "background", RGB, background, 0, 255, NULL,                         \
       "colour under transparent pixels")                                               \
-    X(INPUT, "input", CHOICE, generator, 0, 0, option_generator_names,                 \
+    X(INPUT, "input", CHOICE, generator, 0, 0, generator_names,                        \
       "a generated input in place of an image")                                        \
     X(SIZE, "size", PAIR, size, 1, 12000, NULL, "of the generated input")              \
     X(VAL, "val", FLOAT, val, -1e6, 1e6, NULL, "value of the circle's cells")          \
     X(R_SHRINK, "r_shrink", INT, r_shrink, -12000, 12000, NULL,                        \
       "how much smaller the circle's radius is than half the height")                  \
-    X(X, "x", INT, x, 0, 11999, NULL, "of two_dots")                                   \
-    X(Y, "y", INT, y, 0, 11999, NULL, "of two_dots")                                   \
+    X(DOT_X, "x", INT, x, 0, 11999, NULL, "of two_dots")                               \
+    X(DOT_Y, "y", INT, y, 0, 11999, NULL, "of two_dots")                               \
     X(SEED, "seed", INT, seed, 0, 2147483647, NULL,                                    \
       "of initializers and random values")                                             \
     X(INPUT_SHAPE, "input_shape", SHAPE, input_shape, 1, 1e6, NULL,                    \
       "h,w,c of a plan without an image")                                              \
     X(COLORMAP, "colormap", COLORMAP, colormap, 0, 0, NULL, "colours of a map")        \
-    X(NORMALIZE, "normalize", CHOICE, normalize, 0, 0, option_normalize_names,         \
+    X(NORMALIZE, "normalize", CHOICE, normalize, 0, 0, normalize_names,                \
       "what vmin and vmax are taken over")                                             \
     X(RANGE, "range", FLOATS, range, -1e30, 1e30, NULL, "vmin,vmax for all pictures")  \
     X(CHANNEL, "channel", INT, channel, 0, 1e6, NULL, "one map only")                  \
-    X(LAYOUT, "layout", CHOICE, layout, 0, 0, option_layout_names,                     \
+    X(LAYOUT, "layout", CHOICE, layout, 0, 0, layout_names,                            \
       "how several maps are shown")                                                    \
     X(COLUMNS, "columns", INT, columns, 1, 4096, NULL, "of a mosaic")                  \
     X(GAP, "gap", INT, gap, 0, 64, NULL, "cells between the maps of a mosaic")         \
@@ -184,12 +215,13 @@ const char *option_nearest(const char *name);
 bool options_set_text(struct options *options, const char *name, const char *text,
                       struct arena *arena, struct error *err) MUST_CHECK;
 
-/* The same from JSON; faults carry the pointer. */
+/* The same from JSON; value stands at the pointer, which faults carry. */
 bool options_set_json(struct options *options, const char *name, const cJSON *value,
                       const char *pointer, struct arena *arena,
                       struct error *err) MUST_CHECK;
 
-/* Every option of a raw query string, percent-decoded ("+" is a space). */
+/* Every option of a raw query string, percent-decoded ("+" is a space). An invalid
+ * escape is ERROR_REQUEST_MALFORMED. */
 bool options_set_query(struct options *options, const char *query, struct arena *arena,
                        struct error *err) MUST_CHECK;
 

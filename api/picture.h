@@ -6,6 +6,7 @@
 #define API_PICTURE_H
 
 #include "api/buffer.h"
+#include "api/colormap.h"
 #include "api/options.h"
 #include "engine/arena.h"
 #include "engine/kernels.h"
@@ -30,14 +31,17 @@ struct render {
  * which it does not apply. */
 void render_from_options(struct render *render, const struct options *options);
 
-/* One picture of a stage: 8-bit colour indices, or RGB(A) samples. */
+/* One picture of a stage: 8-bit colour indices, or RGB(A) samples. Of an indexed
+ * picture the cells that hold no finite number are transparent: those of index `hole`,
+ * or where all 256 indices are in use, those that holes marks. */
 struct picture {
     int channel; /* that it shows; -1: a mosaic or a composite */
     size_t width, height;
     enum { PICTURE_INDEXED, PICTURE_RGB, PICTURE_RGBA } kind;
     const struct colormap *colormap; /* of PICTURE_INDEXED */
-    bool transparent;                /* PICTURE_INDEXED: index `hole` is transparent */
+    bool transparent;
     uint8_t hole;
+    uint8_t *holes;   /* NULL, or as many bytes as samples: 1 is transparent */
     uint8_t *samples; /* height rows of width * (1, 3 or 4) bytes */
 };
 
@@ -48,13 +52,21 @@ struct picture_set {
     float *vmin, *vmax; /* n_ranges of them; NaN where a map has no finite value */
 };
 
+/* False if the options do not suit a stage of this shape: no such channel, layout=rgb
+ * without three channels, an empty range. picture_paint asks too. */
+bool picture_check(const struct shape *shape, const struct render *render,
+                   struct error *err) MUST_CHECK;
+
 /* Bytes of arena and pictures that painting and encoding a stage of this shape may
  * take, and the number of pictures, for the plan. */
 double picture_bytes(const struct shape *shape, const struct render *render);
 size_t picture_count(const struct shape *shape, const struct render *render);
 
-/* Paint a stage. input: an Input of three channels is shown as RGB, values clipped to
- * 0..1. Memory is the arena's; false if it is spent. */
+/* Paint a stage. A map is a height x width slice; a vector is one row, and a stage of
+ * rank 2 one map. input: an Input of three channels is shown as RGB, values clipped to
+ * 0..1 (or the range that was asked for). With layout=rgb the values are normalised
+ * first; 8-bit samples are truncated, not rounded, as matplotlib does.
+ * Memory is the arena's; false if it is spent. */
 bool picture_paint(const struct tensor *stage, bool input, const struct render *render,
                    const struct kernels *kernels, const struct parallel *parallel,
                    struct arena *arena, struct picture_set *out,
@@ -64,5 +76,8 @@ bool picture_paint(const struct tensor *stage, bool input, const struct render *
  * the palette entries used. level 0 to 9. */
 bool picture_png(struct buffer *out, const struct picture *picture, int level,
                  struct arena *arena, struct error *err) MUST_CHECK;
+
+/* Bytes of arena that picture_png takes for so wide a picture; it gives them back. */
+double picture_png_bytes(double width);
 
 #endif

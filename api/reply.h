@@ -14,8 +14,7 @@ struct stage {
     size_t index; /* position in the network, Input is 0 */
     const char *name, *class_name;
     struct tensor tensor;
-    struct pads pad;
-    bool has_pad; /* a window slides here: Conv2D, pools */
+    struct pads pad; /* zeros where no window slides */
     double params, macs;
     size_t receptive_field[2];
     double duration_ms; /* NaN: on another stage of the same fused step */
@@ -37,8 +36,9 @@ struct extraction {
     const struct limits *limits;
 };
 
-/* The kind of reply: format= wins, else Accept with its q-values, else JSON.
- * ERROR_NOT_ACCEPTABLE names the kinds. */
+/* The kind of reply: format= wins, else Accept, else JSON. Of the kinds that Accept
+ * takes, the one with the highest q; of equal ones the one named most specifically,
+ * then the one named first. ERROR_NOT_ACCEPTABLE names the kinds. */
 bool reply_negotiate(const struct options *options, const char *accept,
                      enum reply_format *format, struct error *err) MUST_CHECK;
 
@@ -46,14 +46,16 @@ bool reply_negotiate(const struct options *options, const char *accept,
 bool reply_has_pictures(enum reply_format format, const struct options *options);
 
 /* Write status 200, the body and its headers. options say which stage (png, npy) and
- * what a JSON reply holds. */
+ * what a JSON reply holds. With values=list or base64 a stage has "values": its float32
+ * numbers in row-major order, flat, as an array (null where not finite) or as the
+ * base64 of little-endian bytes. A png reply takes over the stage's PNG. */
 bool reply_extraction(struct api_reply *reply, enum reply_format format,
                       const struct extraction *extraction,
                       const struct options *options, struct arena *arena,
                       struct error *err) MUST_CHECK;
 
-/* Hand a finished buffer over as the body of a 200. False, with the limit named, if
- * the buffer failed. */
+/* Hand a finished buffer over as the body of a 200; it is empty then. If it failed,
+ * it is released and the limit named. */
 bool reply_body(struct api_reply *reply, const char *content_type, struct buffer *body,
                 struct error *err) MUST_CHECK;
 

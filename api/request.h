@@ -10,13 +10,9 @@
 #include <cjson/cJSON.h>
 
 #include "api/api.h"
+#include "api/bytes.h"
 #include "api/options.h"
 #include "engine/weights.h"
-
-struct bytes {
-    const unsigned char *data; /* NULL: absent */
-    size_t size;
-};
 
 struct request {
     struct options options;

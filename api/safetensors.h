@@ -6,7 +6,7 @@
 #define API_SAFETENSORS_H
 
 #include "api/buffer.h"
-#include "api/request.h"
+#include "api/bytes.h"
 #include "engine/weights.h"
 
 /* True if the bytes look like it: a plausible length, then "{". */

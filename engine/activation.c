@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct activation_row rows[] = {
-#define ROW(id, name, keras, formula) {name, keras, formula},
+#define ROW(id, name, keras, alpha, formula) {name, keras, alpha, formula},
     FOR_EACH_ACTIVATION(ROW)
 #undef ROW
 };
@@ -20,10 +20,17 @@ bool activation_find(const char *name, enum keras keras, struct activation *foun
 {
     for (size_t i = 0; i < ACTIVATION_COUNT; i++)
         if (strcmp(rows[i].name, name) == 0 && (rows[i].keras & keras)) {
-            *found = (struct activation){.id = (enum activation_id)i};
+            *found = (struct activation){.id = (enum activation_id)i,
+                                         .alpha = rows[i].alpha};
             return true;
         }
     return false;
+}
+
+bool activation_is_axial(enum activation_id id)
+{
+    return id == ACTIVATION_SOFTMAX || id == ACTIVATION_LOG_SOFTMAX ||
+           id == ACTIVATION_SPARSEMAX;
 }
 
 /* 2^n for n in [-1022, 1023]. */
@@ -71,6 +78,11 @@ static double exp2_of(double y)
     for (int k = 14; k >= 1; k--)
         sum = 1 + sum * z / k;
     return sum * two_to(n);
+}
+
+double activation_log(float x)
+{
+    return log2_of((double)x) * 0x1.62e42fefa39efp-1; /* ln 2 */
 }
 
 static float power_of_positive(float x, float gamma)

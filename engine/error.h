@@ -67,10 +67,10 @@ enum { ERROR_MAX_ITEMS = 32, ERROR_DETAIL_SIZE = 320 };
 
 /* One fault, and where it stands. */
 struct error_item {
-    char pointer[192];  /* JSON pointer into the document as sent, or "" */
-    char parameter[64]; /* name of the option or part, or "" */
-    char detail[ERROR_DETAIL_SIZE];/* for a person */
-    char value[96];     /* the offending value as JSON, or "" */
+    char pointer[192];              /* JSON pointer into the document as sent, or "" */
+    char parameter[64];             /* name of the option or part, or "" */
+    char detail[ERROR_DETAIL_SIZE]; /* for a person */
+    char value[96];                 /* the offending value as JSON, or "" */
 };
 
 /* The limit that was met; name is NULL where none was. */

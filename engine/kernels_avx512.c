@@ -18,6 +18,7 @@
 #define v_sub              _mm512_sub_ps
 #define v_mul              _mm512_mul_ps
 #define v_div              _mm512_div_ps
+#define v_sqrt             _mm512_sqrt_ps
 #define v_madd             _mm512_fmadd_ps
 #define v_max              _mm512_max_ps /* a > b ? a : b */
 #define v_min              _mm512_min_ps /* a < b ? a : b */

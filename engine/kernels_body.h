@@ -8,7 +8,8 @@
  *   FILTER_VECS  vectors of filters, and
  *   PIXELS       pixels, that one register block of convolve_filters holds sums for
  *   vec          the vector type
- *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_floor, v_abs, v_copysign
+ *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,
+ *   v_copysign
  *   v_madd       (a, b, c) -> a * b + c, rounded once (fused)
  *   v_max, v_min (a, b) -> a > b ? a : b, a < b ? a : b
  *   v_less       (a, b, x, y) -> a < b ? x : y
@@ -31,6 +32,8 @@
 _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 
 #define INLINE static inline __attribute__((always_inline))
+
+#include "engine/kernels_activations.h"
 
 /* ---- convolution ---- */
 
@@ -135,10 +138,10 @@ static void convolve_filters(float *out, size_t out_step, const float *in,
     const size_t wide = FILTER_VECS * LANES;
     size_t f = 0;
 
-    for (; f + wide <= padded; f += wide)
+    for (; f < filters && f + wide <= padded; f += wide)
         convolve_columns(&call, out + f, in, weights + f, bias + f, filters - f, n,
                          FILTER_VECS);
-    for (; f < padded; f += LANES)
+    for (; f < filters; f += LANES)
         convolve_columns(&call, out + f, in, weights + f, bias + f, filters - f, n, 1);
 }
 
@@ -164,137 +167,6 @@ static void add_row(float *acc, const float *in, size_t step, size_t n)
             v_store(acc + i, v_add(v_load(acc + i), v_load(in + i)));
     for (; i < n; i++)
         acc[i] += in[i * step];
-}
-
-/* ---- activations ---- */
-
-/*
- * e^x. x = n ln 2 + r with |r| <= ln(2) / 2; e^r by its Taylor polynomial of degree 7,
- * whose remainder is below r^8 / 8! < 6e-9 / 1.41, under a tenth of an ulp; ln 2 is
- * split in two floats (Cody and Waite), and 2^n is applied in two halves, so that
- * results down to the smallest subnormal and up to infinity come out. Within 1 ulp
- * where normal.
- */
-INLINE vec v_exp(vec x)
-{
-    const vec least = v_set1(-104.0f), most = v_set1(89.0f); /* beyond: 0 and inf */
-    x = v_min(most, v_max(least, x));                        /* a NaN passes through */
-    const vec n = v_floor(v_madd(x, v_set1(0x1.715476p+0f), v_set1(0.5f)));
-    vec r = v_madd(n, v_set1(-0x1.62e400p-1f), x);
-    r = v_madd(n, v_set1(-0x1.7f7d1cp-20f), r);
-
-    vec p = v_set1(1.0f / 5040);
-    p = v_madd(p, r, v_set1(1.0f / 720));
-    p = v_madd(p, r, v_set1(1.0f / 120));
-    p = v_madd(p, r, v_set1(1.0f / 24));
-    p = v_madd(p, r, v_set1(1.0f / 6));
-    p = v_madd(p, r, v_set1(0.5f));
-    p = v_madd(p, v_mul(r, r), r); /* e^r - 1 */
-
-    /* A NaN must not reach the integer conversion with a range it does not have. */
-    const vec safe = v_min(v_max(n, v_set1(-151.0f)), v_set1(129.0f));
-    const vec half = v_floor(v_mul(safe, v_set1(0.5f)));
-    const vec scaled = v_mul(v_add(p, v_set1(1.0f)), v_pow2(half));
-    return v_mul(scaled, v_pow2(v_sub(safe, half)));
-}
-
-INLINE vec v_sigmoid(vec x)
-{
-    const vec one = v_set1(1.0f);
-    return v_div(one, v_add(one, v_exp(v_sub(v_set1(0.0f), x))));
-}
-
-/*
- * tanh x. Below 0.625 an odd polynomial, x + x^3 P(x^2), with the coefficients of
- * Cephes' tanhf (Moshier 1992); above it 1 - 2 / (e^2x + 1). Within 2 ulp.
- */
-INLINE vec v_tanh(vec x)
-{
-    const vec magnitude = v_abs(x), square = v_mul(x, x), one = v_set1(1.0f);
-
-    vec p = v_set1(-5.70498872745e-3f);
-    p = v_madd(p, square, v_set1(2.06390887954e-2f));
-    p = v_madd(p, square, v_set1(-5.37397155531e-2f));
-    p = v_madd(p, square, v_set1(1.33314422036e-1f));
-    p = v_madd(p, square, v_set1(-3.33332819422e-1f));
-    const vec small = v_madd(v_mul(p, square), x, x);
-
-    const vec e = v_exp(v_add(magnitude, magnitude));
-    const vec large = v_sub(one, v_div(v_set1(2.0f), v_add(e, one)));
-    return v_less(magnitude, v_set1(0.625f), small, v_copysign(large, x));
-}
-
-/* 0 > x ? 0 : x, so that a NaN stays one. */
-INLINE vec v_relu(vec x)
-{
-    return v_max(v_set1(0.0f), x);
-}
-
-#define ELEMENTWISE(name, formula)                                                     \
-    static void name(float *x, size_t n)                                               \
-    {                                                                                  \
-        size_t i = 0;                                                                  \
-        for (; i + LANES <= n; i += LANES)                                             \
-            v_store(x + i, formula(v_load(x + i)));                                    \
-        if (i < n)                                                                     \
-            v_store_n(x + i, formula(v_load_n(x + i, n - i)), n - i);                  \
-    }
-
-ELEMENTWISE(relu, v_relu)
-ELEMENTWISE(sigmoid, v_sigmoid)
-ELEMENTWISE(hyperbolic_tangent, v_tanh)
-
-/* Sum of KERNEL_LANES lanes, pairwise. */
-static float sum_lanes(float *lanes)
-{
-    for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++)
-            lanes[i] += lanes[i + half];
-    return lanes[0];
-}
-
-/* One vector of channels: subtract the maximum, exponentiate, divide by the sum, whose
- * lane l adds the channels c with c % KERNEL_LANES == l. */
-static void softmax_pixel(float *x, size_t channels)
-{
-    float lanes[KERNEL_LANES] = {0}, most = x[0];
-    size_t c = 0;
-
-    for (size_t i = 1; i < channels; i++)
-        most = x[i] > most ? x[i] : most;
-    for (; c + LANES <= channels; c += LANES)
-        v_store(x + c, v_exp(v_sub(v_load(x + c), v_set1(most))));
-    if (c < channels)
-        v_store_n(x + c, v_exp(v_sub(v_load_n(x + c, channels - c), v_set1(most))),
-                  channels - c);
-    for (size_t i = 0; i < channels; i++)
-        lanes[i % KERNEL_LANES] += x[i];
-    const float sum = sum_lanes(lanes);
-    for (size_t i = 0; i < channels; i++)
-        x[i] /= sum;
-}
-
-static void activate(const struct activation *activation, float *x, size_t n,
-                     size_t channels)
-{
-    switch (activation->id) {
-    case ACTIVATION_RELU:
-        relu(x, n);
-        break;
-    case ACTIVATION_SIGMOID:
-        sigmoid(x, n);
-        break;
-    case ACTIVATION_TANH:
-        hyperbolic_tangent(x, n);
-        break;
-    case ACTIVATION_SOFTMAX:
-        for (size_t i = 0; i < n; i += channels)
-            softmax_pixel(x + i, channels);
-        break;
-    case ACTIVATION_LINEAR:
-    case ACTIVATION_COUNT:
-        break;
-    }
 }
 
 /* ---- pictures ---- */

@@ -21,6 +21,7 @@
 #define v_sub(a, b)        ((a) - (b))
 #define v_mul(a, b)        ((a) * (b))
 #define v_div(a, b)        ((a) / (b))
+#define v_sqrt(a)          sqrtf(a)
 #define v_madd(a, b, c)    fmaf(a, b, c)
 #define v_max(a, b)        ((a) > (b) ? (a) : (b))
 #define v_min(a, b)        ((a) < (b) ? (a) : (b))

@@ -161,6 +161,30 @@ const struct layer_kind *layer_kind_at(size_t i)
     return i < N_KINDS ? &kinds[i] : NULL;
 }
 
+static const struct {
+    const char *name, *class_name;
+} initializers[] = {
+#define ROW(id, name, class_name) {name, class_name},
+    FOR_EACH_INITIALIZER(ROW)
+#undef ROW
+};
+
+const char *initializer_name(size_t id)
+{
+    return id < INIT_COUNT ? initializers[id].name : NULL;
+}
+
+bool initializer_find(const char *name, enum initializer_id *found)
+{
+    for (size_t i = 0; i < INIT_COUNT; i++)
+        if (strcmp(initializers[i].name, name) == 0 ||
+            strcmp(initializers[i].class_name, name) == 0) {
+            *found = (enum initializer_id)i;
+            return true;
+        }
+    return false;
+}
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -219,7 +243,7 @@ static void set_default(struct layer *layer, const struct layer_param *param)
         *(bool *)at = param->fallback != 0;
         break;
     case PARAM_ACTIVATION:
-        *(struct activation *)at = (struct activation){ACTIVATION_LINEAR};
+        *(struct activation *)at = (struct activation){.id = ACTIVATION_LINEAR};
         break;
     case PARAM_INITIALIZER:
         *(struct initializer *)at =

@@ -49,8 +49,24 @@ struct layer_param {
     unsigned flags;
 };
 
-/* How weights begin when none are uploaded; Keras' formulas, our generator. */
-enum initializer_id { INIT_GLOROT_UNIFORM, INIT_ZEROS, INIT_ONES };
+/* How weights begin when none are uploaded; Keras' formulas, our generator.
+ * X(ID, name, class name) */
+#define FOR_EACH_INITIALIZER(X)                                                        \
+    X(GLOROT_UNIFORM, "glorot_uniform", "GlorotUniform")                               \
+    X(ZEROS, "zeros", "Zeros")                                                         \
+    X(ONES, "ones", "Ones")
+
+enum initializer_id {
+#define ENUMERATE(id, name, class_name) INIT_##id,
+    FOR_EACH_INITIALIZER(ENUMERATE)
+#undef ENUMERATE
+        INIT_COUNT
+};
+
+/* "glorot_uniform"; NULL past the end. */
+const char *initializer_name(size_t id);
+/* Looks up a name or a class name, exactly. */
+bool initializer_find(const char *name, enum initializer_id *found);
 
 struct initializer {
     enum initializer_id id;

@@ -197,6 +197,8 @@ static void initialise(const struct initializer *init, const char *name,
         for (size_t i = 0; i < n; i++)
             out[i] = init->id == INIT_ONES ? 1 : 0;
         break;
+    case INIT_COUNT:
+        break;
     }
 }
 

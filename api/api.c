@@ -1,0 +1,236 @@
+/* api.c - request in, reply out: routes, and what all answers have in common. */
+#include "api/api.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/call.h"
+
+/* ---- routes ---- */
+
+enum { GET = 1, POST = 2 };
+
+struct route {
+    const char *path; /* may end in {name} */
+    unsigned methods;
+    bool cacheable; /* the answer depends on the request line alone */
+    call_handler *handler;
+};
+
+static const struct route routes[] = {
+    {"/v1/extract", GET | POST, true, extract_call},
+    {"/extract", GET | POST, true, extract_call},
+    {"/v1/plan", POST, false, plan_call},
+    {"/v1/layers", GET, true, layers_call},
+    {"/v1/activations", GET, true, activations_call},
+    {"/v1/kernels", GET, true, kernels_call},
+    {"/v1/kernels/{name}", GET, true, kernel_call},
+    {"/v1/colormaps", GET, true, colormaps_call},
+    {"/v1/limits", GET, true, limits_call},
+    {"/v1/inputs/circle.npy", GET, true, circle_npy_call},
+    {"/v1/inputs/circle.png", GET, true, circle_png_call},
+    {"/v1/inputs/two_dots.npy", GET, true, two_dots_npy_call},
+    {"/v1/inputs/two_dots.png", GET, true, two_dots_png_call},
+    {"/problems/{name}", GET, true, problem_call},
+};
+
+enum { N_ROUTES = sizeof routes / sizeof *routes };
+
+/* The rest of path where the route has {name}, "" where it has none; NULL: no match. */
+static const char *match(const struct route *route, const char *path)
+{
+    const char *brace = strchr(route->path, '{');
+
+    if (!brace)
+        return strcmp(route->path, path) == 0 ? "" : NULL;
+    const size_t n = (size_t)(brace - route->path);
+    if (strncmp(route->path, path, n) != 0 || !path[n] || strchr(path + n, '/'))
+        return NULL;
+    return path + n;
+}
+
+static const struct route *find_route(const char *path, const char **tail)
+{
+    for (size_t i = 0; i < N_ROUTES; i++)
+        if ((*tail = match(&routes[i], path)))
+            return &routes[i];
+    return NULL;
+}
+
+static struct api_route describe(const struct route *route, const char *method)
+{
+    static const char *const allow[] = {
+        [GET] = "GET, HEAD, OPTIONS",
+        [POST] = "POST, OPTIONS",
+        [GET | POST] = "GET, HEAD, POST, OPTIONS",
+    };
+    const bool get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    const bool post = strcmp(method, "POST") == 0;
+
+    return (struct api_route){
+        .label = route->path,
+        .allow = allow[route->methods],
+        .method_allowed =
+            (get && (route->methods & GET)) || (post && (route->methods & POST)),
+        .takes_body = post && (route->methods & POST),
+    };
+}
+
+struct api_route api_route(const char *method, const char *path)
+{
+    const char *tail;
+    const struct route *route = find_route(path, &tail);
+
+    return route ? describe(route, method) : (struct api_route){0};
+}
+
+struct api_route api_route_at(size_t n)
+{
+    return n < N_ROUTES ? describe(&routes[n], "") : (struct api_route){0};
+}
+
+/* ---- replies ---- */
+
+void api_reply_release(struct api_reply *reply)
+{
+    free(reply->body);
+    reply->body = NULL;
+    reply->body_size = 0;
+}
+
+void api_reply_header(struct api_reply *reply, const char *name, const char *format,
+                      ...)
+{
+    if (reply->n_headers == API_MAX_HEADERS)
+        return;
+    struct api_header *header = &reply->headers[reply->n_headers++];
+    char *to = header->value;
+    va_list args;
+
+    header->name = name;
+    va_start(args, format);
+    vsnprintf(header->value, sizeof header->value, format, args);
+    va_end(args);
+    for (const char *from = header->value; *from; from++)
+        if ((unsigned char)*from >= 0x20 && *from != 0x7f)
+            *to++ = *from;
+    *to = '\0';
+}
+
+/* FNV-1a over the body: an entity tag need not be secret, only differ. */
+static uint64_t hash(const unsigned char *bytes, size_t n)
+{
+    uint64_t h = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ bytes[i]) * 0x100000001b3;
+    return h;
+}
+
+/* True if an If-None-Match header names the tag (or any). */
+static bool listed(const char *header, const char *tag)
+{
+    return header && (strcmp(header, "*") == 0 || strstr(header, tag));
+}
+
+/* Let a cacheable answer be cached, and leave its body out where the client has it. */
+static void add_validators(const struct api_request *request, struct api_reply *reply)
+{
+    char tag[24];
+
+    snprintf(tag, sizeof tag, "\"%016llx\"",
+             (unsigned long long)hash(reply->body, reply->body_size));
+    api_reply_header(reply, "ETag", "%s", tag);
+    api_reply_header(reply, "Cache-Control", "public, max-age=300");
+    if (!listed(request->if_none_match, tag))
+        return;
+    api_reply_release(reply);
+    reply->status = 304;
+    reply->content_type = NULL;
+}
+
+/* ---- sessions ---- */
+
+bool api_settings_init(struct api_settings *settings, const char *isa)
+{
+    *settings = (struct api_settings){
+        .limits = limits_default, .kernels = kernels_find(isa), .png_level = 1};
+    return settings->kernels != NULL;
+}
+
+struct api_session *api_session_new(const struct api_settings *settings,
+                                    const struct parallel *parallel)
+{
+    struct api_session *session = calloc(1, sizeof *session);
+
+    if (!session)
+        return NULL;
+    session->settings = settings;
+    session->parallel = parallel;
+    if (!arena_init(&session->arena, (size_t)settings->limits.max_request_memory)) {
+        free(session);
+        return NULL;
+    }
+    return session;
+}
+
+void api_session_free(struct api_session *session)
+{
+    if (!session)
+        return;
+    arena_release(&session->arena);
+    free(session);
+}
+
+static bool answer(struct call *call)
+{
+    const struct api_request *request = call->request;
+    const struct route *route = find_route(request->path, &call->tail);
+
+    if (!route)
+        return error_set(&call->err, ERROR_NOT_FOUND, "there is nothing at this path");
+    const struct api_route facts = describe(route, request->method);
+    if (!facts.method_allowed) {
+        error_set(&call->err, ERROR_METHOD_NOT_ALLOWED, "this path allows %s",
+                  facts.allow);
+        return false;
+    }
+    if (!route->handler(call))
+        return false;
+    if (route->cacheable && !facts.takes_body && call->reply->status == 200)
+        add_validators(request, call->reply);
+    return true;
+}
+
+void api_call(struct api_session *session, const struct api_request *request,
+              struct api_reply *reply)
+{
+    struct call call = {
+        .session = session,
+        .settings = session->settings,
+        .parallel = session->parallel,
+        .arena = &session->arena,
+        .request = request,
+        .tail = "",
+        .reply = reply,
+    };
+
+    *reply = (struct api_reply){.status = 200};
+    error_init(&call.err);
+    arena_reset(&session->arena, (size_t)session->settings->limits.max_request_memory);
+    if (answer(&call))
+        return;
+
+    const struct api_reply timings = *reply;
+    api_reply_release(reply);
+    api_problem(&call.err, request->id, reply);
+    if (call.err.code == ERROR_METHOD_NOT_ALLOWED)
+        api_reply_header(reply, "Allow", "%s",
+                         api_route(request->method, request->path).allow);
+    reply->decode_ms = timings.decode_ms;
+    reply->compute_ms = timings.compute_ms;
+    reply->encode_ms = timings.encode_ms;
+    reply->pixels = timings.pixels;
+}

@@ -1,0 +1,28 @@
+/*
+ * archive.h - zip archives, and the .npz of NumPy; libzip stays behind this header.
+ */
+#ifndef API_ARCHIVE_H
+#define API_ARCHIVE_H
+
+#include "api/buffer.h"
+#include "api/bytes.h"
+#include "engine/weights.h"
+
+/* Read every array of an .npz (stored or deflated; float16, 32 or 64) into the arena.
+ * Failures are ERROR_WEIGHTS_INVALID. What is inflated is bounded by the arena. */
+bool npz_read(const struct bytes *file, struct arena *arena,
+              struct weights_upload *weights, struct error *err) MUST_CHECK;
+
+/* A file of an archive to be written: its bytes are head, then body. */
+struct archive_entry {
+    const char *name; /* UTF-8; unique in the archive */
+    struct bytes head, body;
+};
+
+/* Append an archive of these files in this order, stored and without times, so that
+ * equal files make equal bytes. False only if memory is wanting; the buffer's failure
+ * is not an error here. */
+bool archive_write(struct buffer *out, const struct archive_entry *entries, size_t n,
+                   struct error *err) MUST_CHECK;
+
+#endif

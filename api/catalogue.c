@@ -1,0 +1,311 @@
+/* catalogue.c - what the service offers, printed from the tables that make it so. */
+#include "api/call.h"
+#include "api/colormap.h"
+#include "api/json.h"
+#include "api/nearest.h"
+#include "api/png.h"
+#include "api/reply.h"
+#include "engine/activation.h"
+#include "engine/generate.h"
+#include "engine/layer.h"
+
+#include <string.h>
+
+static const char *const type_names[] = {
+    [PARAM_INT] = "integer",           [PARAM_PAIR] = "pair",
+    [PARAM_BOOL] = "boolean",          [PARAM_CHOICE] = "choice",
+    [PARAM_ACTIVATION] = "activation", [PARAM_INITIALIZER] = "initializer",
+    [PARAM_IGNORED] = "ignored",
+};
+
+/* Separates the items of an array: nothing before the first. */
+static void next_item(struct buffer *out, size_t i)
+{
+    if (i > 0)
+        buffer_text(out, ",");
+}
+
+static void write_names(struct buffer *out, const char *const *names)
+{
+    buffer_text(out, "[");
+    for (size_t i = 0; names && names[i]; i++) {
+        next_item(out, i);
+        buffer_json_string(out, names[i]);
+    }
+    buffer_text(out, "]");
+}
+
+static void write_default(struct buffer *out, const struct layer_param *param)
+{
+    const bool numeric = param->type == PARAM_INT || param->type == PARAM_PAIR;
+
+    buffer_text(out, ",\"default\":");
+    if ((param->flags & PARAM_REQUIRED) || (numeric && param->fallback == 0))
+        buffer_text(out, "null");
+    else if (numeric)
+        buffer_json_number(out, param->fallback);
+    else if (param->type == PARAM_BOOL)
+        buffer_text(out, param->fallback != 0 ? "true" : "false");
+    else if (param->type == PARAM_CHOICE)
+        buffer_json_string(out, param->values[(size_t)param->fallback]);
+    else if (param->type == PARAM_ACTIVATION)
+        buffer_json_string(out, activation_row(ACTIVATION_LINEAR)->name);
+    else if (param->type == PARAM_INITIALIZER)
+        buffer_json_string(out, initializer_name((size_t)param->fallback));
+    else
+        buffer_text(out, "null");
+}
+
+static double highest(const struct layer_param *param, const struct limits *limits)
+{
+    const double limit =
+        param->maximum_offset
+            ? *(const double *)((const char *)limits + param->maximum_offset)
+            : param->maximum;
+
+    return limit < param->maximum ? limit : param->maximum;
+}
+
+static void write_param(struct buffer *out, const struct layer_param *param,
+                        const struct limits *limits)
+{
+    buffer_text(out, "{\"name\":");
+    buffer_json_string(out, param->name);
+    buffer_print(out, ",\"type\":\"%s\",\"required\":%s", type_names[param->type],
+                 param->flags & PARAM_REQUIRED ? "true" : "false");
+    write_default(out, param);
+    if (param->type == PARAM_INT || param->type == PARAM_PAIR) {
+        buffer_text(out, ",\"min\":");
+        buffer_json_number(out, param->minimum);
+        buffer_text(out, ",\"max\":");
+        buffer_json_number(out, highest(param, limits));
+    } else {
+        buffer_text(out, ",\"min\":null,\"max\":null");
+    }
+    buffer_text(out, ",\"values\":");
+    if (param->values)
+        write_names(out, param->values);
+    else
+        buffer_text(out, "null");
+    buffer_text(out, "}");
+}
+
+static void write_kind(struct buffer *out, const struct layer_kind *kind,
+                       const struct limits *limits)
+{
+    size_t written = 0;
+
+    buffer_text(out, "{\"class_name\":");
+    buffer_json_string(out, kind->class_name);
+    buffer_text(out, ",\"aliases\":");
+    write_names(out, kind->aliases);
+    buffer_text(out, ",\"description\":");
+    buffer_json_string(out, kind->what);
+    buffer_text(out, ",\"weights\":");
+    write_names(out, kind->weights);
+    buffer_text(out, ",\"parameters\":[");
+    for (const struct layer_param *param = kind->params; param->name; param++)
+        if (param->type != PARAM_IGNORED) {
+            next_item(out, written++);
+            write_param(out, param, limits);
+        }
+    buffer_text(out, "]}");
+}
+
+/* The body of a catalogue: {"<name>":[ ... ]}, items written by each until it is false.
+ */
+static bool print_list(struct call *call, const char *name,
+                       bool (*each)(struct buffer *, size_t, const struct call *))
+{
+    struct buffer body;
+
+    buffer_init(&body, (size_t)call->settings->limits.max_response_bytes);
+    buffer_print(&body, "{\"%s\":[", name);
+    for (size_t i = 0; each(&body, i, call); i++)
+        ;
+    buffer_text(&body, "]}\n");
+    return reply_body(call->reply, "application/json", &body, &call->err);
+}
+
+static bool each_layer(struct buffer *out, size_t i, const struct call *call)
+{
+    const struct layer_kind *kind = layer_kind_at(i);
+
+    if (!kind)
+        return false;
+    next_item(out, i);
+    write_kind(out, kind, &call->settings->limits);
+    return true;
+}
+
+static bool each_activation(struct buffer *out, size_t i, const struct call *call)
+{
+    const struct activation_row *row = activation_row(i);
+
+    (void)call;
+    if (!row)
+        return false;
+    next_item(out, i);
+    buffer_text(out, "{\"name\":");
+    buffer_json_string(out, row->name);
+    buffer_text(out, ",\"formula\":");
+    buffer_json_string(out, row->formula);
+    buffer_print(out, ",\"keras\":[%s]",
+                 row->keras == KERAS_ANY ? "2,3"
+                 : row->keras == KERAS_2 ? "2"
+                                         : "3");
+    buffer_text(out, "}");
+    return true;
+}
+
+static void write_kernel(struct buffer *out, const struct named_kernel *kernel)
+{
+    buffer_text(out, "{\"name\":");
+    buffer_json_string(out, kernel->name);
+    buffer_print(out, ",\"shape\":[%zu,%zu],\"values\":[", kernel->height,
+                 kernel->width);
+    for (size_t y = 0; y < kernel->height; y++) {
+        next_item(out, y);
+        buffer_text(out, "[");
+        for (size_t x = 0; x < kernel->width; x++) {
+            next_item(out, x);
+            buffer_json_float(out, kernel->values[y * kernel->width + x]);
+        }
+        buffer_text(out, "]");
+    }
+    buffer_text(out, "]}");
+}
+
+static bool each_kernel(struct buffer *out, size_t i, const struct call *call)
+{
+    const struct named_kernel *kernel = named_kernel_at(i);
+
+    (void)call;
+    if (!kernel)
+        return false;
+    next_item(out, i);
+    write_kernel(out, kernel);
+    return true;
+}
+
+static bool each_colormap(struct buffer *out, size_t i, const struct call *call)
+{
+    const struct colormap *map = colormap_at(i);
+
+    (void)call;
+    if (!map)
+        return false;
+    next_item(out, i);
+    buffer_text(out, "{\"name\":");
+    buffer_json_string(out, map->name);
+    buffer_text(out, ",\"colors\":[");
+    for (size_t k = 0; k < 256; k++) {
+        next_item(out, k);
+        buffer_print(out, "\"#%06x\"", (unsigned)map->rgb[k]);
+    }
+    buffer_text(out, "]}");
+    return true;
+}
+
+static bool each_limit(struct buffer *out, size_t i, const struct call *call)
+{
+    const struct limit_row *row = limits_row(i);
+
+    if (!row)
+        return false;
+    next_item(out, i);
+    buffer_print(out, "{\"name\":\"%s\",\"env\":\"%s\",\"description\":\"%s\",\"max\":",
+                 row->name, row->env, row->what);
+    buffer_json_number(
+        out, *(const double *)((const char *)&call->settings->limits + row->offset));
+    buffer_text(out, "}");
+    return true;
+}
+
+bool layers_call(struct call *call)
+{
+    return print_list(call, "layers", each_layer);
+}
+
+bool activations_call(struct call *call)
+{
+    return print_list(call, "activations", each_activation);
+}
+
+bool kernels_call(struct call *call)
+{
+    return print_list(call, "kernels", each_kernel);
+}
+
+bool colormaps_call(struct call *call)
+{
+    return print_list(call, "colormaps", each_colormap);
+}
+
+bool limits_call(struct call *call)
+{
+    return print_list(call, "limits", each_limit);
+}
+
+static const char *kernel_name(const void *context, size_t i)
+{
+    const struct named_kernel *kernel = named_kernel_at(i);
+
+    (void)context;
+    return kernel ? kernel->name : NULL;
+}
+
+bool kernel_call(struct call *call)
+{
+    const struct named_kernel *kernel = named_kernel_find(call->tail);
+    char hint[NEAREST_TEXT_SIZE];
+    struct buffer body;
+
+    if (!kernel)
+        return error_set(
+            &call->err, ERROR_NOT_FOUND, "there is no kernel of that name%s",
+            nearest_hint(nearest_name(call->tail, kernel_name, NULL), hint));
+    buffer_init(&body, 1 << 16);
+    write_kernel(&body, kernel);
+    buffer_text(&body, "\n");
+    return reply_body(call->reply, "application/json", &body, &call->err);
+}
+
+bool problem_call(struct call *call)
+{
+    struct buffer body;
+    int code = ERROR_NONE + 1;
+
+    while (code < ERROR_COUNT &&
+           strcmp(error_code_name((enum error_code)code), call->tail) != 0)
+        code++;
+    if (code == ERROR_COUNT)
+        return error_set(&call->err, ERROR_NOT_FOUND,
+                         "there is no problem of that code");
+    buffer_init(&body, 1 << 16);
+    buffer_print(&body, "{\"code\":\"%s\",\"status\":%d,\"title\":",
+                 error_code_name((enum error_code)code),
+                 error_code_status((enum error_code)code));
+    buffer_json_string(&body, error_code_title((enum error_code)code));
+    buffer_text(&body, "}\n");
+    return reply_body(call->reply, "application/json", &body, &call->err);
+}
+
+void api_version(const struct api_settings *settings, const char *more,
+                 struct api_reply *reply)
+{
+    struct buffer body;
+    struct error err;
+
+    *reply = (struct api_reply){0};
+    error_init(&err);
+    buffer_init(&body, 1 << 16);
+    buffer_print(
+        &body,
+        "{\"name\":\"convscope\",\"version\":\"%s\",\"commit\":\"%s\","
+        "\"isa\":\"%s\",\"libraries\":{\"cjson\":\"%s\",\"libpng\":\"%s\"%s%s}}\n",
+        API_VERSION, CONVSCOPE_COMMIT, settings->kernels->name, cJSON_Version(),
+        png_version(), more && *more ? "," : "", more ? more : "");
+    if (!reply_body(reply, "application/json", &body, &err))
+        api_problem(&err, "none", reply);
+}

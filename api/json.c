@@ -1,0 +1,164 @@
+/* json.c - JSON documents, read strictly. */
+#include "api/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The text with every blob replaced by its number. */
+static bool cut_out(const struct bytes *text, const struct json_blobs *blobs,
+                    struct arena *arena, struct bytes *rest)
+{
+    enum { DIGITS = 8 };
+    size_t size = text->size + 1, n = 0;
+    const unsigned char *from = text->data;
+
+    for (size_t i = 0; i < blobs->n; i++)
+        size = size - blobs->items[i].size + DIGITS;
+    char *out = arena_take(arena, size, 1);
+    if (!out)
+        return false;
+    for (size_t i = 0; i < blobs->n; i++) {
+        const struct bytes *blob = &blobs->items[i];
+        const size_t before = (size_t)(blob->data - from);
+        memcpy(out + n, from, before);
+        n += before;
+        n += (size_t)snprintf(out + n, size - n, "%zu", i);
+        from = blob->data + blob->size;
+    }
+    const size_t after = (size_t)(text->data + text->size - from);
+    memcpy(out + n, from, after);
+    *rest = (struct bytes){(unsigned char *)out, n + after};
+    return true;
+}
+
+cJSON *json_parse(const char *what, const struct bytes *text, struct json_blobs *blobs,
+                  const struct limits *limits, struct arena *arena, struct error *err)
+{
+    struct bytes rest = *text;
+
+    if (!json_scan(what, text, blobs, limits, arena, err))
+        return NULL;
+
+    const size_t mark = arena->used;
+    if (blobs && !cut_out(text, blobs, arena, &rest)) {
+        json_no_memory(what, err);
+        return NULL;
+    }
+    cJSON *json = cJSON_ParseWithLength((const char *)rest.data, rest.size);
+    arena_rewind(arena, mark);
+    if (!json)
+        json_no_memory(what, err); /* it passed the scan: nothing else can be wrong */
+    return json;
+}
+
+const struct bytes *json_blob(const struct json_blobs *blobs, const cJSON *item)
+{
+    const char *number = json_string(item);
+
+    return number ? &blobs->items[strtoul(number, NULL, 10)] : NULL;
+}
+
+const cJSON *json_member(const cJSON *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+bool json_number(const cJSON *item, double *value)
+{
+    if (!cJSON_IsNumber(item))
+        return false;
+    *value = item->valuedouble;
+    return isfinite(*value);
+}
+
+bool json_integer(const cJSON *item, double *value)
+{
+    return json_number(item, value) && *value == trunc(*value);
+}
+
+bool json_boolean(const cJSON *item, bool *value)
+{
+    *value = cJSON_IsTrue(item);
+    return cJSON_IsBool(item);
+}
+
+const char *json_string(const cJSON *item)
+{
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+const char *json_kind(const cJSON *item)
+{
+    if (cJSON_IsObject(item))
+        return "an object";
+    if (cJSON_IsArray(item))
+        return "an array";
+    if (cJSON_IsString(item))
+        return "a string";
+    if (cJSON_IsNumber(item))
+        return "a number";
+    if (cJSON_IsNull(item))
+        return "null";
+    return cJSON_IsTrue(item) ? "true" : "false";
+}
+
+char *json_text(const cJSON *item, struct arena *arena)
+{
+    char *text = cJSON_PrintUnformatted(item);
+    char *copy = text ? arena_copy(arena, text, strlen(text)) : NULL;
+
+    cJSON_free(text);
+    return copy;
+}
+
+const char *json_pointer(const char *pointer, const char *key, char *text)
+{
+    size_t n = (size_t)snprintf(text, JSON_POINTER_SIZE, "%s/", pointer);
+
+    for (; *key && n + 3 < JSON_POINTER_SIZE; key++) {
+        if (*key == '~' || *key == '/') {
+            text[n++] = '~';
+            text[n++] = *key == '~' ? '0' : '1';
+        } else {
+            text[n++] = *key;
+        }
+    }
+    if (n < JSON_POINTER_SIZE)
+        text[n] = '\0';
+    return text;
+}
+
+bool json_enough(const struct error *err)
+{
+    return err->n_items >= ERROR_MAX_ITEMS;
+}
+
+void json_error_text(struct error *err, const char *text)
+{
+    enum { SHOWN = 60 };
+    char value[sizeof err->items[0].value], cut[SHOWN + sizeof "..."];
+    size_t n = strlen(text);
+    const bool whole = n <= SHOWN;
+
+    for (n = whole ? n : SHOWN; !whole && n > 0 && (text[n] & 0xc0) == 0x80;)
+        n--; /* not inside a character */
+    snprintf(cut, sizeof cut, "%.*s%s", (int)n, text, whole ? "" : "...");
+    if (cJSON_PrintPreallocated(&(cJSON){.type = cJSON_String, .valuestring = cut},
+                                value, sizeof value, false))
+        error_value(err, "%s", value);
+}
+
+void json_error_value(struct error *err, const cJSON *item)
+{
+    char value[sizeof err->items[0].value];
+    cJSON copy = *item; /* cJSON prints only what is not const */
+
+    if (cJSON_IsString(item)) {
+        json_error_text(err, item->valuestring);
+        return;
+    }
+    if (cJSON_PrintPreallocated(&copy, value, sizeof value, false))
+        error_value(err, "%s", value);
+}

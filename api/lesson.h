@@ -1,0 +1,19 @@
+/*
+ * lesson.h - the network that stands in when no layers are given: the lesson's
+ * filter, detect, condense, with show_extraction's own parameters as options.
+ */
+#ifndef API_LESSON_H
+#define API_LESSON_H
+
+#include "api/options.h"
+#include "engine/network.h"
+
+/* Make the layers Filter, Detect and Condense from the options. */
+bool lesson_read(struct network *network, const struct options *options,
+                 const struct limits *limits, struct arena *arena,
+                 struct error *err) MUST_CHECK;
+
+/* False if an option is given that only the lesson has: there are layers. */
+bool lesson_check_absent(const struct options *options, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,103 @@
+/* nearest.c - "did you mean": the known name nearest to an unknown one. */
+#include "api/nearest.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_LENGTH = 48 }; /* a longer name is near to none */
+
+/* The letters that count. Returns their number, 0 if there are too many. */
+static size_t fold(const char *name, char *out)
+{
+    size_t n = 0;
+
+    for (; *name; name++) {
+        if (*name == '_' || *name == '-')
+            continue;
+        if (n == MAX_LENGTH)
+            return 0;
+        out[n++] = (char)tolower((unsigned char)*name);
+    }
+    return n;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Letters to insert, drop, change, or swap with their neighbour: the restricted
+ * Damerau-Levenshtein distance. */
+static size_t distance(const char *a, size_t n, const char *b, size_t m)
+{
+    size_t rows[3][MAX_LENGTH + 1];
+    size_t *older = rows[0], *old = rows[1], *row = rows[2];
+
+    for (size_t j = 0; j <= m; j++)
+        old[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            row[j] = least(old[j - 1] + (a[i - 1] != b[j - 1]),
+                           least(old[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], older[j - 2] + 1);
+        }
+        size_t *const free_row = older;
+        older = old;
+        old = row;
+        row = free_row;
+    }
+    return old[m];
+}
+
+/* How far apart two names are; 0 is equal. A beginning ("pad", "padding") counts as one
+ * step. */
+static size_t apart(const char *a, size_t n, const char *b, size_t m)
+{
+    const size_t shorter = least(n, m), steps = distance(a, n, b, m);
+
+    return shorter >= 3 && steps > 1 && memcmp(a, b, shorter) == 0 ? 1 : steps;
+}
+
+const char *nearest_name(const char *name, name_at *at, const void *context)
+{
+    char a[MAX_LENGTH], b[MAX_LENGTH];
+    const size_t n = fold(name, a);
+    size_t best = (n < 3    ? 0
+                   : n < 6  ? 1
+                   : n < 12 ? 2
+                            : 3) +
+                  1; /* so many steps are too far */
+    const char *nearest = NULL, *known;
+
+    if (n == 0)
+        return NULL;
+    for (size_t i = 0; (known = at(context, i)); i++) {
+        const size_t m = fold(known, b), steps = m ? apart(a, n, b, m) : best;
+        if (steps < best) {
+            best = steps;
+            nearest = known;
+        }
+    }
+    return nearest;
+}
+
+static const char *array_at(const void *context, size_t i)
+{
+    return ((const char *const *)context)[i];
+}
+
+const char *nearest_of(const char *name, const char *const *names)
+{
+    return nearest_name(name, array_at, names);
+}
+
+const char *nearest_hint(const char *nearest, char *text)
+{
+    text[0] = '\0';
+    if (nearest)
+        snprintf(text, NEAREST_TEXT_SIZE, "; did you mean %.64s?", nearest);
+    return text;
+}

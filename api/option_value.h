@@ -1,0 +1,41 @@
+/*
+ * option_value.h - one value of an option: checked and stored, by type.
+ *
+ * The workings of options.c; nobody else needs them.
+ */
+#ifndef API_OPTION_VALUE_H
+#define API_OPTION_VALUE_H
+
+#include "api/options.h"
+
+enum option_type {
+#define ENUMERATE(id, name) OPTION_TYPE_##id,
+    FOR_EACH_OPTION_TYPE(ENUMERATE)
+#undef ENUMERATE
+};
+
+/* A row of the table. */
+struct option_rule {
+    const char *name;
+    enum option_type type;
+    size_t offset; /* in struct options */
+    double minimum, maximum;
+    const char *const *names; /* of a choice */
+    const char *what;
+};
+
+/* The option that is being set, and to what: text, or JSON at a pointer. */
+struct option_setter {
+    const struct option_rule *rule;
+    struct options *options;
+    const char *text;    /* NULL if it is JSON and no string */
+    const cJSON *json;   /* NULL if it came as text */
+    const char *pointer; /* NULL if it came as text */
+    struct arena *arena;
+    struct error *err;
+};
+
+/* Check and store; ERROR_OPTION_INVALID. */
+bool option_store(const struct option_setter *setter) MUST_CHECK;
+
+#endif

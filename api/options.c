@@ -1,0 +1,206 @@
+/* options.c - the options of a request, by name. */
+#include "api/options.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/json.h"
+#include "api/nearest.h"
+#include "api/option_value.h"
+
+static const char *const type_names[] = {
+#define NAME(id, name) [OPTION_TYPE_##id] = name,
+    FOR_EACH_OPTION_TYPE(NAME)
+#undef NAME
+};
+
+#define NAME(id, name) name,
+static const char *const format_names[] = {FOR_EACH_FORMAT(NAME) NULL};
+static const char *const images_names[] = {FOR_EACH_IMAGES(NAME) NULL};
+static const char *const values_names[] = {FOR_EACH_VALUES(NAME) NULL};
+static const char *const color_names[] = {FOR_EACH_COLOR(NAME) NULL};
+static const char *const channel_order_names[] = {FOR_EACH_CHANNEL_ORDER(NAME) NULL};
+static const char *const preprocess_names[] = {FOR_EACH_PREPROCESS(NAME) NULL};
+static const char *const generator_names[] = {FOR_EACH_GENERATOR(NAME) NULL};
+static const char *const normalize_names[] = {FOR_EACH_NORMALIZE(NAME) NULL};
+static const char *const layout_names[] = {FOR_EACH_LAYOUT(NAME) NULL};
+#undef NAME
+
+static const struct option_rule rows[OPTION_COUNT] = {
+#define ROW(id, name, type, field, min, max, names, what)                              \
+    [OPTION_##id] = {                                                                  \
+        name, OPTION_TYPE_##type, offsetof(struct options, field), min, max, names,    \
+        what},
+    FOR_EACH_OPTION(ROW)
+#undef ROW
+};
+
+void options_init(struct options *options)
+{
+    *options = (struct options){
+        .kernel = "bottom_sobel",
+        .conv_stride = {1, 1},
+        .conv_padding = "valid",
+        .activation = "relu",
+        .pool_size = {2, 2},
+        .pool_stride = {2, 2},
+        .pool_padding = "same",
+        .gamma = 1,
+        .figsize = {10, 10},
+        .subplot_shape = {2, 2},
+        .background = {255, 255, 255},
+        .size = {64, 64},
+        .x = 3,
+        .y = 5,
+        .channel = -1,
+        .gap = 1,
+        .scale = 1,
+    };
+}
+
+enum option_id option_find(const char *name)
+{
+    size_t i = 0;
+
+    while (i < OPTION_COUNT && strcmp(rows[i].name, name) != 0)
+        i++;
+    return (enum option_id)i;
+}
+
+static const char *option_name(const void *context, size_t i)
+{
+    (void)context;
+    return i < OPTION_COUNT ? rows[i].name : NULL;
+}
+
+const char *option_nearest(const char *name)
+{
+    return nearest_name(name, option_name, NULL);
+}
+
+/* True if the option, or its alias, has not been set yet. */
+static bool check_once(const struct option_setter *s)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (!(s->options->given >> i & 1) || rows[i].offset != s->rule->offset)
+            continue;
+        return &rows[i] == s->rule
+                   ? error_option(s->err, ERROR_PART_DUPLICATE, s->rule->name,
+                                  "%s is given twice", s->rule->name)
+                   : error_option(s->err, ERROR_PART_DUPLICATE, s->rule->name,
+                                  "%s is given twice: it is the same as %s",
+                                  s->rule->name, rows[i].name);
+    }
+    return true;
+}
+
+static bool unknown(const char *name, const char *pointer, struct error *err)
+{
+    char hint[NEAREST_TEXT_SIZE];
+
+    nearest_hint(option_nearest(name), hint);
+    if (pointer)
+        return error_at(err, ERROR_OPTION_UNKNOWN, pointer, "%.64s is not an option%s",
+                        name, hint);
+    return error_option(err, ERROR_OPTION_UNKNOWN, name, "%.64s is not an option%s",
+                        name, hint);
+}
+
+static bool set(struct option_setter *s, const char *name)
+{
+    const enum option_id id = option_find(name);
+
+    if (id == OPTION_COUNT)
+        return unknown(name, s->pointer, s->err);
+    s->rule = &rows[id];
+    if (!check_once(s))
+        return false;
+    s->options->given |= (uint64_t)1 << id;
+    return option_store(s);
+}
+
+bool options_set_text(struct options *options, const char *name, const char *text,
+                      struct arena *arena, struct error *err)
+{
+    struct option_setter s = {
+        .options = options, .text = text, .arena = arena, .err = err};
+
+    return set(&s, name);
+}
+
+bool options_set_json(struct options *options, const char *name, const cJSON *value,
+                      const char *pointer, struct arena *arena, struct error *err)
+{
+    struct option_setter s = {.options = options,
+                              .text = json_string(value),
+                              .json = value,
+                              .pointer = pointer,
+                              .arena = arena,
+                              .err = err};
+
+    return set(&s, name);
+}
+
+/* Undo the percent encoding of n bytes; NULL if there is no memory, or, with the error
+ * recorded, if an escape is invalid. */
+static char *decode(const char *text, size_t n, struct arena *arena, struct error *err)
+{
+    char *out = arena_take(arena, n + 1, 1), *to = out;
+
+    if (!out)
+        json_no_memory("the query", err);
+    for (size_t i = 0; out && i < n; i++) {
+        char hex[3] = {0};
+        if (text[i] != '%') {
+            *to++ = text[i];
+            if (text[i] == '+')
+                to[-1] = ' ';
+            continue;
+        }
+        for (size_t k = 0; k < 2 && i + 1 < n && isxdigit((unsigned char)text[i + 1]);
+             k++)
+            hex[k] = text[++i];
+        if (!hex[1] || strcmp(hex, "00") == 0) {
+            error_set(err, ERROR_REQUEST_MALFORMED,
+                      "the query has an invalid percent escape in '%.*s'",
+                      n < 64 ? (int)n : 64, text);
+            return NULL;
+        }
+        *to++ = (char)strtoul(hex, NULL, 16);
+    }
+    if (out)
+        *to = '\0';
+    return out;
+}
+
+bool options_set_query(struct options *options, const char *query, struct arena *arena,
+                       struct error *err)
+{
+    while (*query) {
+        const size_t n = strcspn(query, "&");
+        const size_t name_size = strcspn(query, "=&");
+        const size_t skip = name_size < n ? name_size + 1 : n;
+
+        if (n > 0) {
+            const char *name = decode(query, name_size, arena, err);
+            const char *text = name ? decode(query + skip, n - skip, arena, err) : NULL;
+            if (!text || !options_set_text(options, name, text, arena, err))
+                return false;
+        }
+        query += n + (query[n] == '&');
+    }
+    return true;
+}
+
+struct option_row option_row(size_t i)
+{
+    if (i >= OPTION_COUNT)
+        return (struct option_row){0};
+    return (struct option_row){.name = rows[i].name,
+                               .type = type_names[rows[i].type],
+                               .what = rows[i].what,
+                               .minimum = rows[i].minimum,
+                               .maximum = rows[i].maximum,
+                               .values = rows[i].names};
+}

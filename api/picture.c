@@ -1,0 +1,437 @@
+/*
+ * picture.c - tensors become pictures as matplotlib's imshow paints them.
+ *
+ * An indexed picture is painted map by map into the cells of a mosaic; a single map is
+ * a mosaic of one. The file that it becomes is picture_png.c's matter.
+ */
+#include "api/picture.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/activation.h"
+
+void render_from_options(struct render *render, const struct options *options)
+{
+    *render = (struct render){
+        .colormap = options->colormap,
+        .normalize = (enum option_normalize)options->normalize,
+        .layout = (enum option_layout)options->layout,
+        .has_range = OPTION_GIVEN(options, RANGE),
+        .range = {options->range[0], options->range[1]},
+        .gamma = OPTION_GIVEN(options, GAMMA) ? options->gamma : 1,
+        .channel = OPTION_GIVEN(options, CHANNEL) ? options->channel : -1,
+        .columns = OPTION_GIVEN(options, COLUMNS) ? options->columns : 0,
+        .gap = options->gap,
+        .scale = options->scale,
+    };
+}
+
+/* A stage as maps of height x width. */
+static struct extent maps_of(const struct shape *shape)
+{
+    struct extent e = shape_extent(shape);
+
+    if (shape->rank == 1)
+        e = (struct extent){1, shape->dim[0], 1};
+    else if (shape->rank == 2)
+        e = (struct extent){shape->dim[0], shape->dim[1], 1};
+    return e;
+}
+
+bool picture_check(const struct shape *shape, const struct render *render,
+                   struct error *err)
+{
+    const size_t channels = maps_of(shape).channels;
+
+    if (render->channel >= 0 && (size_t)render->channel >= channels)
+        return error_option(err, ERROR_OPTION_INVALID, "channel",
+                            "there is no channel %d in a stage of %zu channels",
+                            render->channel, channels);
+    if (render->channel < 0 && render->layout == LAYOUT_RGB && channels != 3)
+        return error_option(err, ERROR_OPTION_INVALID, "layout",
+                            "rgb needs 3 channels, the stage has %zu", channels);
+    if (render->has_range && !((float)render->range[0] < (float)render->range[1]))
+        return error_option(err, ERROR_OPTION_INVALID, "range",
+                            "the lower end %.9g is not below the upper end %.9g",
+                            render->range[0], render->range[1]);
+    return true;
+}
+
+/* Where the maps of one picture lie. */
+struct mosaic {
+    size_t n, columns, rows, gap;
+    size_t width, height; /* of the whole, before it is enlarged */
+};
+
+static struct mosaic mosaic_of(const struct extent *e, size_t n,
+                               const struct render *render)
+{
+    struct mosaic m = {.n = n, .columns = 1, .gap = n > 1 ? (size_t)render->gap : 0};
+
+    if (n > 1 && render->columns > 0)
+        m.columns = (size_t)render->columns < n ? (size_t)render->columns : n;
+    else
+        while (m.columns * m.columns < n)
+            m.columns++;
+    m.rows = (n + m.columns - 1) / m.columns;
+    m.width = m.columns * (e->width + m.gap) - m.gap;
+    m.height = m.rows * (e->height + m.gap) - m.gap;
+    return m;
+}
+
+/* Whether each map has a picture of its own. */
+static bool is_separate(const struct extent *e, const struct render *render)
+{
+    return e->channels > 1 && render->channel < 0 && render->layout == LAYOUT_SEPARATE;
+}
+
+size_t picture_count(const struct shape *shape, const struct render *render)
+{
+    const struct extent e = maps_of(shape);
+
+    return is_separate(&e, render) ? e.channels : 1;
+}
+
+double picture_bytes(const struct shape *shape, const struct render *render)
+{
+    const struct extent e = maps_of(shape);
+    const bool separate = is_separate(&e, render);
+    const size_t shown = render->channel >= 0 ? 1 : e.channels;
+    const struct mosaic m = mosaic_of(&e, separate ? 1 : shown, render);
+    const double n = separate ? (double)shown : 1;
+    const double values =
+        (double)e.height * (double)e.width * (double)e.channels * sizeof(float);
+    const double cells = (double)m.width * (double)m.height;
+    const double scale = render->scale, pixels = cells * scale * scale;
+    const bool rgb = e.channels == 3 && render->channel < 0;
+    /* Indices and, if need be, their holes; or RGBA: before and after enlarging. */
+    const double per_picture =
+        (rgb ? 4 : 2) * (pixels + (scale > 1 ? cells : 0)) + 8 * ARENA_ALIGN;
+    const double file = (rgb ? 4 : 1) * pixels * 1.01 + 2048;
+
+    return (render->gamma != 1 ? values : 0) + n * (per_picture + file) +
+           (double)shown * (sizeof(struct picture) + 4 * sizeof(float)) +
+           picture_png_bytes((double)m.width * scale) + 16 * ARENA_ALIGN;
+}
+
+/* What the painting of a stage needs to know. */
+struct painter {
+    const struct render *render;
+    const struct kernels *kernels;
+    const struct parallel *parallel;
+    struct arena *arena;
+    struct extent e;
+    const float *values; /* of the stage, after gamma */
+    size_t first, n;     /* the channels shown */
+    float *low, *high;   /* n of each: the range of each map */
+    bool *finite;        /* whether a map holds only finite numbers */
+};
+
+static bool no_memory(struct error *err)
+{
+    return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the pictures");
+}
+
+static bool apply_gamma(struct painter *p, struct error *err)
+{
+    const size_t n = p->e.height * p->e.width * p->e.channels;
+
+    if (p->render->gamma == 1)
+        return true;
+    float *values = arena_take(p->arena, n, sizeof *values);
+    if (!values)
+        return no_memory(err);
+    memcpy(values, p->values, n * sizeof *values);
+    activation_power(values, n, (float)p->render->gamma);
+    p->values = values;
+    return true;
+}
+
+static void measure_map(void *context, size_t i, size_t slot)
+{
+    const struct painter *p = context;
+    const size_t n = p->e.height * p->e.width;
+    const struct statistics s =
+        statistics_of(p->kernels, p->values + p->first + i, n, p->e.channels);
+
+    (void)slot;
+    p->finite[i] = s.finite == n;
+    p->low[i] = s.finite ? s.min : NAN;
+    p->high[i] = s.finite ? s.max : NAN;
+}
+
+static void share_range(struct painter *p, float low, float high)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        p->low[i] = low;
+        p->high[i] = high;
+    }
+}
+
+/* The range of the whole stage, not only of the channels shown. */
+static void share_stage_range(struct painter *p)
+{
+    const struct statistics s = statistics_of(
+        p->kernels, p->values, p->e.height * p->e.width * p->e.channels, 1);
+
+    share_range(p, s.finite ? s.min : NAN, s.finite ? s.max : NAN);
+}
+
+static bool measure(struct painter *p, bool unit, struct error *err)
+{
+    const struct render *render = p->render;
+
+    p->low = arena_take(p->arena, p->n, sizeof *p->low);
+    p->high = arena_take(p->arena, p->n, sizeof *p->high);
+    p->finite = arena_take(p->arena, p->n, sizeof *p->finite);
+    if (!p->low || !p->high || !p->finite)
+        return no_memory(err);
+    p->parallel->run(p->parallel->self, p->n, measure_map, p);
+    if (p->parallel->cancelled(p->parallel->self))
+        return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while painting");
+
+    if (render->has_range)
+        share_range(p, (float)render->range[0], (float)render->range[1]);
+    else if (unit || render->normalize == NORMALIZE_NONE)
+        share_range(p, 0, 1);
+    else if (render->normalize == NORMALIZE_STAGE)
+        share_stage_range(p);
+    return true;
+}
+
+static void paint_map(const struct painter *p, size_t i, uint8_t *to, size_t stride)
+{
+    const struct extent *e = &p->e;
+    const float *from = p->values + p->first + i;
+
+    if (!(p->low[i] < p->high[i])) /* constant, or nothing finite: index 0 */
+        return;
+    for (size_t y = 0; y < e->height; y++)
+        p->kernels->quantize(to + y * stride, from + y * e->width * e->channels,
+                             e->width, e->channels, p->low[i], p->high[i]);
+}
+
+/* One picture of n maps, from map `first` of those shown on. */
+struct canvas {
+    const struct painter *painter;
+    struct mosaic mosaic;
+    size_t first;
+    uint8_t *samples;
+};
+
+static uint8_t *cell_of(const struct canvas *c, uint8_t *samples, size_t i)
+{
+    const struct mosaic *m = &c->mosaic;
+    const size_t y = i / m->columns * (c->painter->e.height + m->gap);
+    const size_t x = i % m->columns * (c->painter->e.width + m->gap);
+
+    return samples + y * m->width + x;
+}
+
+static void paint_cell(void *context, size_t i, size_t slot)
+{
+    const struct canvas *c = context;
+
+    (void)slot;
+    paint_map(c->painter, c->first + i, cell_of(c, c->samples, i), c->mosaic.width);
+}
+
+static bool has_holes(const struct canvas *c)
+{
+    for (size_t i = 0; i < c->mosaic.n; i++)
+        if (!c->painter->finite[c->first + i])
+            return true;
+    return false;
+}
+
+/* The first index that no cell has; -1 if all are in use. */
+static int unused_index(const uint8_t *samples, size_t n)
+{
+    bool used[256] = {false};
+
+    for (size_t i = 0; i < n; i++)
+        used[samples[i]] = true;
+    for (int index = 0; index < 256; index++)
+        if (!used[index])
+            return index;
+    return -1;
+}
+
+/* Write mark where a value is not finite. */
+static void mark_holes(const struct canvas *c, uint8_t *samples, uint8_t mark)
+{
+    const struct extent *e = &c->painter->e;
+
+    for (size_t i = 0; i < c->mosaic.n; i++) {
+        const float *from = c->painter->values + c->painter->first + c->first + i;
+        uint8_t *to = cell_of(c, samples, i);
+        for (size_t y = 0; y < e->height; y++)
+            for (size_t x = 0; x < e->width; x++)
+                if (!isfinite(from[(y * e->width + x) * e->channels]))
+                    to[y * c->mosaic.width + x] = mark;
+    }
+}
+
+static bool punch_holes(const struct canvas *c, struct picture *picture,
+                        struct error *err)
+{
+    const size_t n = c->mosaic.width * c->mosaic.height;
+    const int index = unused_index(c->samples, n);
+
+    picture->transparent = true;
+    if (index >= 0) {
+        picture->hole = (uint8_t)index;
+        mark_holes(c, c->samples, picture->hole);
+        return true;
+    }
+    picture->holes = arena_alloc(c->painter->arena, n, 1);
+    if (!picture->holes)
+        return no_memory(err);
+    mark_holes(c, picture->holes, 1);
+    return true;
+}
+
+/* Every cell of `size` bytes becomes a square of scale x scale; NULL without memory. */
+static uint8_t *enlarge(const uint8_t *from, size_t width, size_t height, size_t size,
+                        size_t scale, struct arena *arena)
+{
+    const size_t row = width * scale * size;
+    uint8_t *samples = arena_take(arena, height * scale, row), *to = samples;
+
+    for (size_t y = 0; samples && y < height; y++) {
+        uint8_t *first = to;
+        for (size_t x = 0; x < width; x++, from += size)
+            for (size_t i = 0; i < scale; i++, to += size)
+                memcpy(to, from, size);
+        for (size_t i = 1; i < scale; i++, to += row)
+            memcpy(to, first, row);
+    }
+    return samples;
+}
+
+static bool enlarge_picture(struct picture *picture, size_t size,
+                            const struct painter *p, struct error *err)
+{
+    const size_t scale = (size_t)p->render->scale;
+    const size_t w = picture->width, h = picture->height;
+
+    if (scale == 1)
+        return true;
+    picture->samples = enlarge(picture->samples, w, h, size, scale, p->arena);
+    if (picture->holes) {
+        picture->holes = enlarge(picture->holes, w, h, 1, scale, p->arena);
+        if (!picture->holes)
+            return no_memory(err);
+    }
+    picture->width *= scale;
+    picture->height *= scale;
+    return picture->samples || no_memory(err);
+}
+
+/* n maps from map `first` of those shown on, in one indexed picture. */
+static bool paint_maps(struct painter *p, size_t first, size_t n,
+                       struct picture *picture, struct error *err)
+{
+    struct canvas c = {p, mosaic_of(&p->e, n, p->render), first, NULL};
+
+    c.samples = arena_alloc(p->arena, c.mosaic.height, c.mosaic.width);
+    if (!c.samples)
+        return no_memory(err);
+    *picture = (struct picture){
+        .channel = n == 1 ? (int)(p->first + first) : -1,
+        .width = c.mosaic.width,
+        .height = c.mosaic.height,
+        .kind = PICTURE_INDEXED,
+        .colormap = colormap_at((size_t)p->render->colormap),
+        .samples = c.samples,
+    };
+    p->parallel->run(p->parallel->self, n, paint_cell, &c);
+    return (!has_holes(&c) || punch_holes(&c, picture, err)) &&
+           enlarge_picture(picture, 1, p, err);
+}
+
+/* (v - low) / (high - low), clipped to 0..1, of which 255 parts, truncated. */
+static uint8_t sample_of(float v, float low, float high)
+{
+    const float x = low < high ? (v - low) / (high - low) : 0;
+
+    return (uint8_t)((x > 0 ? x < 1 ? x : 1.0f : 0.0f) * 255.0f);
+}
+
+static void paint_rgb_cell(const struct painter *p, const float *v, size_t size,
+                           uint8_t *to)
+{
+    const bool hole = !(isfinite(v[0]) && isfinite(v[1]) && isfinite(v[2]));
+
+    for (size_t c = 0; c < 3; c++)
+        to[c] = hole ? 0 : sample_of(v[c], p->low[c], p->high[c]);
+    if (size == 4)
+        to[3] = hole ? 0 : 255;
+}
+
+static bool paint_rgb(const struct painter *p, struct picture *picture,
+                      struct error *err)
+{
+    const bool opaque = p->finite[0] && p->finite[1] && p->finite[2];
+    const size_t n = p->e.height * p->e.width, size = opaque ? 3 : 4;
+
+    *picture = (struct picture){
+        .channel = -1,
+        .width = p->e.width,
+        .height = p->e.height,
+        .kind = opaque ? PICTURE_RGB : PICTURE_RGBA,
+        .transparent = !opaque,
+        .samples = arena_take(p->arena, n, size),
+    };
+    if (!picture->samples)
+        return no_memory(err);
+    for (size_t i = 0; i < n; i++)
+        paint_rgb_cell(p, p->values + 3 * i, size, picture->samples + size * i);
+    return enlarge_picture(picture, size, p, err);
+}
+
+/* Every map in a picture of its own, or all in one. */
+static bool paint_all(struct painter *p, struct picture_set *out, struct error *err)
+{
+    const size_t each = out->n > 1 ? 1 : p->n;
+
+    for (size_t i = 0; i < out->n; i++)
+        if (!paint_maps(p, i, each, &out->pictures[i], err))
+            return false;
+    return true;
+}
+
+bool picture_paint(const struct tensor *stage, bool input, const struct render *render,
+                   const struct kernels *kernels, const struct parallel *parallel,
+                   struct arena *arena, struct picture_set *out, struct error *err)
+{
+    const struct extent e = maps_of(&stage->shape);
+    const bool one = render->channel >= 0;
+    const bool rgb = !one && e.channels == 3 && (input || render->layout == LAYOUT_RGB);
+    struct painter p = {
+        .render = render,
+        .kernels = kernels,
+        .parallel = parallel,
+        .arena = arena,
+        .e = e,
+        .values = stage->values,
+        .first = one ? (size_t)render->channel : 0,
+        .n = one ? 1 : e.channels,
+    };
+
+    if (!picture_check(&stage->shape, render, err) || !apply_gamma(&p, err) ||
+        !measure(&p, rgb && input, err))
+        return false;
+    out->n = rgb ? 1 : picture_count(&stage->shape, render);
+    out->pictures = arena_alloc(arena, out->n, sizeof *out->pictures);
+    out->vmin = p.low;
+    out->vmax = p.high;
+    out->n_ranges =
+        render->has_range || render->normalize != NORMALIZE_CHANNEL || (rgb && input)
+            ? 1
+            : p.n;
+    if (!out->pictures)
+        return no_memory(err);
+    return rgb ? paint_rgb(&p, out->pictures, err) : paint_all(&p, out, err);
+}

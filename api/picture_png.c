@@ -1,0 +1,153 @@
+/* picture_png.c - a picture becomes the smallest PNG that shows it exactly. */
+#include "api/picture.h"
+
+#include <string.h>
+
+#include "api/png.h"
+
+/* How the indices of a picture are written. */
+struct mapping {
+    const struct picture *picture;
+    int bit_depth;
+    uint8_t entry[256]; /* index -> sample of the file */
+};
+
+static void find_used(const struct picture *picture, bool used[256])
+{
+    const size_t n = picture->width * picture->height;
+
+    memset(used, 0, 256 * sizeof *used);
+    for (size_t i = 0; i < n; i++)
+        used[picture->samples[i]] = true;
+}
+
+/* The transparent entry comes first: tRNS then has one byte. */
+static void make_palette(const struct picture *picture, const bool used[256],
+                         struct png_encoding *e, struct mapping *m)
+{
+    e->color = PNG_PALETTE;
+    e->transparent_first = picture->transparent;
+    if (picture->transparent)
+        e->palette[e->n_palette++] = 0;
+    for (size_t i = 0; i < 256; i++)
+        if (used[i] && !(picture->transparent && i == picture->hole)) {
+            m->entry[i] = (uint8_t)e->n_palette;
+            e->palette[e->n_palette++] = picture->colormap->rgb[i];
+        }
+    e->bit_depth = e->n_palette <= 2    ? 1
+                   : e->n_palette <= 4  ? 2
+                   : e->n_palette <= 16 ? 4
+                                        : 8;
+}
+
+/* The fewest bits that hold these grays exactly; 0 if there are other colours. */
+static int gray_depth(const struct picture *picture, const bool used[256])
+{
+    int depth = 1;
+
+    for (size_t i = 0; i < 256; i++) {
+        const uint32_t rgb = picture->colormap->rgb[i], v = rgb & 255;
+        if (!used[i])
+            continue;
+        if (rgb != v * 0x10101)
+            return 0;
+        while (depth < 8 && v % (255u / ((1u << depth) - 1)) != 0)
+            depth *= 2;
+    }
+    return depth;
+}
+
+/* Grays that need no more bits than a palette would save the palette. */
+static void prefer_gray(const struct picture *picture, const bool used[256],
+                        struct png_encoding *e, struct mapping *m)
+{
+    const int depth = picture->transparent ? 0 : gray_depth(picture, used);
+
+    if (depth == 0 || depth > e->bit_depth)
+        return;
+    e->color = PNG_GRAY;
+    e->bit_depth = depth;
+    for (size_t i = 0; i < 256; i++)
+        m->entry[i] =
+            (uint8_t)((picture->colormap->rgb[i] & 255) / (255u / ((1u << depth) - 1)));
+}
+
+static void write_indices(void *context, size_t y, uint8_t *row)
+{
+    const struct mapping *m = context;
+    const size_t width = m->picture->width;
+    const uint8_t *from = m->picture->samples + y * width;
+    const int bits = m->bit_depth;
+
+    if (bits == 8) {
+        for (size_t x = 0; x < width; x++)
+            row[x] = m->entry[from[x]];
+        return;
+    }
+    memset(row, 0, (width * (size_t)bits + 7) / 8);
+    for (size_t x = 0; x < width; x++) {
+        const size_t bit = x * (size_t)bits;
+        row[bit / 8] |= (uint8_t)(m->entry[from[x]] << (8 - bits - bit % 8));
+    }
+}
+
+/* All indices are in use and some cells are transparent: colours one by one. */
+static void write_expanded(void *context, size_t y, uint8_t *row)
+{
+    const struct picture *picture = context;
+
+    for (size_t x = 0; x < picture->width; x++, row += 4) {
+        const size_t i = y * picture->width + x;
+        const bool hole = picture->holes[i];
+        const uint32_t rgb = hole ? 0 : picture->colormap->rgb[picture->samples[i]];
+        row[0] = (uint8_t)(rgb >> 16);
+        row[1] = (uint8_t)(rgb >> 8);
+        row[2] = (uint8_t)rgb;
+        row[3] = hole ? 0 : 255;
+    }
+}
+
+static void write_samples(void *context, size_t y, uint8_t *row)
+{
+    const struct picture *picture = context;
+    const size_t size = picture->width * (picture->kind == PICTURE_RGB ? 3 : 4);
+
+    memcpy(row, picture->samples + y * size, size);
+}
+
+static png_row_writer *choose_mapping(const struct picture *picture,
+                                      struct png_encoding *e, struct mapping *m)
+{
+    bool used[256];
+
+    find_used(picture, used);
+    make_palette(picture, used, e, m);
+    prefer_gray(picture, used, e, m);
+    m->picture = picture;
+    m->bit_depth = e->bit_depth;
+    return write_indices;
+}
+
+bool picture_png(struct buffer *out, const struct picture *picture, int level,
+                 struct arena *arena, struct error *err)
+{
+    struct png_encoding e = {
+        .width = picture->width,
+        .height = picture->height,
+        .bit_depth = 8,
+        .level = level,
+    };
+    struct mapping m = {0};
+
+    if (picture->kind == PICTURE_INDEXED && !picture->holes)
+        return png_encode(out, &e, choose_mapping(picture, &e, &m), &m, arena, err);
+    struct picture copy = *picture; /* a writer's context is not const */
+    e.color = picture->kind == PICTURE_RGB ? PNG_RGB : PNG_RGBA;
+    return png_encode(out, &e, picture->holes ? write_expanded : write_samples, &copy,
+                      arena, err);
+}
+
+double picture_png_bytes(double width)
+{
+    return png_encode_bytes(width);
+}

@@ -1,0 +1,392 @@
+/*
+ * png.c - PNG files to rows of samples and back.
+ *
+ * libpng reports an error by longjmp. Each direction has one small function with the
+ * setjmp; its state lives in a struct outside of it, so no local can be clobbered.
+ */
+#include "api/png.h"
+
+#include <png.h>
+#include <isa-l/crc.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/deflate.h"
+
+enum {
+    SIGNATURE_SIZE = 8,
+    IHDR_SIZE = 13,
+    CHUNK_OVERHEAD = 12, /* length, type, CRC */
+    CHUNK_MAX = 1 << 20, /* bytes of a chunk other than IDAT */
+    CHUNKS_KEPT = 4,
+    LIBPNG_BYTES = 1 << 20, /* its structs, zlib's window, small change */
+    STAGE_SIZE = 64 << 10,  /* bytes of rows deflated at once */
+};
+
+static const uint8_t signature[SIGNATURE_SIZE] = "\x89PNG\r\n\x1a\n";
+
+const char *png_version(void)
+{
+    return png_get_libpng_ver(NULL);
+}
+
+bool png_recognise(const struct bytes *file)
+{
+    return file->size >= SIGNATURE_SIZE &&
+           memcmp(file->data, signature, SIGNATURE_SIZE) == 0;
+}
+
+static bool undecodable(struct error *err, const char *reason)
+{
+    return error_set(err, ERROR_IMAGE_UNDECODABLE, "PNG: %s", reason);
+}
+
+/* The bit depths that each colour type may have, as a set of their values. */
+static bool depth_is_legal(int color_type, int depth)
+{
+    static const int legal[7] = {
+        [PNG_COLOR_TYPE_GRAY] = 1 | 2 | 4 | 8 | 16,
+        [PNG_COLOR_TYPE_RGB] = 8 | 16,
+        [PNG_COLOR_TYPE_PALETTE] = 1 | 2 | 4 | 8,
+        [PNG_COLOR_TYPE_GA] = 8 | 16,
+        [PNG_COLOR_TYPE_RGBA] = 8 | 16,
+    };
+
+    return color_type < 7 && (depth & (depth - 1)) == 0 && (legal[color_type] & depth);
+}
+
+static bool read_ihdr(const uint8_t *chunk, struct png_header *header,
+                      struct error *err)
+{
+    const uint8_t *data = chunk + 8;
+    const int color_type = data[9];
+
+    if (png_get_uint_32(chunk) != IHDR_SIZE || memcmp(chunk + 4, "IHDR", 4) != 0)
+        return undecodable(err, "the first chunk is not IHDR");
+    if (crc32_gzip_refl(0, chunk + 4, 4 + IHDR_SIZE) !=
+        png_get_uint_32(data + IHDR_SIZE))
+        return undecodable(err, "IHDR: CRC error");
+
+    header->width = png_get_uint_32(data);
+    header->height = png_get_uint_32(data + 4);
+    header->bit_depth = data[8];
+    header->channels = color_type & PNG_COLOR_MASK_COLOR ? 3 : 1;
+    header->alpha = color_type & PNG_COLOR_MASK_ALPHA;
+    header->interlaced = data[12] != 0;
+    if (header->width == 0 || header->height == 0)
+        return undecodable(err, "width or height is 0");
+    if (header->width > PNG_UINT_31_MAX || header->height > PNG_UINT_31_MAX)
+        return undecodable(err, "width or height is over 2^31 - 1");
+    if (!depth_is_legal(color_type, header->bit_depth))
+        return error_set(err, ERROR_IMAGE_UNDECODABLE,
+                         "PNG: colour type %d cannot have a bit depth of %d",
+                         color_type, header->bit_depth);
+    if (data[10] != 0 || data[11] != 0 || data[12] > 1)
+        return undecodable(err, "unknown compression, filter or interlace method");
+    return true;
+}
+
+bool png_probe(const struct bytes *file, struct png_header *header, struct error *err)
+{
+    size_t at = SIGNATURE_SIZE;
+
+    if (file->size < SIGNATURE_SIZE + CHUNK_OVERHEAD + IHDR_SIZE)
+        return undecodable(err, "the file ends inside its header");
+    if (!read_ihdr(file->data + at, header, err))
+        return false;
+
+    while (file->size - at >= CHUNK_OVERHEAD) {
+        const uint8_t *chunk = file->data + at;
+        const size_t length = png_get_uint_32(chunk);
+        if (memcmp(chunk + 4, "IDAT", 4) == 0)
+            return true;
+        if (length > file->size - at - CHUNK_OVERHEAD)
+            break;
+        if (memcmp(chunk + 4, "tRNS", 4) == 0)
+            header->alpha = true;
+        at += CHUNK_OVERHEAD + length;
+    }
+    return undecodable(err, "the file ends before its image data");
+}
+
+/* Both directions: where libpng's memory comes from and what it complained of. */
+struct session {
+    struct arena *arena;
+    char message[160];
+};
+
+static png_voidp take(png_structp png, png_alloc_size_t size)
+{
+    struct session *session = png_get_mem_ptr(png);
+
+    return arena_take(session->arena, 1, size);
+}
+
+static void leave(png_structp png, png_voidp memory)
+{
+    (void)png;
+    (void)memory; /* the arena is rewound at the end */
+}
+
+static void fail(png_structp png, png_const_charp message)
+{
+    struct session *session = png_get_error_ptr(png);
+
+    snprintf(session->message, sizeof session->message, "%s", message);
+    png_longjmp(png, 1);
+}
+
+static void ignore(png_structp png, png_const_charp message)
+{
+    (void)png;
+    (void)message;
+}
+
+struct reader {
+    struct session session;
+    png_structp png;
+    png_infop info;
+    struct bytes rest; /* of the file */
+    const struct png_header *header;
+    png_row_reader *read;
+    void *context;
+};
+
+static void feed(png_structp png, png_bytep to, size_t n)
+{
+    struct reader *reader = png_get_io_ptr(png);
+
+    if (n > reader->rest.size)
+        png_error(png, "the file ends too early");
+    memcpy(to, reader->rest.data, n);
+    reader->rest.data += n;
+    reader->rest.size -= n;
+}
+
+static void harden(png_structp png, const struct png_header *header)
+{
+    png_set_user_limits(png, (png_uint_32)header->width, (png_uint_32)header->height);
+    png_set_chunk_cache_max(png, CHUNKS_KEPT);
+    png_set_chunk_malloc_max(png, CHUNK_MAX);
+    png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
+    /* -1: unknown chunks, and every known ancillary one but tRNS. */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+}
+
+/* Any file becomes 8 or 16-bit samples of gray or RGB, with alpha if it has any. */
+static void set_transforms(png_structp png, png_infop info)
+{
+    png_set_expand(png); /* palettes, low depths and tRNS */
+    if (png_get_bit_depth(png, info) == 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+        png_set_swap(png);
+}
+
+static void hand_over(const struct reader *reader, size_t y, const uint8_t *samples)
+{
+    struct png_row row = {y, png_get_channels(reader->png, reader->info), NULL, NULL};
+
+    if (png_get_bit_depth(reader->png, reader->info) == 16)
+        row.u16 = (const uint16_t *)(const void *)samples;
+    else
+        row.u8 = samples;
+    reader->read(reader->context, &row);
+}
+
+static void read_rows(struct reader *reader)
+{
+    const size_t height = reader->header->height;
+    const size_t row = png_get_rowbytes(reader->png, reader->info);
+    const int passes = png_set_interlace_handling(reader->png);
+    const size_t step = passes > 1 ? row : 0; /* one row serves for all */
+    uint8_t *samples = arena_take(reader->session.arena, step ? height : 1, row);
+
+    if (!samples)
+        png_error(reader->png, "out of memory");
+    for (int pass = 0; pass < passes; pass++)
+        for (size_t y = 0; y < height; y++) {
+            png_read_row(reader->png, samples + y * step, NULL);
+            if (!step)
+                hand_over(reader, y, samples);
+        }
+    for (size_t y = 0; step && y < height; y++)
+        hand_over(reader, y, samples + y * step);
+}
+
+static bool try_decode(struct reader *reader)
+{
+    if (setjmp(png_jmpbuf(reader->png)))
+        return false;
+    harden(reader->png, reader->header);
+    png_set_read_fn(reader->png, reader, feed);
+    png_read_info(reader->png, reader->info);
+    set_transforms(reader->png, reader->info);
+    png_set_interlace_handling(reader->png);
+    png_read_update_info(reader->png, reader->info);
+    read_rows(reader);
+    return true;
+}
+
+bool png_decode(const struct bytes *file, const struct png_header *header,
+                png_row_reader *read, void *context, struct arena *arena,
+                struct error *err)
+{
+    const size_t mark = arena->used;
+    struct reader reader = {
+        .session.arena = arena,
+        .rest = *file,
+        .header = header,
+        .read = read,
+        .context = context,
+    };
+
+    reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader.session, fail,
+                                          ignore, &reader.session, take, leave);
+    reader.info = reader.png ? png_create_info_struct(reader.png) : NULL;
+    const bool done = reader.info && try_decode(&reader);
+    if (reader.png)
+        png_destroy_read_struct(&reader.png, &reader.info, NULL);
+    arena_rewind(arena, mark);
+    if (!reader.session.message[0] && !done)
+        return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory to decode the image");
+    return done || undecodable(err, reader.session.message);
+}
+
+double png_decode_bytes(const struct png_header *header)
+{
+    const double row = (double)header->width * (header->channels + header->alpha) *
+                       (header->bit_depth == 16 ? 2 : 1);
+
+    /* libpng itself keeps two rows, unexpanded or not. */
+    return LIBPNG_BYTES + row * (3 + (header->interlaced ? (double)header->height : 1));
+}
+
+struct writer {
+    struct session session;
+    png_structp png;
+    png_infop info;
+    struct buffer *out;
+    const struct png_encoding *encoding;
+    png_row_writer *write;
+    void *context;
+};
+
+static void drain(png_structp png, png_bytep bytes, size_t n)
+{
+    struct writer *writer = png_get_io_ptr(png);
+
+    buffer_append(writer->out, bytes, n);
+}
+
+static void flush(png_structp png)
+{
+    (void)png;
+}
+
+static void write_palette(struct writer *writer)
+{
+    const struct png_encoding *e = writer->encoding;
+    static const png_byte transparent = 0;
+    png_color colors[256];
+
+    for (size_t i = 0; i < e->n_palette; i++)
+        colors[i] =
+            (png_color){(png_byte)(e->palette[i] >> 16), (png_byte)(e->palette[i] >> 8),
+                        (png_byte)e->palette[i]};
+    png_set_PLTE(writer->png, writer->info, colors, (int)e->n_palette);
+    if (e->transparent_first)
+        png_set_tRNS(writer->png, writer->info, &transparent, 1, NULL);
+}
+
+static void write_head(struct writer *writer)
+{
+    static const int color_types[] = {
+        [PNG_GRAY] = PNG_COLOR_TYPE_GRAY,
+        [PNG_PALETTE] = PNG_COLOR_TYPE_PALETTE,
+        [PNG_RGB] = PNG_COLOR_TYPE_RGB,
+        [PNG_RGBA] = PNG_COLOR_TYPE_RGBA,
+    };
+    const struct png_encoding *e = writer->encoding;
+
+    png_set_user_limits(writer->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    png_set_IHDR(writer->png, writer->info, (png_uint_32)e->width,
+                 (png_uint_32)e->height, e->bit_depth, color_types[e->color],
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
+    if (e->color == PNG_PALETTE)
+        write_palette(writer);
+    png_write_info(writer->png, writer->info);
+}
+
+static void write_idat(void *context, const uint8_t *bytes, size_t n)
+{
+    const struct writer *writer = context;
+
+    png_write_chunk(writer->png, (png_const_bytep) "IDAT", bytes, n);
+}
+
+/* Rows go to the compressor in batches, each behind its filter byte: 0, none. */
+static void write_rows(struct writer *writer)
+{
+    const struct png_encoding *e = writer->encoding;
+    const size_t row = 1 + png_get_rowbytes(writer->png, writer->info);
+    const size_t batch = row < STAGE_SIZE ? STAGE_SIZE / row : 1;
+    uint8_t *stage = arena_take(writer->session.arena, batch, row);
+    struct deflate *deflate =
+        deflate_new(writer->session.arena, e->level, write_idat, writer);
+
+    if (!stage || !deflate)
+        png_error(writer->png, "out of memory");
+    for (size_t y = 0; y < e->height;) {
+        size_t n = 0;
+        for (; n < batch && y < e->height; n++, y++) {
+            stage[n * row] = PNG_FILTER_VALUE_NONE;
+            writer->write(writer->context, y, stage + n * row + 1);
+        }
+        deflate_add(deflate, stage, n * row, y == e->height);
+    }
+}
+
+static bool try_encode(struct writer *writer)
+{
+    if (setjmp(png_jmpbuf(writer->png)))
+        return false;
+    png_set_write_fn(writer->png, writer, drain, flush);
+    write_head(writer);
+    write_rows(writer);
+    /* png_write_end refuses image data that it did not write itself. */
+    png_write_chunk(writer->png, (png_const_bytep) "IEND", NULL, 0);
+    return true;
+}
+
+bool png_encode(struct buffer *out, const struct png_encoding *encoding,
+                png_row_writer *write, void *context, struct arena *arena,
+                struct error *err)
+{
+    const size_t mark = arena->used;
+    struct writer writer = {
+        .session.arena = arena,
+        .out = out,
+        .encoding = encoding,
+        .write = write,
+        .context = context,
+    };
+
+    writer.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &writer.session, fail,
+                                           ignore, &writer.session, take, leave);
+    writer.info = writer.png ? png_create_info_struct(writer.png) : NULL;
+    const bool done = writer.info && try_encode(&writer);
+    if (writer.png)
+        png_destroy_write_struct(&writer.png, &writer.info);
+    arena_rewind(arena, mark);
+    return done || error_set(err, ERROR_PLAN_TOO_LARGE, "cannot write a PNG: %s",
+                             writer.session.message[0] ? writer.session.message
+                                                       : "out of memory");
+}
+
+double png_encode_bytes(double width)
+{
+    const double row = 4 * width + 1;
+
+    return LIBPNG_BYTES + (double)deflate_bytes() +
+           (row > STAGE_SIZE ? row : STAGE_SIZE);
+}

@@ -1,0 +1,229 @@
+/* prepare.c - from decoded samples to the numbers that the network sees. */
+#include "api/prepare.h"
+
+#include <assert.h>
+#include <string.h>
+
+static float luma(float r, float g, float b)
+{
+    return r * 0.2989f + g * 0.587f + b * 0.114f;
+}
+
+/* The weights add up to 0.9999; a gray background is not to be darkened by them. */
+static void set_background(struct preparation *p, const double *rgb)
+{
+    for (size_t c = 0; c < 3; c++)
+        p->background[c] = (float)rgb[c] * (p->full / 255.0f);
+    const float *b = p->background;
+    p->gray = b[0] == b[1] && b[1] == b[2] ? b[0] : luma(b[0], b[1], b[2]);
+}
+
+/* keras.applications' formulas, on pixels of 0 to 255:
+ *     tf     x / 127.5 - 1
+ *     caffe  BGR, x - mean
+ *     torch  (x / 255 - mean) / std */
+static bool set_preprocess(struct preparation *p, int mode, struct error *err)
+{
+    static const float caffe_mean[3] = {103.939f, 116.779f, 123.68f};
+    static const float torch_mean[3] = {0.485f, 0.456f, 0.406f};
+    static const float torch_std[3] = {0.229f, 0.224f, 0.225f};
+
+    p->factor = p->full == 65535.0f ? (float)(1 / 257.0) : 1.0f;
+    if (mode == PREPROCESS_TF) {
+        p->divisor = 127.5f;
+        for (size_t c = 0; c < p->channels; c++)
+            p->mean[c] = 1.0f;
+        return true;
+    }
+    if (p->channels != 3)
+        return error_option(err, ERROR_OPTION_INVALID, "preprocess",
+                            "%s needs 3 channels, the input has %zu",
+                            mode == PREPROCESS_CAFFE ? "caffe" : "torch", p->channels);
+    if (mode == PREPROCESS_CAFFE) {
+        p->reverse = true;
+        memcpy(p->mean, caffe_mean, sizeof caffe_mean);
+    } else {
+        p->divisor = 255.0f;
+        memcpy(p->mean, torch_mean, sizeof torch_mean);
+        memcpy(p->std, torch_std, sizeof torch_std);
+    }
+    return true;
+}
+
+static bool set_list(float *to, size_t channels, const struct option_list *list,
+                     const char *option, struct error *err)
+{
+    if (list->n != 1 && list->n != channels)
+        return error_option(err, ERROR_OPTION_INVALID, option,
+                            "%s has %zu numbers, the input has %zu channels", option,
+                            list->n, channels);
+    for (size_t c = 0; c < channels; c++)
+        to[c] = (float)list->items[list->n == 1 ? 0 : c];
+    return true;
+}
+
+static bool set_steps(struct preparation *p, const struct options *options,
+                      struct error *err)
+{
+    if (OPTION_GIVEN(options, RESCALE))
+        p->factor = (float)options->rescale;
+    p->reverse = options->channel_order == ORDER_BGR;
+    if (p->reverse && p->channels != 3 && p->channels != 4)
+        return error_option(err, ERROR_OPTION_INVALID, "channel_order",
+                            "bgr needs 3 or 4 channels, the input has %zu",
+                            p->channels);
+    return (!OPTION_GIVEN(options, MEAN) ||
+            set_list(p->mean, p->channels, &options->mean, "mean", err)) &&
+           (!OPTION_GIVEN(options, STD) ||
+            set_list(p->std, p->channels, &options->std, "std", err));
+}
+
+/* A preprocess is the whole of the steps that these options are about. */
+static bool check_alone(const struct options *options, struct error *err)
+{
+    const char *other = OPTION_GIVEN(options, RESCALE)         ? "rescale"
+                        : OPTION_GIVEN(options, MEAN)          ? "mean"
+                        : OPTION_GIVEN(options, STD)           ? "std"
+                        : OPTION_GIVEN(options, CHANNEL_ORDER) ? "channel_order"
+                                                               : NULL;
+
+    return !other || error_option(err, ERROR_OPTION_INVALID, other,
+                                  "%s and preprocess exclude each other", other);
+}
+
+static bool is_plain(const struct preparation *p)
+{
+    bool plain = !p->reverse && p->divisor == 1.0f;
+
+    for (size_t c = 0; c < p->channels; c++)
+        plain = plain && p->mean[c] == 0.0f && p->std[c] == 1.0f;
+    return plain;
+}
+
+bool prepare_init(struct preparation *p, const struct options *options, float full,
+                  size_t channels, struct error *err)
+{
+    assert(channels <= PREPARE_MAX_CHANNELS);
+    *p = (struct preparation){
+        .channels = channels,
+        .full = full,
+        .factor = (float)(1.0 / (double)full),
+        .divisor = 1.0f,
+    };
+    for (size_t c = 0; c < channels; c++)
+        p->std[c] = 1.0f;
+    set_background(p, options->background);
+
+    const bool done =
+        options->preprocess == PREPROCESS_NONE
+            ? set_steps(p, options, err)
+            : check_alone(options, err) && set_preprocess(p, options->preprocess, err);
+    p->plain = is_plain(p);
+    return done;
+}
+
+/* Gray and alpha become RGBA, in place, from the last pixel on. */
+static void spread_gray(float *pixels, size_t n)
+{
+    for (size_t i = n; i-- > 0;) {
+        const float v = pixels[2 * i], a = pixels[2 * i + 1];
+        float *to = pixels + 4 * i;
+        to[0] = to[1] = to[2] = v;
+        to[3] = a;
+    }
+}
+
+static float over(float c, float b, float alpha)
+{
+    return alpha >= 1.0f ? c : b + (c - b) * alpha;
+}
+
+/* Composite, in place, from the first pixel on. */
+static void composite(const struct preparation *p, float *pixels, size_t colors,
+                      size_t n)
+{
+    const float *background = colors == 1 ? &p->gray : p->background;
+    const float unit = (float)(1.0 / (double)p->full);
+
+    for (size_t i = 0; i < n; i++) {
+        const float *from = pixels + i * (colors + 1);
+        const float alpha = from[colors] * unit;
+        for (size_t c = 0; c < colors; c++)
+            pixels[i * colors + c] = over(from[c], background[c], alpha);
+    }
+}
+
+static void gray_from_rgb(float *out, const float *rgb, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]);
+}
+
+static void rgb_from_gray(float *out, const float *gray, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = gray[i];
+}
+
+/* Opaque RGBA from gray or RGB. */
+static void add_alpha(float *out, const float *pixels, size_t colors, float full,
+                      size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t c = 0; c < 3; c++)
+            out[4 * i + c] = pixels[i * colors + (colors == 1 ? 0 : c)];
+        out[4 * i + 3] = full;
+    }
+}
+
+static void convert(const struct preparation *p, float *out, const float *pixels,
+                    size_t from, size_t n)
+{
+    if (from == p->channels) {
+        if (out != pixels)
+            memcpy(out, pixels, n * from * sizeof *out);
+    } else if (p->channels == 1) {
+        gray_from_rgb(out, pixels, n);
+    } else if (p->channels == 3) {
+        rgb_from_gray(out, pixels, n);
+    } else {
+        add_alpha(out, pixels, from, p->full, n);
+    }
+}
+
+static void normalise(const struct preparation *p, float *x)
+{
+    if (p->reverse) {
+        const float first = x[0];
+        x[0] = x[2];
+        x[2] = first;
+    }
+    for (size_t c = 0; c < p->channels; c++)
+        x[c] = (x[c] * p->factor / p->divisor - p->mean[c]) / p->std[c];
+}
+
+static void finish(const struct preparation *p, float *out, size_t n)
+{
+    if (p->plain && p->factor == 1.0f)
+        return;
+    if (p->plain)
+        for (size_t i = 0; i < n * p->channels; i++)
+            out[i] *= p->factor;
+    else
+        for (size_t i = 0; i < n; i++)
+            normalise(p, out + i * p->channels);
+}
+
+void prepare_pixels(const struct preparation *p, float *out, float *pixels, size_t from,
+                    size_t n)
+{
+    if (p->full != 1.0f && from == 2 && p->channels > 1) {
+        spread_gray(pixels, n);
+        from = 4;
+    }
+    if (p->full != 1.0f && from % 2 == 0 && p->channels != 4) {
+        composite(p, pixels, --from, n);
+    }
+    convert(p, out, pixels, from, n);
+    finish(p, out, n);
+}

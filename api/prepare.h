@@ -1,0 +1,44 @@
+/*
+ * prepare.h - from decoded samples to the numbers that the network sees.
+ *
+ * In this order: composite alpha over the background, convert the colours, scale,
+ * order the channels, subtract the mean and divide by std. All of it is plain float32
+ * arithmetic in the order written here, without fused steps, so the bits are the same
+ * on every CPU:
+ *
+ *     composite   b + (c - b) * (a * (1 / full))
+ *     gray        r * 0.2989 + g * 0.587 + b * 0.114, left to right
+ *     scale       x * (1 / full), or x * rescale; a preprocess has its own steps
+ *     normalise   (x - mean) / std
+ */
+#ifndef API_PREPARE_H
+#define API_PREPARE_H
+
+#include "api/options.h"
+#include "engine/error.h"
+
+enum { PREPARE_MAX_CHANNELS = OPTION_MAX_LIST };
+
+struct preparation {
+    size_t channels;     /* that come out */
+    float full;          /* sample value of white; 1 for an array's */
+    float background[3]; /* in the same unit */
+    float gray;          /* the background, for images without colour */
+    bool reverse;        /* the first three channels change places: BGR */
+    bool plain;          /* scaling by factor is all that is left to do */
+    float factor, divisor;
+    float mean[PREPARE_MAX_CHANNELS], std[PREPARE_MAX_CHANNELS];
+};
+
+/* Settle what the options ask for. full is 255, 65535, or 1 for an array, whose values
+ * are used as they are. False if the options do not suit so many channels. */
+bool prepare_init(struct preparation *prepare, const struct options *options,
+                  float full, size_t channels, struct error *err) MUST_CHECK;
+
+/* Prepare n pixels of `from` channels (2 and 4 mean alpha, but for arrays: their
+ * channels go through as they are). pixels has room for four channels and is changed;
+ * out may be pixels where the numbers of channels agree. */
+void prepare_pixels(const struct preparation *prepare, float *out, float *pixels,
+                    size_t from, size_t n);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * reply_parts.h - what the kinds of reply share; private to reply*.c.
+ */
+#ifndef API_REPLY_PARTS_H
+#define API_REPLY_PARTS_H
+
+#include "api/reply.h"
+
+/* The media type of each format. */
+extern const char *const reply_media_types[FORMAT_COUNT];
+
+/* The JSON of design: pictures as base64 with embed, else by file name. */
+void reply_write_json(struct buffer *out, const struct extraction *extraction,
+                      const struct options *options, bool embed);
+
+/* "01_Filter.png", or "01_Filter_003.png" for one of several: letters, digits and
+ * "._-", all else is "_". In the order of stages these names are unique. */
+enum { REPLY_FILE_NAME_SIZE = 160 };
+void reply_file_name(char name[REPLY_FILE_NAME_SIZE], const struct stage *stage,
+                     size_t picture, const char *extension);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * request.c - the three ways in, made one.
+ *
+ * cJSON documents are owned by request->config from the moment they are parsed, so
+ * that request_release frees them whatever fails later.
+ */
+#include "api/request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/config.h"
+#include "api/header.h"
+#include "api/json.h"
+#include "api/multipart.h"
+#include "api/nearest.h"
+#include "api/request_json.h"
+
+enum { MAX_OPTION_TEXT = 1 << 18 }; /* the largest is a kernel's JSON */
+
+static bool raw_type(const struct bytes *type)
+{
+    static const char *const names[] = {"application/octet-stream",
+                                        "application/x-www-form-urlencoded", NULL};
+    const struct bytes start = {type->data, type->size < 6 ? type->size : 6};
+
+    if (type->size == 0 || header_equal(&start, "image/"))
+        return true;
+    for (const char *const *name = names; *name; name++)
+        if (header_equal(type, *name))
+            return true;
+    return false;
+}
+
+/* A body that is the image itself. No bytes at all, where the type does not promise
+ * any, are no image. */
+static bool read_raw(struct request_reader *r, const struct bytes *type)
+{
+    const bool silent =
+        type->size == 0 || (type->data[0] | 32) == 'a'; /* application */
+
+    if (r->body.size == 0 && silent && !header_equal(type, "application/octet-stream"))
+        return true;
+    if (!(r->parts & PART_IMAGE))
+        return error_option(r->err, ERROR_PART_UNKNOWN, "image",
+                            "this path takes no image");
+    r->request->image = r->body;
+    return true;
+}
+
+/* The names of parts, then those of options. */
+static const char *const part_names[] = {"image", "file", "config", "weights"};
+enum { N_PART_NAMES = sizeof part_names / sizeof *part_names };
+
+static const char *part_at(const void *context, size_t i)
+{
+    (void)context;
+    return i < N_PART_NAMES ? part_names[i] : option_row(i - N_PART_NAMES).name;
+}
+
+static bool unknown_part(struct request_reader *r, const char *name)
+{
+    char hint[NEAREST_TEXT_SIZE];
+
+    return error_option(r->err, ERROR_PART_UNKNOWN, name,
+                        "%.64s is not a part or an option%s", name,
+                        nearest_hint(nearest_name(name, part_at, NULL), hint));
+}
+
+/* True if the part may stand here, for the first time. */
+static bool check_part(struct request_reader *r, const char *name, unsigned which)
+{
+    if (!(r->parts & which))
+        return error_option(r->err, ERROR_PART_UNKNOWN, name, "this path takes no %s",
+                            name);
+    if (r->seen & which)
+        return error_option(r->err, ERROR_PART_DUPLICATE, name, "%s is given twice",
+                            name);
+    r->seen |= which;
+    return true;
+}
+
+static bool read_config(struct request_reader *r, const struct bytes *text)
+{
+    r->request->config = json_parse("config", text, NULL, r->limits, r->arena, r->err);
+    return r->request->config && request_take_options(r, "", ERROR_CONFIG_INVALID);
+}
+
+static bool read_option(struct request_reader *r, const struct part *part)
+{
+    const char *text;
+
+    if (part->data.size > MAX_OPTION_TEXT)
+        return error_option(r->err, ERROR_OPTION_INVALID, part->name,
+                            "%s has %zu bytes; an option has at most %d", part->name,
+                            part->data.size, MAX_OPTION_TEXT);
+    if (memchr(part->data.data, 0, part->data.size))
+        return error_option(r->err, ERROR_OPTION_INVALID, part->name,
+                            "%s has a zero byte in it", part->name);
+    text = arena_copy(r->arena, part->data.data, part->data.size);
+    if (!text)
+        return json_no_memory("the form", r->err);
+    return options_set_text(&r->request->options, part->name, text, r->arena, r->err);
+}
+
+static bool read_part(struct request_reader *r, const struct part *part)
+{
+    if (strcmp(part->name, "image") == 0 || strcmp(part->name, "file") == 0) {
+        r->request->image = part->data;
+        return check_part(r, "image", PART_IMAGE);
+    }
+    if (strcmp(part->name, "config") == 0)
+        return check_part(r, "config", PART_CONFIG) && read_config(r, &part->data);
+    if (strcmp(part->name, "weights") == 0) {
+        r->request->weights_file = part->data;
+        r->request->has_weights = true;
+        return check_part(r, "weights", PART_WEIGHTS);
+    }
+    if (option_find(part->name) == OPTION_COUNT)
+        return unknown_part(r, part->name);
+    return read_option(r, part);
+}
+
+static bool read_form(struct request_reader *r, const char *content_type)
+{
+    struct multipart form;
+
+    if (!multipart_read(&form, content_type, &r->body, r->arena, r->err))
+        return false;
+    for (size_t i = 0; i < form.n; i++)
+        if (!read_part(r, &form.parts[i]))
+            return false;
+    return true;
+}
+
+static bool read_body(struct request_reader *r, const struct api_request *from)
+{
+    const char *content_type = from->content_type ? from->content_type : "";
+    const struct bytes value = {(const unsigned char *)content_type,
+                                strlen(content_type)};
+    const struct bytes type = header_word(&value);
+
+    if (r->body.size == 0 && strcmp(from->method, "POST") != 0)
+        return true; /* a GET may have a type and still no body */
+    if (multipart_accepts(content_type))
+        return read_form(r, content_type);
+    if (header_equal(&type, "application/json"))
+        return request_read_json(r);
+    if (raw_type(&type))
+        return read_raw(r, &type);
+    return error_set(r->err, ERROR_MEDIA_TYPE_UNSUPPORTED,
+                     "Content-Type '%.*s' is not accepted: send multipart/form-data, "
+                     "application/json, or an image as the body",
+                     type.size < 64 ? (int)type.size : 64, type.data);
+}
+
+bool request_read(struct request *request, const struct api_request *from,
+                  unsigned parts, const struct limits *limits, struct arena *arena,
+                  struct error *err)
+{
+    static const unsigned char nothing[1];
+    struct request_reader r = {.request = request,
+                               .parts = parts,
+                               .limits = limits,
+                               .arena = arena,
+                               .err = err};
+
+    *request = (struct request){.config_pointer = ""};
+    options_init(&request->options);
+    r.body = (struct bytes){from->body ? from->body : nothing, from->body_size};
+    return options_set_query(&request->options, from->query, arena, err) &&
+           read_body(&r, from);
+}
+
+void request_release(struct request *request)
+{
+    cJSON_Delete(request->config);
+    request->config = NULL;
+}

@@ -1,0 +1,340 @@
+/* work.c - one request for stages or a plan, step by step. */
+#include "api/work.h"
+
+#include <string.h>
+
+#include "api/generated.h"
+#include "api/nearest.h"
+
+struct options *work_options(struct work *work)
+{
+    return &work->request.options;
+}
+
+bool work_no_memory(struct work *work)
+{
+    return error_set(&work->call->err, ERROR_PLAN_TOO_LARGE,
+                     "the request does not fit into its memory");
+}
+
+bool work_read(struct work *work, unsigned parts)
+{
+    struct call *call = work->call;
+    const struct limits *limits = &call->settings->limits;
+
+    return request_read(&work->request, call->request, parts, limits, call->arena,
+                        &call->err) &&
+           config_read(&work->config, work->request.config,
+                       work->request.config_pointer, work_options(work), limits,
+                       call->arena, &call->err);
+}
+
+/* ---- the input ---- */
+
+static bool check_one_input(struct work *work, bool shape_serves)
+{
+    const struct options *options = work_options(work);
+    const bool image = work->request.image.data != NULL;
+    struct error *err = &work->call->err;
+
+    if (image && options->generator != GENERATOR_NONE)
+        return error_option(err, ERROR_OPTION_INVALID, "input",
+                            "an image and a generated input exclude each other");
+    if (image || options->generator != GENERATOR_NONE ||
+        (shape_serves && OPTION_GIVEN(options, INPUT_SHAPE)))
+        return true;
+    return error_option(err, ERROR_PART_MISSING, "image",
+                        "there is no image: send a part named image, the image as the "
+                        "body, or input=circle");
+}
+
+/* The declared input is binding: channels lead the conversion, a size is not mended. */
+static bool check_declared(struct work *work)
+{
+    const struct shape *declared = &work->config.input, *input = &work->input;
+    struct error *err = &work->call->err;
+
+    if (declared->rank == 0)
+        return true;
+    for (size_t i = 0; i < 2; i++)
+        if (declared->dim[i] && declared->dim[i] != input->dim[i])
+            return error_at(err, ERROR_CONFIG_INVALID, work->config.input_pointer,
+                            "the network declares an input of %zux%zu, the image is "
+                            "%zux%zu; resize it before the upload",
+                            declared->dim[0], declared->dim[1], input->dim[0],
+                            input->dim[1]);
+    if (declared->dim[2] && declared->dim[2] != input->dim[2])
+        return error_at(err, ERROR_CONFIG_INVALID, work->config.input_pointer,
+                        "the network declares %zu input channels, the input has %zu",
+                        declared->dim[2], input->dim[2]);
+    return true;
+}
+
+static bool probe_image(struct work *work)
+{
+    struct call *call = work->call;
+    size_t channels;
+
+    if (!image_probe(&work->request.image, &call->settings->limits, &work->image,
+                     &call->err) ||
+        !image_channels(&work->image, work_options(work), work->config.input.dim[2],
+                        work->config.gray, &channels, &call->err))
+        return false;
+    work->input = SHAPE(work->image.height, work->image.width, channels);
+    return true;
+}
+
+static bool probe_generated(struct work *work)
+{
+    work->input = generated_shape(work_options(work));
+    work->image = (struct image_info){
+        .format = IMAGE_GENERATED,
+        .format_name = "generated",
+        .width = work->input.dim[1],
+        .height = work->input.dim[0],
+        .channels = 1,
+        .bit_depth = 64,
+    };
+    const struct limits *limits = &work->call->settings->limits;
+    const double pixels = (double)work->image.width * (double)work->image.height;
+    return limit_check(LIMIT(limits, max_pixels), pixels, ERROR_IMAGE_TOO_MANY_PIXELS,
+                       &work->call->err, "the generated input has %.15g pixels",
+                       pixels);
+}
+
+/* Find out the input's shape, without decoding anything. */
+bool work_probe_input(struct work *work, bool shape_serves)
+{
+    const struct options *options = work_options(work);
+
+    if (!check_one_input(work, shape_serves))
+        return false;
+    if (work->request.image.data) {
+        if (!probe_image(work))
+            return false;
+    } else if (options->generator != GENERATOR_NONE) {
+        if (!probe_generated(work))
+            return false;
+    } else {
+        work->input = options->input_shape;
+        if (work->input.rank != 3)
+            return error_option(&work->call->err, ERROR_OPTION_INVALID, "input_shape",
+                                "must be h,w,c");
+    }
+    return check_declared(work);
+}
+
+/* ---- stages ---- */
+
+const struct layer *work_layer(const struct work *work, const struct selected *stage)
+{
+    return stage->index ? &work->config.network.layers[stage->index - 1] : NULL;
+}
+
+/* A layer that computes something and then applies an activation of its own. */
+static bool has_pre(const struct layer *layer)
+{
+    return layer->kind->run && layer->activation.id != ACTIVATION_LINEAR;
+}
+
+const char *work_stage_name(const struct work *work, const struct selected *stage)
+{
+    const struct layer *layer = work_layer(work, stage);
+
+    if (!layer)
+        return "Input";
+    return stage->pre ? arena_print(work->call->arena, "%s/pre", layer->name)
+                      : layer->name;
+}
+
+/* Every stage that can be asked for, in order. */
+static bool list_stages(struct work *work)
+{
+    const struct network *network = &work->config.network;
+    const bool split = work_options(work)->split_activation;
+    struct selected *all =
+        arena_take(work->call->arena, 2 * network->n_layers + 1, sizeof *all);
+    size_t n = 0;
+
+    if (!all)
+        return work_no_memory(work);
+    all[n++] = (struct selected){0};
+    for (size_t i = 0; i < network->n_layers; i++) {
+        if (split && has_pre(&network->layers[i]))
+            all[n++] = (struct selected){i + 1, true};
+        all[n++] = (struct selected){i + 1, false};
+    }
+    work->stages = all;
+    work->n_stages = n;
+    return true;
+}
+
+static const char *name_at_index(const void *context, size_t i)
+{
+    const struct work *work = context;
+
+    return i < work->n_stages ? work_stage_name(work, &work->stages[i]) : NULL;
+}
+
+static bool is_named(const struct work *work, const struct selected *stage,
+                     const char *name)
+{
+    const struct layer *layer = work_layer(work, stage);
+    const char *base = layer ? layer->name : "Input";
+    const size_t n = strlen(base);
+
+    return strncmp(base, name, n) == 0 &&
+           strcmp(name + n, stage->pre ? "/pre" : "") == 0;
+}
+
+static bool find_stage(struct work *work, const char *option, const char *name,
+                       struct selected *found)
+{
+    char hint[NEAREST_TEXT_SIZE];
+
+    for (size_t i = 0; i < work->n_stages; i++)
+        if (is_named(work, &work->stages[i], name)) {
+            *found = work->stages[i];
+            return true;
+        }
+    return error_option(&work->call->err, ERROR_OPTION_INVALID, option,
+                        "there is no stage %.64s%s", name,
+                        nearest_hint(nearest_name(name, name_at_index, work), hint));
+}
+
+/* Those asked for, in their order; all, if none are named. */
+static bool choose_stages(struct work *work)
+{
+    const struct options *options = work_options(work);
+    const char *option = options->stage ? "stage" : "stages";
+    const size_t n = options->stage ? 1 : options->stages.n;
+
+    if (!list_stages(work))
+        return false;
+    if (n > 0) {
+        struct selected *chosen = arena_take(work->call->arena, n, sizeof *chosen);
+        if (!chosen)
+            return work_no_memory(work);
+        for (size_t i = 0; i < n; i++)
+            if (!find_stage(work, option,
+                            options->stage ? options->stage : options->stages.items[i],
+                            &chosen[i]))
+                return false;
+        work->stages = chosen;
+        work->n_stages = n;
+    }
+    if (!options->stage && (work->format == FORMAT_PNG || work->format == FORMAT_NPY)) {
+        work->stages += work->n_stages - 1; /* one picture, one array: the last */
+        work->n_stages = 1;
+    }
+    return true;
+}
+
+static bool mark_wanted(struct work *work)
+{
+    work->wanted = arena_alloc(work->call->arena, work->config.network.n_layers,
+                               sizeof *work->wanted);
+    if (!work->wanted)
+        return work_no_memory(work);
+    for (size_t i = 0; i < work->n_stages; i++) {
+        const struct selected *stage = &work->stages[i];
+        if (stage->index && stage->pre)
+            work->wanted[stage->index - 1].pre = true;
+        else if (stage->index)
+            work->wanted[stage->index - 1].output = true;
+    }
+    return true;
+}
+
+bool work_select_stages(struct work *work)
+{
+    return choose_stages(work) && mark_wanted(work);
+}
+
+/* ---- plan ---- */
+
+static const struct shape *stage_shape(const struct work *work,
+                                       const struct selected *stage)
+{
+    return stage->index ? &work->plan.layers[stage->index - 1].out : &work->input;
+}
+
+/* The lesson paints Detect and Condense with gamma; a config's every stage but Input.
+ */
+struct render work_render(struct work *work, const struct selected *stage)
+{
+    struct render render;
+    const bool plain = stage->index == 0 || (work->config.lesson && stage->index == 1);
+
+    render_from_options(&render, work_options(work));
+    if (plain)
+        render.gamma = 1;
+    return render;
+}
+
+/* What the reply may take at most: tensors as they are or as text, and pictures. */
+static double reply_bytes(struct work *work, double *pictures)
+{
+    const struct options *options = work_options(work);
+    const double per_value = options->values == VALUES_LIST ? 24 : 8;
+    double bytes = 1 << 16;
+
+    *pictures = 0;
+    for (size_t i = 0; i < work->n_stages; i++) {
+        const struct shape *shape = stage_shape(work, &work->stages[i]);
+        const struct render render = work_render(work, &work->stages[i]);
+        bytes += 4096;
+        if (options->values != VALUES_NONE ||
+            !reply_has_pictures(work->format, options))
+            bytes += (double)shape_elements(shape) * per_value;
+        if (reply_has_pictures(work->format, options)) {
+            bytes += picture_bytes(shape, &render);
+            *pictures += (double)picture_count(shape, &render);
+        }
+    }
+    return bytes;
+}
+
+static double input_bytes(const struct work *work)
+{
+    if (work->image.format == IMAGE_GENERATED)
+        return generated_bytes(&work->request.options);
+    return image_bytes(&work->image, work->input.dim[2]);
+}
+
+/* Peak memory of the request; the plan's totals.peak_bytes. */
+double work_peak_bytes(struct work *work, double *pictures)
+{
+    return (double)work->call->arena->used + work->plan.bytes +
+           weights_bytes(&work->config.network, &work->plan) +
+           4 * (double)work->request.weights_file.size + input_bytes(work) +
+           reply_bytes(work, pictures);
+}
+
+static bool make_plan(struct work *work)
+{
+    struct call *call = work->call;
+    const struct limits *limits = &call->settings->limits;
+
+    return network_plan(&work->config.network, &work->input, work->wanted,
+                        call->parallel->width, limits, call->arena, &work->plan,
+                        &call->err);
+}
+
+static bool check_limits(struct work *work)
+{
+    const struct limits *limits = &work->call->settings->limits;
+    struct error *err = &work->call->err;
+    double pictures;
+    const double bytes = work_peak_bytes(work, &pictures);
+
+    return limit_check(LIMIT(limits, max_images), pictures, ERROR_PLAN_TOO_LARGE, err,
+                       "the reply would hold %.15g pictures", pictures) &&
+           limit_check(LIMIT(limits, max_request_memory), bytes, ERROR_PLAN_TOO_LARGE,
+                       err, "the request takes up to %.15g bytes", bytes);
+}
+
+bool work_plan(struct work *work)
+{
+    return make_plan(work) && check_limits(work);
+}

@@ -1,0 +1,75 @@
+/*
+ * work.h - one request for stages or a plan, step by step.
+ *
+ * The order is the rule of the house: read the config, read the image's header, plan,
+ * and check every limit; only then are pixels decoded (extract.c) or the plan printed
+ * (plan.c). Each step needs the ones before it and records what failed in call->err.
+ */
+#ifndef API_WORK_H
+#define API_WORK_H
+
+#include "api/call.h"
+#include "api/config.h"
+#include "api/image.h"
+#include "api/picture.h"
+#include "api/reply.h"
+#include "api/request.h"
+#include "engine/network.h"
+
+/* A stage of the network: 0 is Input, i + 1 is layer i; or what its activation reads.
+ */
+struct selected {
+    size_t index;
+    bool pre;
+};
+
+struct work {
+    struct call *call;
+    struct request request;
+    struct config config;
+    enum reply_format format;
+
+    struct image_info image;
+    struct shape input;
+
+    struct plan plan;
+    struct stage_request *wanted; /* one per layer */
+    size_t n_stages;
+    struct selected *stages; /* in the order of the reply */
+
+    struct tensor pixels;
+    struct extraction result;
+};
+
+/* Read the request and its config; parts are those that the route takes. On failure
+ * too, call request_release(&work->request) at the end. */
+bool work_read(struct work *work, unsigned parts) MUST_CHECK;
+
+/* Find out the input's shape from the image's header, the generator or, where
+ * shape_serves, the option input_shape. */
+bool work_probe_input(struct work *work, bool shape_serves) MUST_CHECK;
+
+/* The stages of the reply, and what the network must keep for them. */
+bool work_select_stages(struct work *work) MUST_CHECK;
+
+/* Plan the network and check every limit of the request. */
+bool work_plan(struct work *work) MUST_CHECK;
+
+/* Peak memory of the request, the worst reply included; and its number of pictures. */
+double work_peak_bytes(struct work *work, double *pictures);
+
+struct options *work_options(struct work *work);
+
+/* The layer of a stage; NULL for Input. */
+const struct layer *work_layer(const struct work *work, const struct selected *stage);
+
+/* "Input", "conv2d", "conv2d/pre"; NULL if there is no memory. */
+const char *work_stage_name(const struct work *work, const struct selected *stage);
+
+/* How a stage is painted. */
+struct render work_render(struct work *work, const struct selected *stage);
+
+/* Record that the arena is spent. Returns false. */
+bool work_no_memory(struct work *work);
+
+#endif

@@ -1,0 +1,453 @@
+/*
+ * kernels_activations.h - exp and its kin as vector polynomials, and the activations.
+ *
+ * The part of kernels_body.h that computes functions; the vocabulary is described
+ * there. Error bounds are in ulps of the result and hold where it is normal; tests
+ * measure them.
+ */
+
+/* A constant as a vector. */
+#define C(x) v_set1(x)
+
+/*
+ * e^x = 2^n e^r with |r| <= ln(2) / 2. ln 2 is split in two floats (Cody and Waite),
+ * and *p is e^r - 1 by its Taylor polynomial of degree 7, whose remainder is under a
+ * tenth of an ulp. x is kept in [-104, 89]: beyond lie 0 and infinity. A NaN goes into
+ * *p, never into n.
+ */
+INLINE vec reduce_exp(vec x, vec *p)
+{
+    x = v_min(C(89.0f), v_max(C(-104.0f), x)); /* a NaN passes through */
+    const vec n = v_floor(v_madd(x, C(0x1.715476p+0f), C(0.5f)));
+    vec r = v_madd(n, C(-0x1.62e400p-1f), x);
+    r = v_madd(n, C(-0x1.7f7d1cp-20f), r);
+
+    vec q = C(1.0f / 5040);
+    q = v_madd(q, r, C(1.0f / 720));
+    q = v_madd(q, r, C(1.0f / 120));
+    q = v_madd(q, r, C(1.0f / 24));
+    q = v_madd(q, r, C(1.0f / 6));
+    q = v_madd(q, r, C(0.5f));
+    *p = v_madd(q, v_mul(r, r), r);
+    return v_min(v_max(n, C(-151.0f)), C(129.0f));
+}
+
+/* e^x within 1 ulp; 2^n is applied in two halves, so that subnormal results and
+ * infinity come out. */
+INLINE vec v_exp(vec x)
+{
+    vec p;
+    const vec n = reduce_exp(x, &p), half = v_floor(v_mul(n, C(0.5f)));
+
+    return v_mul(v_mul(v_add(p, C(1.0f)), v_pow2(half)), v_pow2(v_sub(n, half)));
+}
+
+/* e^x - 1 for x <= 0, where e^x would cancel; within 2 ulp. */
+INLINE vec v_expm1(vec x)
+{
+    vec p;
+    const vec n = v_max(reduce_exp(x, &p), C(-126.0f)), power = v_pow2(n);
+
+    return v_madd(p, power, v_sub(power, C(1.0f)));
+}
+
+/* ln(1 + t) for t in [0, 1] = 2 atanh(s), s = t / (2 + t) <= 1/3: a minimax polynomial
+ * of our own for (atanh(s) / s - 1) / s^2, error 4.6e-9 of the result. */
+INLINE vec v_log1p(vec t)
+{
+    const vec s = v_div(t, v_add(t, C(2.0f))), z = v_mul(s, s);
+
+    vec p = C(0x1.1ef8a4p-3f);
+    p = v_madd(p, z, C(0x1.1eb608p-3f));
+    p = v_madd(p, z, C(0x1.99d27cp-3f));
+    p = v_madd(p, z, C(0x1.555500p-2f));
+    const vec twice = v_add(s, s);
+    return v_madd(v_mul(p, z), twice, twice);
+}
+
+/*
+ * erf(x). Up to 1, x + x P(x^2); beyond, 1 - exp(-Q(|x|)). Both polynomials are minimax
+ * fits of our own (errors 1.2e-9 and 2.8e-11 of the result). Within 2 ulp.
+ */
+INLINE vec v_erf(vec x)
+{
+    const vec z = v_mul(x, x), a = v_min(v_abs(x), C(4.0f)); /* erf(4) rounds to 1 */
+
+    vec p = C(7.853801071178168e-05f);
+    p = v_madd(p, z, C(-0.0008010175079107285f));
+    p = v_madd(p, z, C(0.005188325420022011f));
+    p = v_madd(p, z, C(-0.026853810995817184f));
+    p = v_madd(p, z, C(0.1128358542919159f));
+    p = v_madd(p, z, C(-0.3761262595653534f));
+    p = v_madd(p, z, C(0.12837916612625122f));
+    const vec small = v_madd(p, x, x);
+
+    vec q = C(2.1495981854968704e-05f);
+    q = v_madd(q, a, C(-0.000439104886027053f));
+    q = v_madd(q, a, C(0.004193603992462158f));
+    q = v_madd(q, a, C(-0.025178950279951096f));
+    q = v_madd(q, a, C(0.10837244987487793f));
+    q = v_madd(q, a, C(0.6332626342773438f));
+    q = v_madd(q, a, C(1.1295567750930786f));
+    q = v_madd(q, a, C(-0.00018344161799177527f));
+    const vec large = v_sub(C(1.0f), v_exp(v_sub(C(0.0f), q)));
+    return v_less(C(1.0f), v_abs(x), v_copysign(large, x), small);
+}
+
+/* Each formula, of x and the activation's numbers. A comparison with a NaN is false:
+ * they are written so that a NaN stays one. */
+INLINE vec f_relu(vec x, const struct activation *a)
+{
+    (void)a;
+    return v_max(C(0.0f), x); /* 0 > x ? 0 : x */
+}
+
+INLINE vec f_sigmoid(vec x, const struct activation *a)
+{
+    (void)a;
+    return v_div(C(1.0f), v_add(C(1.0f), v_exp(v_sub(C(0.0f), x))));
+}
+
+/*
+ * tanh x. Below 0.625 an odd polynomial, x + x^3 P(x^2), with the coefficients of
+ * Cephes' tanhf (Moshier 1992); above it 1 - 2 / (e^2x + 1). Within 2 ulp.
+ */
+INLINE vec f_tanh(vec x, const struct activation *a)
+{
+    const vec magnitude = v_abs(x), square = v_mul(x, x), one = C(1.0f);
+
+    (void)a;
+    vec p = C(-5.70498872745e-3f);
+    p = v_madd(p, square, C(2.06390887954e-2f));
+    p = v_madd(p, square, C(-5.37397155531e-2f));
+    p = v_madd(p, square, C(1.33314422036e-1f));
+    p = v_madd(p, square, C(-3.33332819422e-1f));
+    const vec small = v_madd(v_mul(p, square), x, x);
+
+    const vec e = v_exp(v_add(magnitude, magnitude));
+    const vec large = v_sub(one, v_div(C(2.0f), v_add(e, one)));
+    return v_less(magnitude, C(0.625f), small, v_copysign(large, x));
+}
+
+INLINE vec f_elu(vec x, const struct activation *a)
+{
+    const vec below = v_mul(C(a->alpha), v_expm1(v_min(x, C(0.0f))));
+    return v_less(C(0.0f), x, x, v_less(x, C(0.0f), below, x));
+}
+
+INLINE vec f_selu(vec x, const struct activation *a)
+{
+    static const struct activation elu = {.alpha = 1.6732632423543772f};
+
+    (void)a;
+    return v_mul(C(1.0507009873554805f), f_elu(x, &elu));
+}
+
+INLINE vec f_celu(vec x, const struct activation *a)
+{
+    const vec below =
+        v_mul(C(a->alpha), v_expm1(v_min(v_div(x, C(a->alpha)), C(0.0f))));
+    return v_less(x, C(0.0f), below, x);
+}
+
+/* max(x, 0) + ln(1 + e^-|x|): neither term overflows or cancels. */
+INLINE vec f_softplus(vec x, const struct activation *a)
+{
+    const vec tail = v_log1p(v_exp(v_sub(C(0.0f), v_abs(x))));
+    return v_add(f_relu(x, a), tail);
+}
+
+INLINE vec f_softsign(vec x, const struct activation *a)
+{
+    (void)a;
+    return v_div(x, v_add(v_abs(x), C(1.0f)));
+}
+
+INLINE vec f_exponential(vec x, const struct activation *a)
+{
+    (void)a;
+    return v_exp(x);
+}
+
+/* A NaN stays: a > b ? a : b takes b. */
+INLINE vec clip(vec x, float low, float high)
+{
+    return v_min(C(high), v_max(C(low), x));
+}
+
+INLINE vec f_hard_sigmoid(vec x, const struct activation *a)
+{
+    (void)a;
+    return clip(v_madd(x, C(1.0f / 6), C(0.5f)), 0, 1);
+}
+
+INLINE vec f_hard_sigmoid_2(vec x, const struct activation *a)
+{
+    (void)a;
+    return clip(v_madd(x, C(0.2f), C(0.5f)), 0, 1);
+}
+
+INLINE vec f_gelu(vec x, const struct activation *a)
+{
+    const vec half = v_mul(x, C(0.5f));
+
+    (void)a;
+    return v_madd(half, v_erf(v_mul(x, C(0.70710678118654752f))), half);
+}
+
+INLINE vec f_swish(vec x, const struct activation *a)
+{
+    return v_mul(x, f_sigmoid(x, a));
+}
+
+INLINE vec f_mish(vec x, const struct activation *a)
+{
+    return v_mul(x, f_tanh(f_softplus(x, a), a));
+}
+
+INLINE vec f_relu6(vec x, const struct activation *a)
+{
+    (void)a;
+    return clip(x, 0, 6);
+}
+
+INLINE vec f_leaky_relu(vec x, const struct activation *a)
+{
+    return v_less(x, C(0.0f), v_mul(C(a->alpha), x), x);
+}
+
+INLINE vec f_hard_silu(vec x, const struct activation *a)
+{
+    return v_mul(x, f_hard_sigmoid(x, a));
+}
+
+INLINE vec f_log_sigmoid(vec x, const struct activation *a)
+{
+    return v_sub(C(0.0f), f_softplus(v_sub(C(0.0f), x), a));
+}
+
+INLINE vec f_hard_tanh(vec x, const struct activation *a)
+{
+    (void)a;
+    return clip(x, -1, 1);
+}
+
+INLINE vec f_hard_shrink(vec x, const struct activation *a)
+{
+    const vec most = C(a->alpha);
+    return v_less(most, v_abs(x), x, v_less(v_abs(x), most, C(0.0f), v_sub(x, x)));
+}
+
+INLINE vec f_soft_shrink(vec x, const struct activation *a)
+{
+    const vec shrunk = v_max(C(0.0f), v_sub(v_abs(x), C(a->alpha)));
+    return v_copysign(shrunk, x);
+}
+
+INLINE vec f_tanh_shrink(vec x, const struct activation *a)
+{
+    return v_sub(x, f_tanh(x, a));
+}
+
+INLINE vec f_squareplus(vec x, const struct activation *a)
+{
+    return v_mul(C(0.5f), v_add(x, v_sqrt(v_madd(x, x, C(a->alpha)))));
+}
+
+INLINE vec f_sparse_plus(vec x, const struct activation *a)
+{
+    const vec one = C(1.0f), next = v_add(clip(x, -1, 1), one);
+
+    (void)a;
+    return v_less(x, one, v_mul(C(0.25f), v_mul(next, next)), x);
+}
+
+INLINE vec f_sparse_sigmoid(vec x, const struct activation *a)
+{
+    (void)a;
+    return clip(v_madd(x, C(0.5f), C(0.5f)), 0, 1);
+}
+
+INLINE vec f_rectifier(vec x, const struct activation *a)
+{
+    const vec threshold = C(a->threshold), limit = C(a->limit);
+    const vec below = v_mul(C(a->alpha), v_sub(x, threshold));
+
+    return v_less(x, threshold, below, v_less(limit, x, limit, x));
+}
+
+INLINE vec f_thresholded(vec x, const struct activation *a)
+{
+    return v_less(C(a->threshold), x, x, v_mul(x, C(0.0f)));
+}
+
+#define ELEMENTWISE(name)                                                              \
+    static void apply_##name(float *x, size_t n, const struct activation *a)           \
+    {                                                                                  \
+        size_t i = 0;                                                                  \
+        for (; i + LANES <= n; i += LANES)                                             \
+            v_store(x + i, f_##name(v_load(x + i), a));                                \
+        if (i < n)                                                                     \
+            v_store_n(x + i, f_##name(v_load_n(x + i, n - i), a), n - i);              \
+    }
+
+ELEMENTWISE(relu)
+ELEMENTWISE(sigmoid)
+ELEMENTWISE(tanh)
+ELEMENTWISE(elu)
+ELEMENTWISE(selu)
+ELEMENTWISE(celu)
+ELEMENTWISE(softplus)
+ELEMENTWISE(softsign)
+ELEMENTWISE(exponential)
+ELEMENTWISE(hard_sigmoid)
+ELEMENTWISE(hard_sigmoid_2)
+ELEMENTWISE(gelu)
+ELEMENTWISE(swish)
+ELEMENTWISE(mish)
+ELEMENTWISE(relu6)
+ELEMENTWISE(leaky_relu)
+ELEMENTWISE(hard_silu)
+ELEMENTWISE(log_sigmoid)
+ELEMENTWISE(hard_tanh)
+ELEMENTWISE(hard_shrink)
+ELEMENTWISE(soft_shrink)
+ELEMENTWISE(tanh_shrink)
+ELEMENTWISE(squareplus)
+ELEMENTWISE(sparse_plus)
+ELEMENTWISE(sparse_sigmoid)
+ELEMENTWISE(rectifier)
+ELEMENTWISE(thresholded)
+
+static float largest(const float *x, size_t n)
+{
+    float most = x[0];
+
+    for (size_t i = 1; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    return most;
+}
+
+/* In KERNEL_LANES lanes, lane l adding the values i with i % KERNEL_LANES == l, then
+ * pairwise. */
+static float sum_of(const float *x, size_t n)
+{
+    float lanes[KERNEL_LANES] = {0};
+
+    for (size_t i = 0; i < n; i++)
+        lanes[i % KERNEL_LANES] += x[i];
+    for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/* x = exp(x - most), over one vector of channels. */
+static void exp_shifted(float *x, size_t n, float most)
+{
+    size_t c = 0;
+
+    for (; c + LANES <= n; c += LANES)
+        v_store(x + c, v_exp(v_sub(v_load(x + c), C(most))));
+    if (c < n)
+        v_store_n(x + c, v_exp(v_sub(v_load_n(x + c, n - c), C(most))), n - c);
+}
+
+static void softmax(float *x, size_t n)
+{
+    exp_shifted(x, n, largest(x, n));
+    const float sum = sum_of(x, n);
+    for (size_t i = 0; i < n; i++)
+        x[i] /= sum;
+}
+
+/* x - most - ln(sum exp(x - most)), the sum in lanes as in sum_of. */
+static void log_softmax(float *x, size_t n)
+{
+    const float most = largest(x, n);
+    float lanes[KERNEL_LANES] = {0}, terms[KERNEL_LANES];
+
+    for (size_t i = 0; i < n; i += KERNEL_LANES) {
+        const size_t part = n - i < KERNEL_LANES ? n - i : KERNEL_LANES;
+        memcpy(terms, x + i, part * sizeof *terms);
+        exp_shifted(terms, part, most);
+        for (size_t l = 0; l < part; l++)
+            lanes[l] += terms[l];
+    }
+    const float sum = sum_of(lanes, KERNEL_LANES);
+    const float log = sum - sum == 0 ? (float)activation_log(sum) : sum; /* NaN stays */
+    for (size_t i = 0; i < n; i++)
+        x[i] = x[i] - most - log;
+}
+
+/* Projection on the simplex (Michelot 1986): x - tau clipped at 0, where tau makes the
+ * rest sum to 1; values at or below tau leave the sum until none does. */
+static void sparsemax(float *x, size_t n)
+{
+    double tau = (double)largest(x, n) - 1; /* nothing below it can stay */
+    size_t kept = 0, before;
+
+    do {
+        double sum = -1;
+        before = kept;
+        kept = 0;
+        for (size_t i = 0; i < n; i++)
+            if ((double)x[i] > tau) {
+                sum += (double)x[i];
+                kept++;
+            }
+        if (kept > 0 && kept != before)
+            tau = sum / (double)kept;
+    } while (kept != before && kept > 0);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (double)x[i] > tau ? (float)((double)x[i] - tau) : x[i] - x[i];
+}
+
+/* An activation is a loop over all values, or over the channels of each cell. */
+static const struct {
+    void (*values)(float *x, size_t n, const struct activation *a);
+    void (*channels)(float *x, size_t n);
+} activations[ACTIVATION_COUNT] = {
+    [ACTIVATION_RELU] = {.values = apply_relu},
+    [ACTIVATION_SIGMOID] = {.values = apply_sigmoid},
+    [ACTIVATION_TANH] = {.values = apply_tanh},
+    [ACTIVATION_SOFTMAX] = {.channels = softmax},
+    [ACTIVATION_ELU] = {.values = apply_elu},
+    [ACTIVATION_SELU] = {.values = apply_selu},
+    [ACTIVATION_SOFTPLUS] = {.values = apply_softplus},
+    [ACTIVATION_SOFTSIGN] = {.values = apply_softsign},
+    [ACTIVATION_EXPONENTIAL] = {.values = apply_exponential},
+    [ACTIVATION_HARD_SIGMOID] = {.values = apply_hard_sigmoid},
+    [ACTIVATION_HARD_SIGMOID_2] = {.values = apply_hard_sigmoid_2},
+    [ACTIVATION_GELU] = {.values = apply_gelu},
+    [ACTIVATION_SWISH] = {.values = apply_swish},
+    [ACTIVATION_SILU] = {.values = apply_swish},
+    [ACTIVATION_MISH] = {.values = apply_mish},
+    [ACTIVATION_RELU6] = {.values = apply_relu6},
+    [ACTIVATION_LEAKY_RELU] = {.values = apply_leaky_relu},
+    [ACTIVATION_HARD_SILU] = {.values = apply_hard_silu},
+    [ACTIVATION_HARD_SWISH] = {.values = apply_hard_silu},
+    [ACTIVATION_LOG_SOFTMAX] = {.channels = log_softmax},
+    [ACTIVATION_LOG_SIGMOID] = {.values = apply_log_sigmoid},
+    [ACTIVATION_CELU] = {.values = apply_celu},
+    [ACTIVATION_HARD_TANH] = {.values = apply_hard_tanh},
+    [ACTIVATION_HARD_SHRINK] = {.values = apply_hard_shrink},
+    [ACTIVATION_SOFT_SHRINK] = {.values = apply_soft_shrink},
+    [ACTIVATION_TANH_SHRINK] = {.values = apply_tanh_shrink},
+    [ACTIVATION_SQUAREPLUS] = {.values = apply_squareplus},
+    [ACTIVATION_SPARSE_PLUS] = {.values = apply_sparse_plus},
+    [ACTIVATION_SPARSE_SIGMOID] = {.values = apply_sparse_sigmoid},
+    [ACTIVATION_SPARSEMAX] = {.channels = sparsemax},
+    [ACTIVATION_RECTIFIER] = {.values = apply_rectifier},
+    [ACTIVATION_THRESHOLDED] = {.values = apply_thresholded},
+};
+
+static void activate(const struct activation *activation, float *x, size_t n,
+                     size_t channels)
+{
+    if (activations[activation->id].values)
+        activations[activation->id].values(x, n, activation);
+    else if (activations[activation->id].channels)
+        for (size_t i = 0; i < n; i += channels)
+            activations[activation->id].channels(x + i, channels);
+}

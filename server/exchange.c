@@ -1,0 +1,304 @@
+/*
+ * exchange.c - see exchange.h
+ *
+ * Suspending and resuming. The I/O thread submits the job and suspends the connection
+ * under the exchange's lock; a worker that is done takes the same lock before it
+ * resumes. So it never resumes a connection that is not suspended yet, and resumes it
+ * exactly once. Resuming is the only call into libmicrohttpd that a worker makes.
+ */
+#include "server/exchange.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "server/clock.h"
+
+/* Unique in this process by its counter, and elsewhere by the random start. */
+static void make_id(char id[ID_MAX + 1])
+{
+    static uint64_t start, count; /* the I/O thread's */
+
+    if (!start && getrandom(&start, sizeof start, 0) != sizeof start)
+        start = (uint64_t)clock_ns();
+    snprintf(id, ID_MAX + 1, "%016lx%08lx", start, (unsigned long)++count);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)tolower((unsigned char)c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* In place; what is no escape stays. */
+static void percent_decode(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from; to++) {
+        const int high = *from == '%' ? hex_digit(from[1]) : -1;
+        const int low = high >= 0 ? hex_digit(from[2]) : -1;
+        *to = low >= 0 ? (char)(high * 16 + low) : *from;
+        from += low >= 0 ? 3 : 1;
+    }
+    *to = '\0';
+}
+
+/* "http://host/path" is served like "/path". */
+static char *skip_authority(char *target)
+{
+    static char root[] = "/";
+    char *path;
+
+    if (strncasecmp(target, "http://", 7) && strncasecmp(target, "https://", 8))
+        return target;
+    path = strchr(strstr(target, "//") + 2, '/');
+    return path ? path : root;
+}
+
+static void split_target(struct exchange *x)
+{
+    const char *prefix = x->server->options->path_prefix;
+    const size_t n = strlen(prefix);
+    char *mark = strchr(x->target, '?');
+
+    x->query = "";
+    if (mark) {
+        *mark = '\0';
+        x->query = mark + 1;
+    }
+    x->path = skip_authority(x->target);
+    if (n && !strncmp(x->path, prefix, n) && (x->path[n] == '/' || !x->path[n])) {
+        x->path[n - 1] = '/'; /* for "/prefix" alone */
+        x->path += x->path[n] ? n : n - 1;
+    }
+    percent_decode(x->path);
+}
+
+struct exchange *exchange_new(struct server *server, struct connection *connection,
+                              struct MHD_Connection *mhd, const char *target)
+{
+    struct exchange *x = calloc(1, sizeof *x);
+
+    if (!x)
+        return NULL;
+    x->target = strdup(target);
+    if (!x->target) {
+        free(x);
+        return NULL;
+    }
+    pthread_mutex_init(&x->lock, NULL);
+    x->references = 1;
+    x->server = server;
+    x->connection = connection;
+    x->mhd = mhd;
+    x->began = clock_ns();
+    x->route = "other";
+    x->policy = "default-src 'none'; sandbox";
+    make_id(x->id);
+    split_target(x);
+    return x;
+}
+
+void exchange_release(struct exchange *x)
+{
+    if (atomic_fetch_sub(&x->references, 1) > 1)
+        return;
+    exchange_drop_body(x);
+    api_reply_release(&x->reply);
+    atomic_fetch_sub(&x->server->held, x->held);
+    pthread_mutex_destroy(&x->lock);
+    free(x->target);
+    free(x);
+}
+
+const char *exchange_header(const struct exchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, name);
+}
+
+void exchange_read_head(struct exchange *x, const char *method)
+{
+    const char *id = exchange_header(x, "X-Request-Id");
+
+    snprintf(x->method, sizeof x->method, "%s", method);
+    if (screen_id(id))
+        snprintf(x->id, sizeof x->id, "%s", id);
+    x->origin = access_origin(x->server->access, exchange_header(x, "Origin"));
+}
+
+bool exchange_hold(struct exchange *x, size_t bytes)
+{
+    const size_t limit = (size_t)x->server->options->max_inflight_memory;
+
+    if (atomic_fetch_add(&x->server->held, bytes) + bytes > limit) {
+        atomic_fetch_sub(&x->server->held, bytes);
+        return false;
+    }
+    x->held += bytes;
+    return true;
+}
+
+static void give_back(struct exchange *x, size_t bytes)
+{
+    atomic_fetch_sub(&x->server->held, bytes);
+    x->held -= bytes;
+}
+
+void exchange_drop_body(struct exchange *x)
+{
+    free(x->body);
+    give_back(x, x->body_capacity);
+    x->body = NULL;
+    x->body_size = x->body_capacity = 0;
+}
+
+static int retry_after(enum error_code code)
+{
+    switch (code) {
+    case ERROR_QUEUE_FULL:
+    case ERROR_MEMORY_PRESSURE:
+    case ERROR_TOO_MANY_CONNECTIONS:
+        return 1;
+    case ERROR_DRAINING:
+        return 5;
+    default:
+        return 0;
+    }
+}
+
+void exchange_fail(struct exchange *x, const struct error *err)
+{
+    api_reply_release(&x->reply);
+    api_problem(err, x->id, &x->reply);
+    x->refused = true;
+}
+
+void exchange_refuse(struct exchange *x, enum error_code code, const char *format, ...)
+{
+    char detail[ERROR_DETAIL_SIZE];
+    struct error err;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    error_init(&err);
+    error_set(&err, code, "%s", detail);
+    err.retry_after = retry_after(code);
+    exchange_fail(x, &err);
+}
+
+static void fail_late(struct exchange *x)
+{
+    const double limit = x->server->options->request_timeout;
+    const int64_t now = clock_ns();
+    const double queued = clock_ms(x->complete, x->run ? x->run : now) / 1e3;
+    const double computed = clock_ms(x->run, now) / 1e3;
+    struct error err;
+
+    error_init(&err);
+    error_set(&err, ERROR_DEADLINE_EXCEEDED,
+              "the request was still %s after %.3g s (%.3g s queued, %.3g s computing)",
+              x->run ? "computing" : "queued", queued + computed, queued, computed);
+    error_limit(&err, "request_timeout", "CONVSCOPE_REQUEST_TIMEOUT", limit,
+                queued + computed);
+    exchange_fail(x, &err);
+}
+
+/* The job ended early; tell why. */
+static void fail_unfinished(struct exchange *x)
+{
+    if (x->job.cancelled)
+        exchange_refuse(x, ERROR_CLIENT_CLOSED, "the client closed the connection");
+    else if (workers_stopping(x->server->workers))
+        exchange_refuse(x, ERROR_DRAINING, "the server is shutting down");
+    else
+        fail_late(x);
+}
+
+/* The worker's last act: the exchange is the I/O thread's again. */
+static void finish(struct exchange *x)
+{
+    exchange_drop_body(x);
+    /* A reply is held whether there is room or not: it exists already. */
+    atomic_fetch_add(&x->server->held, x->reply.body_size);
+    x->held += x->reply.body_size;
+
+    x->done = clock_ns();
+    pthread_mutex_lock(&x->lock);
+    if (x->suspended) {
+        x->suspended = false;
+        MHD_resume_connection(x->mhd);
+    }
+    pthread_mutex_unlock(&x->lock);
+    exchange_release(x);
+}
+
+static void run(struct job *job, size_t worker)
+{
+    struct exchange *x = (struct exchange *)job;
+
+    x->run = clock_ns();
+    const struct api_request request = {
+        .id = x->id,
+        .method = x->method,
+        .path = x->path,
+        .query = x->query,
+        .content_type = exchange_header(x, "Content-Type"),
+        .accept = exchange_header(x, "Accept"),
+        .if_none_match = exchange_header(x, "If-None-Match"),
+        .body = x->body,
+        .body_size = x->body_size,
+        .queue_ms = clock_ms(x->complete, x->run),
+    };
+    api_call(x->server->sessions[worker], &request, &x->reply);
+    if (x->reply.error == ERROR_CLIENT_CLOSED)
+        fail_unfinished(x);
+    finish(x);
+}
+
+static void drop(struct job *job)
+{
+    struct exchange *x = (struct exchange *)job;
+
+    fail_unfinished(x);
+    finish(x);
+}
+
+bool exchange_submit(struct exchange *x)
+{
+    const double timeout = x->server->options->request_timeout;
+
+    x->stage = EXCHANGE_WORK;
+    x->job.run = run;
+    x->job.drop = drop;
+    x->job.deadline = x->complete + clock_from_seconds(timeout);
+    x->references++;
+    connection_enter(x->connection, CONNECTION_WORK, 0);
+    connection_watch(x->connection, &x->job.cancelled);
+
+    pthread_mutex_lock(&x->lock);
+    x->suspended = workers_submit(x->server->workers, &x->job);
+    const bool accepted = x->suspended;
+    if (accepted)
+        MHD_suspend_connection(x->mhd);
+    pthread_mutex_unlock(&x->lock);
+    if (accepted)
+        return true;
+
+    connection_unwatch(x->connection);
+    exchange_release(x);
+    exchange_drop_body(x);
+    if (workers_stopping(x->server->workers))
+        exchange_refuse(x, ERROR_DRAINING, "the server is shutting down");
+    else
+        exchange_refuse(x, ERROR_QUEUE_FULL,
+                        "all workers are busy and the queue is full; try again");
+    return false;
+}

@@ -1,0 +1,105 @@
+/*
+ * exchange.h - one request and its answer, from the request line to the last byte.
+ *
+ * The I/O thread owns an exchange, but for the time between exchange_submit and the
+ * moment its connection is resumed: then a worker does. It lives until three have let
+ * go of it: libmicrohttpd, the worker, and the answer whose body it holds.
+ */
+#ifndef SERVER_EXCHANGE_H
+#define SERVER_EXCHANGE_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "server/access.h"
+#include "server/connections.h"
+#include "server/options.h"
+#include "server/screen.h"
+#include "server/workers.h"
+
+/* Bytes a second that a client must send or take, beyond the read timeout. */
+enum { LEAST_RATE = 65536 };
+
+/* What all exchanges share. */
+struct server {
+    const struct options *options;
+    const struct access *access;
+    struct workers *workers;
+    struct api_session **sessions; /* one for each worker */
+    struct connections *connections;
+    atomic_size_t held;     /* bytes of bodies and replies */
+    atomic_size_t inflight; /* exchanges whose head has been read */
+    atomic_bool draining;   /* not ready any more; answers close */
+    atomic_bool closed;     /* no new work */
+};
+
+enum exchange_stage {
+    EXCHANGE_TARGET,  /* only the request line is known */
+    EXCHANGE_BODY,    /* being received */
+    EXCHANGE_WORK,    /* suspended: with the workers */
+    EXCHANGE_ANSWERED /* the answer is being sent */
+};
+
+struct exchange {
+    struct job job; /* first: a job of ours is an exchange */
+    struct server *server;
+    struct connection *connection;
+    struct MHD_Connection *mhd;
+    enum exchange_stage stage;
+    atomic_int references;
+    pthread_mutex_t lock; /* of suspended, and orders worker and I/O thread */
+    bool suspended;
+
+    char id[ID_MAX + 1], method[16];
+    char *target; /* path and query point into it */
+    char *path;   /* percent-decoded, without the prefix */
+    const char *query;
+    const char *route;  /* its label; static, or a page's path */
+    const char *origin; /* to be allowed, NULL for none */
+    struct framing framing;
+
+    unsigned char *body;
+    size_t body_size, body_capacity, received;
+    size_t held; /* bytes of the server's that this exchange holds */
+    bool needs_worker, takes_body;
+    bool refused; /* reply holds the reason; the body is swallowed */
+    bool closing; /* after the answer */
+
+    struct api_reply reply;
+    const char *policy; /* Content-Security-Policy */
+    int status;
+    size_t sent;
+
+    /* clock_ns(), 0 where it was not reached */
+    int64_t began, complete, run, done, answered;
+};
+
+/* NULL if there is no memory. */
+struct exchange *exchange_new(struct server *server, struct connection *connection,
+                              struct MHD_Connection *mhd, const char *target);
+void exchange_release(struct exchange *exchange);
+
+/* Read the head: method, id, path, origin. */
+void exchange_read_head(struct exchange *exchange, const char *method);
+
+const char *exchange_header(const struct exchange *exchange, const char *name);
+
+/* Take bytes of the shared budget; false if it is spent. */
+bool exchange_hold(struct exchange *exchange, size_t bytes) MUST_CHECK;
+
+/* Forget the body, and what was held for it. */
+void exchange_drop_body(struct exchange *exchange);
+
+/* Set reply to a problem. The form with an error takes any; the other is for the
+ * plain ones. Count it as a refusal. */
+void exchange_fail(struct exchange *exchange, const struct error *err);
+void exchange_refuse(struct exchange *exchange, enum error_code code,
+                     const char *format, ...) FORMATTED(3, 4);
+
+/* Hand the exchange to the workers and suspend the connection. False at once, with a
+ * refusal, if they take no more. The handler is called again when they are done. */
+bool exchange_submit(struct exchange *exchange) MUST_CHECK;
+
+#endif

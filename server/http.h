@@ -1,0 +1,34 @@
+/*
+ * http.h - the server proper: connections in, answers out.
+ *
+ * One libmicrohttpd thread does all I/O and never computes; workers do. To end it:
+ *
+ *     http_drain(http);           not ready any more, but serving
+ *     http_stop_accepting(http);  nothing new; what has begun goes on
+ *     ... until http_inflight(http) is 0 or patience ends ...
+ *     http_stop(http);
+ */
+#ifndef SERVER_HTTP_H
+#define SERVER_HTTP_H
+
+#include "server/access.h"
+#include "server/options.h"
+
+struct http;
+
+/* Serve on a listening socket, which it takes over. options and access must outlive
+ * it. NULL, and a line in message, if that cannot be. */
+struct http *http_start(const struct options *options, const struct access *access,
+                        int listening, char *message, size_t size) MUST_CHECK;
+
+void http_drain(struct http *http);
+void http_stop_accepting(struct http *http);
+
+/* Requests whose head was read and whose answer has not been sent. */
+size_t http_inflight(const struct http *http);
+
+/* Cancel what still runs, end all threads and free everything. False, with nothing
+ * freed, if a computation does not heed it: then only leaving the process helps. */
+bool http_stop(struct http *http) MUST_CHECK;
+
+#endif

@@ -1,0 +1,123 @@
+/* screen.c - see screen.h */
+#include "server/screen.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define DIGITS  "0123456789"
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+/* What is found in one walk over the headers. */
+struct findings {
+    size_t hosts, lengths, encodings;
+    const char *length, *encoding, *expect;
+    bool bad_name, bad_value;
+};
+
+static bool is_token(const char *text, size_t n)
+{
+    return n > 0 && strlen(text) == n &&
+           strspn(text, "!#$%&'*+-.^_`|~" DIGITS LETTERS) == n;
+}
+
+static bool has_control(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f)
+            return true;
+    return false;
+}
+
+static enum MHD_Result look_at(void *context, enum MHD_ValueKind kind, const char *name,
+                               size_t name_size, const char *value, size_t value_size)
+{
+    struct findings *found = context;
+
+    (void)kind;
+    value = value ? value : "";
+    found->bad_name |= !is_token(name, name_size);
+    found->bad_value |= has_control(value, value_size);
+    if (!strcasecmp(name, "Host")) {
+        found->hosts++;
+    } else if (!strcasecmp(name, "Content-Length")) {
+        found->lengths++;
+        found->length = value;
+    } else if (!strcasecmp(name, "Transfer-Encoding")) {
+        found->encodings++;
+        found->encoding = value;
+    } else if (!strcasecmp(name, "Expect")) {
+        found->expect = value;
+    }
+    return MHD_YES;
+}
+
+/* What is wrong with the head, for a person; NULL if nothing is. */
+static const char *fault(const struct findings *found, bool http_1_0)
+{
+    if (found->bad_name)
+        return "the name of a header is not a token";
+    if (found->bad_value)
+        return "a header holds a control character";
+    if (found->hosts > 1)
+        return "there are several Host headers";
+    if (!found->hosts && !http_1_0)
+        return "the Host header is missing";
+    if (found->lengths > 1)
+        return "there are several Content-Length headers";
+    if (found->lengths && (strspn(found->length, DIGITS) != strlen(found->length) ||
+                           !*found->length || strlen(found->length) > 18))
+        return "Content-Length is not a plausible number";
+    if (found->encodings && found->lengths)
+        return "there are both Content-Length and Transfer-Encoding";
+    if (found->encodings > 1)
+        return "there are several Transfer-Encoding headers";
+    if (found->encodings && strcasecmp(found->encoding, "chunked"))
+        return "the only Transfer-Encoding understood is chunked";
+    if (found->encodings && http_1_0)
+        return "HTTP/1.0 knows no Transfer-Encoding";
+    return NULL;
+}
+
+bool screen_target(const char *target)
+{
+    size_t arguments = 0;
+
+    for (const char *at = target; *at; at++) {
+        arguments += *at == '&';
+        if (at - target >= TARGET_MAX || arguments > ARGUMENTS_MAX ||
+            !strncmp(at, "%00", 3))
+            return false;
+    }
+    return true;
+}
+
+bool screen_head(struct MHD_Connection *connection, const char *version,
+                 struct framing *framing, struct error *err)
+{
+    const bool http_1_0 = !strcmp(version, "HTTP/1.0");
+    struct findings found = {0};
+
+    *framing = (struct framing){0};
+    if (!http_1_0 && strcmp(version, "HTTP/1.1"))
+        return error_set(err, ERROR_VERSION_UNSUPPORTED,
+                         "only HTTP/1.0 and HTTP/1.1 are understood");
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, look_at, &found);
+    const char *wrong = fault(&found, http_1_0);
+    if (wrong)
+        return error_set(err, ERROR_REQUEST_MALFORMED, "%s", wrong);
+    if (found.expect && strcasecmp(found.expect, "100-continue"))
+        return error_set(err, ERROR_EXPECTATION_FAILED,
+                         "the only expectation understood is 100-continue");
+    framing->chunked = found.encodings > 0;
+    framing->expects = found.expect && !http_1_0;
+    framing->length = found.lengths ? strtoull(found.length, NULL, 10) : 0;
+    return true;
+}
+
+bool screen_id(const char *id)
+{
+    const size_t n = id ? strnlen(id, ID_MAX + 1) : 0;
+
+    return n > 0 && n <= ID_MAX && strspn(id, "._-" DIGITS LETTERS) == n;
+}

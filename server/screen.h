@@ -1,0 +1,37 @@
+/*
+ * screen.h - the checks of a request's head that libmicrohttpd 0.9.75 leaves out.
+ *
+ * It takes the first of two Content-Lengths, lets Transfer-Encoding win over
+ * Content-Length, takes "Content-Length " for another header, and answers HTTP/1.2:
+ * two parties that read such a request differently can be played against each other.
+ * Whatever is not plainly one request is refused, and its connection closed.
+ */
+#ifndef SERVER_SCREEN_H
+#define SERVER_SCREEN_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/api.h"
+
+enum { TARGET_MAX = 8192, ARGUMENTS_MAX = 64, ID_MAX = 128 };
+
+/* How the body comes. */
+struct framing {
+    bool chunked;
+    uint64_t length; /* 0 if there is no Content-Length */
+    bool expects;    /* Expect: 100-continue */
+};
+
+/* False for a raw request target that libmicrohttpd would choke on. */
+bool screen_target(const char *target);
+
+/* Check version and headers; on success framing is filled in. */
+bool screen_head(struct MHD_Connection *connection, const char *version,
+                 struct framing *framing, struct error *err) MUST_CHECK;
+
+/* True for 1 to ID_MAX letters, digits, dots, hyphens and underscores. */
+bool screen_id(const char *id);
+
+#endif

@@ -1,0 +1,329 @@
+/*
+ * workers.c - see workers.h
+ *
+ * One mutex guards everything in struct workers and struct worker but the atomics,
+ * and of a published loop its count of helpers. Jobs and parallel bodies run outside
+ * it. Items of a loop are handed out by an atomic counter, so they need no lock.
+ *
+ * A loop is published only while somebody is idle: until then its owner pays one load
+ * per item. It lives on the owner's stack, and the owner leaves only when it has
+ * withdrawn the loop and no helper is left inside.
+ */
+#include "server/workers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "server/clock.h"
+
+struct loop {
+    parallel_body *body;
+    void *context;
+    size_t n;
+    atomic_size_t next; /* item to be handed out */
+    size_t helpers;
+};
+
+struct worker {
+    struct workers *all;
+    size_t index;
+    pthread_t thread;
+    struct parallel parallel;
+    pthread_cond_t helped; /* the last helper left the loop */
+    struct loop *loop;     /* published */
+    struct job *job;       /* changes only while no helper can ask for it */
+};
+
+struct workers {
+    pthread_mutex_t lock;
+    pthread_cond_t work; /* a job or a loop came, or stopping was set */
+    struct job *head, **tail;
+    size_t capacity;
+    size_t n, started, busy;
+    atomic_size_t queued, idle; /* written under the lock */
+    atomic_bool stopping;       /* written under the lock */
+    struct worker *workers;
+};
+
+static bool in_vain(const struct workers *w, const struct job *job)
+{
+    return atomic_load_explicit(&w->stopping, memory_order_relaxed) ||
+           atomic_load_explicit(&job->cancelled, memory_order_relaxed) ||
+           clock_ns() >= job->deadline;
+}
+
+static bool cancelled(void *self)
+{
+    const struct worker *me = self;
+
+    return in_vain(me->all, me->job);
+}
+
+/* The next item of the loop, unless nothing is left to do. */
+static bool take_item(struct worker *owner, struct loop *loop, size_t *i)
+{
+    if (cancelled(owner)) {
+        atomic_store_explicit(&loop->next, loop->n, memory_order_relaxed);
+        return false;
+    }
+    *i = atomic_fetch_add_explicit(&loop->next, 1, memory_order_relaxed);
+    return *i < loop->n;
+}
+
+static size_t items_left(const struct loop *loop)
+{
+    const size_t next = atomic_load_explicit(&loop->next, memory_order_relaxed);
+
+    return next < loop->n ? loop->n - next : 0;
+}
+
+static void publish(struct worker *me, struct loop *loop)
+{
+    struct workers *w = me->all;
+    size_t wanted = items_left(loop) - 1;
+
+    pthread_mutex_lock(&w->lock);
+    me->loop = loop;
+    for (size_t idle = w->idle; idle && wanted; idle--, wanted--)
+        pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void withdraw(struct worker *me, struct loop *loop)
+{
+    struct workers *w = me->all;
+
+    pthread_mutex_lock(&w->lock);
+    me->loop = NULL;
+    while (loop->helpers)
+        pthread_cond_wait(&me->helped, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void run_loop(void *self, size_t n, parallel_body *body, void *context)
+{
+    struct worker *me = self;
+    struct loop loop = {.body = body, .context = context, .n = n};
+    bool published = false;
+    size_t i;
+
+    while (take_item(me, &loop, &i)) {
+        if (!published && items_left(&loop) > 0 &&
+            atomic_load_explicit(&me->all->idle, memory_order_relaxed)) {
+            publish(me, &loop);
+            published = true;
+        }
+        body(context, i, 0);
+    }
+    if (published)
+        withdraw(me, &loop);
+}
+
+/* Called, and returns, with the lock held. */
+static void help(struct worker *me, struct worker *owner)
+{
+    struct workers *w = me->all;
+    struct loop *loop = owner->loop;
+    /* Slot 0 is the owner's, so those before it move up by one. */
+    const size_t slot = me->index < owner->index ? me->index + 1 : me->index;
+    size_t i;
+
+    loop->helpers++;
+    pthread_mutex_unlock(&w->lock);
+    while (!atomic_load_explicit(&w->queued, memory_order_relaxed) &&
+           take_item(owner, loop, &i))
+        loop->body(loop->context, i, slot);
+    pthread_mutex_lock(&w->lock);
+    if (--loop->helpers == 0)
+        pthread_cond_signal(&owner->helped);
+}
+
+/* The worker whose published loop has the fewest helpers; NULL if none needs any. */
+static struct worker *find_loop(struct workers *w)
+{
+    struct worker *best = NULL;
+
+    for (size_t i = 0; i < w->n; i++) {
+        struct loop *loop = w->workers[i].loop;
+        if (loop && items_left(loop) && (!best || loop->helpers < best->loop->helpers))
+            best = &w->workers[i];
+    }
+    return best;
+}
+
+static struct job *take_job(struct workers *w)
+{
+    struct job *job = w->head;
+
+    if (!job)
+        return NULL;
+    w->head = job->next;
+    if (!w->head)
+        w->tail = &w->head;
+    w->queued--;
+    return job;
+}
+
+/* Called, and returns, with the lock held. */
+static void run_job(struct worker *me, struct job *job)
+{
+    struct workers *w = me->all;
+
+    w->busy++;
+    me->job = job;
+    pthread_mutex_unlock(&w->lock);
+    if (in_vain(w, job))
+        job->drop(job);
+    else
+        job->run(job, me->index);
+    pthread_mutex_lock(&w->lock);
+    me->job = NULL;
+    w->busy--;
+}
+
+static void *work_until_stopped(void *arg)
+{
+    struct worker *me = arg;
+    struct workers *w = me->all;
+    struct worker *owner;
+
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        struct job *job = take_job(w);
+
+        if (job) {
+            run_job(me, job);
+        } else if ((owner = find_loop(w))) {
+            help(me, owner);
+        } else if (w->stopping) {
+            break;
+        } else {
+            w->idle++;
+            pthread_cond_wait(&w->work, &w->lock);
+            w->idle--;
+        }
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static bool start(struct workers *w, size_t index)
+{
+    struct worker *me = &w->workers[index];
+
+    *me = (struct worker){.all = w, .index = index};
+    me->parallel = (struct parallel){run_loop, cancelled, me, w->n};
+    pthread_cond_init(&me->helped, NULL);
+    return pthread_create(&me->thread, NULL, work_until_stopped, me) == 0;
+}
+
+struct workers *workers_new(size_t n, size_t capacity)
+{
+    struct workers *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return NULL;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->work, NULL);
+    w->tail = &w->head;
+    w->n = n;
+    w->capacity = capacity;
+    w->workers = calloc(n, sizeof *w->workers);
+    if (!w->workers)
+        goto fail;
+
+    /* The first workers scan the whole array while the last ones are being made. */
+    pthread_mutex_lock(&w->lock);
+    while (w->started < n && start(w, w->started))
+        w->started++;
+    pthread_mutex_unlock(&w->lock);
+    if (w->started == n)
+        return w;
+
+fail:
+    workers_free(w);
+    return NULL;
+}
+
+void workers_free(struct workers *w)
+{
+    if (!w)
+        return;
+    workers_stop(w);
+    for (size_t i = 0; i < w->started; i++) {
+        pthread_join(w->workers[i].thread, NULL);
+        pthread_cond_destroy(&w->workers[i].helped);
+    }
+    pthread_cond_destroy(&w->work);
+    pthread_mutex_destroy(&w->lock);
+    free(w->workers);
+    free(w);
+}
+
+const struct parallel *workers_parallel(const struct workers *w, size_t worker)
+{
+    return &w->workers[worker].parallel;
+}
+
+bool workers_submit(struct workers *w, struct job *job)
+{
+    pthread_mutex_lock(&w->lock);
+    /* A worker without a job is about to take one. */
+    const bool fits = !w->stopping && w->queued < w->capacity + (w->n - w->busy);
+    if (fits) {
+        job->next = NULL;
+        *w->tail = job;
+        w->tail = &job->next;
+        w->queued++;
+        pthread_cond_signal(&w->work);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return fits;
+}
+
+void workers_sweep(struct workers *w)
+{
+    struct job *dropped = NULL;
+
+    pthread_mutex_lock(&w->lock);
+    w->tail = &w->head;
+    while (*w->tail) {
+        struct job *job = *w->tail;
+        if (in_vain(w, job)) {
+            *w->tail = job->next;
+            job->next = dropped;
+            dropped = job;
+            w->queued--;
+        } else {
+            w->tail = &job->next;
+        }
+    }
+    pthread_mutex_unlock(&w->lock);
+
+    while (dropped) {
+        struct job *job = dropped;
+        dropped = job->next;
+        job->drop(job);
+    }
+}
+
+void workers_stop(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_broadcast(&w->work);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool workers_stopping(const struct workers *w)
+{
+    return w->stopping;
+}
+
+struct workers_load workers_load(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    const struct workers_load load = {w->n, w->busy, w->queued, w->capacity};
+    pthread_mutex_unlock(&w->lock);
+    return load;
+}

@@ -1,0 +1,159 @@
+/*
+ * The page in a real browser, against the real server. Every test also fails if the page
+ * logs an error, or asks anyone but the server for anything.
+ *
+ * CONVSCOPE_BIN names the server's binary, CONVSCOPE_URL a server that runs already;
+ * SCREENSHOTS a folder to leave pictures of the page in.
+ */
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { chromium } from 'playwright-core';
+
+const CIRCLE_PNG = new URL('../data/lesson/s1_input_1to1.png', import.meta.url);
+const screenshots = process.env.SCREENSHOTS;
+let browser, server, base, page, faults;
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  return port;
+}
+
+async function startServer() {
+  if (process.env.CONVSCOPE_URL) return process.env.CONVSCOPE_URL;
+  const binary = process.env.CONVSCOPE_BIN ?? new URL('../../build/release/convscope', import.meta.url).pathname;
+  const port = await freePort(), url = `http://127.0.0.1:${port}/`;
+  const { CONVSCOPE_BIN, ...env } = process.env; /* ours, and no setting of the server */
+  server = spawn(binary, ['--bind', `127.0.0.1:${port}`], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  for (let tries = 0; tries < 200 && server.exitCode === null; tries++) {
+    if (await fetch(`${url}readyz`).then((reply) => reply.ok, () => false)) return url;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error(`${binary} did not become ready`);
+}
+
+before(async () => {
+  base = await startServer();
+  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox',
+    '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'] });
+});
+
+after(async () => {
+  await browser?.close();
+  server?.kill('SIGTERM');
+  if (server && server.exitCode === null) await once(server, 'exit');
+  if (server) assert.equal(server.exitCode, 0);
+});
+
+beforeEach(async () => {
+  faults = [];
+  page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    /* The browser itself notes every answer of 400 and above. */
+    const refused = message.text().startsWith('Failed to load resource') && message.text().includes('422');
+    if (message.type() === 'error' && !refused) faults.push(message.text());
+  });
+  page.on('request', (request) => {
+    const foreign = !/^(data|blob):/.test(request.url()) && !request.url().startsWith(base);
+    if (foreign) faults.push(`asked for ${request.url()}`);
+  });
+  await page.goto(base);
+});
+
+afterEach(async (t) => {
+  if (screenshots) await page.screenshot({ path: `${screenshots}/${t.name.replaceAll(' ', '_')}.png`, fullPage: true });
+  await page.close();
+  assert.deepEqual(faults, []);
+});
+
+/* Wait until the pictures have these widths; the picture itself, not what is claimed. */
+async function widths(...expected) {
+  await page.waitForFunction((wanted) => {
+    const images = [...document.querySelectorAll('#stages .frame img')];
+    return images.every((image) => image.complete && image.naturalWidth) &&
+      JSON.stringify(images.map((image) => image.naturalWidth)) === JSON.stringify(wanted);
+  }, expected, { timeout: 10000 });
+}
+
+test('the circle in four pictures', async () => {
+  await widths(64, 62, 62, 31);
+  assert.deepEqual(await page.locator('.stage h2').allInnerTexts().then((all) => all.map((text) => text.replace(/\s+/g, ' '))),
+    ['Input 64 × 64 × 1', 'Filter 62 × 62 × 1', 'Detect 62 × 62 × 1', 'Condense 31 × 31 × 1']);
+  assert.match(await page.textContent('#status'), /^4 stages in /);
+});
+
+test('a stride of three', async () => {
+  await widths(64, 62, 62, 31);
+  await page.fill('[name=conv_stride]', '3');
+  await widths(64, 21, 21, 11);
+  assert.match(await page.textContent('#curl'), /conv_stride=3/);
+});
+
+test('same padding and another colour map', async () => {
+  await page.selectOption('[name=conv_padding]', 'same');
+  await page.selectOption('[name=colormap]', 'viridis');
+  await widths(64, 64, 64, 32);
+});
+
+test('the kernel edited by hand', async () => {
+  await widths(64, 62, 62, 31);
+  await page.locator('#cells input').nth(4).fill('8');
+  assert.equal(await page.inputValue('#kernel'), 'custom');
+  await page.waitForFunction(() => document.querySelectorAll('.stage dd')[2].textContent.startsWith('−4 to 9'), null, { timeout: 10000 })
+    .catch(async () => assert.fail(`values: ${await page.locator('.stage').nth(1).innerText()}`));
+});
+
+test('an uploaded picture', async () => {
+  await page.setInputFiles('#file', { name: 'circle.png', mimeType: 'image/png', buffer: readFileSync(CIRCLE_PNG) });
+  await page.waitForFunction(() => document.getElementById('curl').textContent.includes('image=@circle.png'));
+  await widths(64, 62, 62, 31);
+  await page.click('#circle');
+  await page.waitForFunction(() => document.getElementById('curl').textContent.includes('input=circle'));
+});
+
+test('a photograph', { skip: !process.env.PHOTOGRAPH && 'PHOTOGRAPH names none' }, async () => {
+  await page.setInputFiles('#file', process.env.PHOTOGRAPH);
+  await page.waitForFunction(() => document.querySelector('.frame img')?.naturalWidth > 64);
+});
+
+test('layers of your own', async () => {
+  await page.click('#advanced summary');
+  await page.click('#example');
+  await page.waitForFunction(() => [...document.querySelectorAll('.stage h2')].map((h) => h.firstChild.textContent).join() === 'Input,edges,pool');
+});
+
+test('an error says what is wrong and where', async () => {
+  await widths(64, 62, 62, 31);
+  await page.click('#advanced summary');
+  await page.fill('#config', '[{"type": "conv9d"}]');
+  await page.waitForSelector('#problem:not([hidden])');
+  assert.match(await page.textContent('#problem'), /conv9d/);
+  assert.match(await page.textContent('#problem code'), /\/0\/type/);
+  await page.fill('#config', '');
+  await page.waitForSelector('#problem', { state: 'hidden' });
+  await widths(64, 62, 62, 31);
+});
+
+test('the window follows the keyboard', async () => {
+  await widths(64, 62, 62, 31);
+  await page.locator('.frame').nth(3).focus();
+  assert.equal(await page.locator('.window').count(), 4);
+  await page.keyboard.press('ArrowRight');
+  assert.match(await page.locator('.stage').nth(3).locator('.cell').innerText(), /^\[15, 16\] = /);
+});
+
+test('dark and narrow', async () => {
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await widths(64, 62, 62, 31);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(overflow <= 0, `the page is ${overflow} px too wide`);
+});

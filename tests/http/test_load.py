@@ -1,0 +1,95 @@
+"""The server under load: many clients, more than it takes, some of them rude.
+
+Under ThreadSanitizer a race ends the server with a status of its own, which Service
+reports when it stops.
+"""
+
+import concurrent.futures
+import json
+import socket
+import threading
+import time
+import unittest
+
+from service import Service, multipart, png
+
+import numpy as np
+
+CLIENTS, ROUNDS = 12, 25
+QUIET = ("--log-level", "error")  # so that a report stands out
+LAYERS = [{"type": "conv2d", "filters": 8, "kernel_size": 3, "activation": "relu"},
+          {"type": "max_pooling2d", "pool_size": 2},
+          {"type": "activation", "activation": "softmax"}]
+
+
+def photograph(size):
+    return png(np.random.default_rng(size).integers(0, 256, (size, size, 3)))
+
+
+class Load(unittest.TestCase):
+    def test_every_request_is_answered_right_or_refused(self):
+        fields = {"image": ("in.png", photograph(96)), "config": json.dumps(LAYERS),
+                  "format": "npz"}
+        with Service("--workers", "3", "--queue-size", "2", *QUIET) as service:
+            expected = service.form("/v1/extract", fields).body
+
+            def client(number):
+                answered = refused = 0
+                for turn in range(ROUNDS):
+                    if (number + turn) % 5 == 0:
+                        self.assertEqual(service.get("/readyz").status, 200)
+                    reply = service.form("/v1/extract", fields)
+                    if reply.status == 503:
+                        self.assertEqual(reply.json()["code"], "queue_full")
+                        self.assertGreaterEqual(int(reply.headers["Retry-After"]), 1)
+                        refused += 1
+                    else:
+                        self.assertEqual(reply.status, 200, reply.body[:500])
+                        self.assertEqual(reply.body, expected)
+                        answered += 1
+                return answered, refused
+
+            with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+                counts = list(pool.map(client, range(CLIENTS)))
+            self.assertEqual(service.form("/v1/extract", fields).status, 200)
+        answered, refused = map(sum, zip(*counts))
+        self.assertEqual(answered + refused, CLIENTS * ROUNDS)
+        self.assertGreater(answered, 0)
+
+    def test_a_client_that_leaves_disturbs_nobody(self):
+        fields = {"image": ("in.png", photograph(700)), "config": json.dumps(LAYERS),
+                  "images": "none"}
+        body, content_type = multipart(fields)
+        head = (f"POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n").encode()
+        with Service("--workers", "2", *QUIET) as service:
+            for sent in (head[:40], head, head + body[:5000], head + body) * 3:
+                with socket.create_connection(("127.0.0.1", service.port)) as rude:
+                    rude.sendall(sent)
+                    time.sleep(0.01)
+                self.assertEqual(service.get("/livez").status, 200)
+            self.assertEqual(service.form("/v1/extract", fields).status, 200)
+
+    def test_a_drain_finishes_what_was_accepted(self):
+        fields = {"image": ("in.png", photograph(400)), "config": json.dumps(LAYERS),
+                  "images": "none"}
+        with Service("--workers", "2", "--queue-size", "8", *QUIET) as service:
+            statuses, started = [], threading.Barrier(5)
+
+            def client():
+                started.wait()
+                statuses.append(service.form("/v1/extract", fields).status)
+
+            threads = [threading.Thread(target=client) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            started.wait()
+            time.sleep(0.1)
+            self.assertEqual(service.stop(), 0, service.output())
+            for thread in threads:
+                thread.join()
+        self.assertEqual(statuses, [200] * 4)
+
+
+if __name__ == "__main__":
+    unittest.main()

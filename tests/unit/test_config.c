@@ -1,0 +1,585 @@
+/* test_config.c - JSON configs become networks, or faults with their places. */
+#include "api/config.h"
+
+#include <criterion/criterion.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/json.h"
+
+static struct arena arena;
+static struct error err;
+static struct options options;
+static struct config config;
+
+static void set_up(void)
+{
+    cr_assert(arena_init(&arena, 64 << 20));
+    error_init(&err);
+    options_init(&options);
+}
+
+static void tear_down(void)
+{
+    arena_release(&arena);
+}
+
+TestSuite(config, .init = set_up, .fini = tear_down);
+
+/* What is read lives in the arena: the document is gone before the result is used. */
+static bool read_at(const char *text, const char *pointer)
+{
+    const struct bytes bytes = {(const unsigned char *)text, strlen(text)};
+
+    arena_reset(&arena, SIZE_MAX);
+    error_init(&err);
+    cJSON *json = json_parse("config", &bytes, NULL, &limits_default, &arena, &err);
+    cr_assert(json, "%s: %s", text, err.detail);
+    const bool ok =
+        config_read(&config, json, pointer, &options, &limits_default, &arena, &err);
+    cJSON_Delete(json);
+    cr_expect_eq(ok, err.code == ERROR_NONE, "%s: %s", text, err.detail);
+    return ok;
+}
+
+static bool read_config(const char *text)
+{
+    return read_at(text, "");
+}
+
+static const struct layer *layer(size_t i)
+{
+    cr_assert_lt(i, config.network.n_layers);
+    return &config.network.layers[i];
+}
+
+Test(config, reads_flat_layers)
+{
+    cr_assert(
+        read_config("{\"layers\":[{\"type\":\"conv2d\",\"filters\":2,\"kernel_size\":"
+                    "[3,5],\"strides\":2,\"padding\":\"SAME\",\"activation\":"
+                    "\"relu\",\"use_bias\":false,\"name\":\"c\"},"
+                    "{\"type\":\"max_pooling2d\"}]}"),
+        "%s", err.detail);
+    cr_assert_eq(config.network.n_layers, 2);
+    cr_expect_str_eq(layer(0)->kind->class_name, "Conv2D");
+    cr_expect_str_eq(layer(0)->name, "c");
+    cr_expect_eq(layer(0)->filters, 2);
+    cr_expect(layer(0)->kernel_size[0] == 3 && layer(0)->kernel_size[1] == 5);
+    cr_expect(layer(0)->strides[0] == 2 && layer(0)->strides[1] == 2);
+    cr_expect_eq(layer(0)->padding, PADDING_SAME);
+    cr_expect_eq(layer(0)->activation.id, ACTIVATION_RELU);
+    cr_expect_not(layer(0)->use_bias);
+    cr_expect_eq(layer(0)->groups, 1);
+    cr_expect_eq(layer(0)->keras, KERAS_3);
+    cr_expect_str_eq(layer(1)->kind->class_name, "MaxPooling2D");
+    cr_expect_str_eq(layer(1)->name, "max_pooling2d");
+    cr_expect(layer(1)->pool_size[0] == 2 && layer(1)->pool_size[1] == 2);
+    cr_expect_eq(*layer(0)->inputs, 0);
+    cr_expect_eq(*layer(1)->inputs, 1);
+    cr_expect_str_eq(layer(1)->label, "layers[1]");
+    cr_expect_str_eq(layer(1)->pointer, "/layers/1");
+    cr_expect_eq(config.input.rank, 0);
+    cr_expect_not(config.lesson || config.gray);
+}
+
+#define CONV "\"filters\":1,\"kernel_size\":3"
+#define ACT  "{\"type\":\"activation\",\"activation\":\"relu\"}"
+
+Test(config, finds_the_layers_of_every_document)
+{
+    static const struct {
+        const char *text, *pointer; /* of the layer's parameters */
+        enum keras keras;
+    } rows[] = {
+        {"[{\"type\":\"conv2d\"," CONV "}]", "/0", KERAS_3},
+        {"[{\"class_name\":\"CONV2D\"," CONV "}]", "/0", KERAS_3},
+        {"[{\"class_name\":\"Convolution2D\",\"config\":{" CONV "}}]", "/0/config",
+         KERAS_2},
+        {"{\"layers\":[{\"module\":\"keras.layers\",\"class_name\":\"Conv2D\","
+         "\"config\":{" CONV "},\"registered_name\":null,\"build_config\":{}}]}",
+         "/layers/0/config", KERAS_3},
+        {"{\"name\":\"sequential\",\"layers\":[{\"class_name\":\"Conv2D\",\"config\":"
+         "{" CONV "}}]}",
+         "/layers/0/config", KERAS_2},
+        {"{\"class_name\":\"Sequential\",\"config\":{\"name\":\"s\",\"layers\":["
+         "{\"class_name\":\"Conv2D\",\"config\":{" CONV
+         "}}]},\"keras_version\":\"2.11.0\","
+         "\"backend\":\"tensorflow\"}",
+         "/config/layers/0/config", KERAS_2},
+        {"{\"module\":\"keras\",\"class_name\":\"Sequential\",\"config\":{\"name\":"
+         "\"s\","
+         "\"trainable\":true,\"dtype\":{\"module\":\"keras\",\"class_name\":"
+         "\"DTypePolicy\",\"config\":{\"name\":\"float32\"},\"registered_name\":null},"
+         "\"layers\":[{\"class_name\":\"Conv2D\",\"config\":{" CONV "}}],"
+         "\"build_input_shape\":[null,9,9,1]},\"registered_name\":null,\"build_"
+         "config\":"
+         "{\"input_shape\":[null,9,9,1]},\"compile_config\":{}}",
+         "/config/layers/0/config", KERAS_3},
+        {"{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"Conv2D\","
+         "\"config\":{" CONV "}}]}",
+         "/config/0/config", KERAS_2},
+        {"{\"format\":\"layers-model\",\"generatedBy\":\"keras "
+         "v2.4\",\"convertedBy\":null,"
+         "\"modelTopology\":{\"keras_version\":\"2.4.0\",\"backend\":\"tensorflow\","
+         "\"model_config\":{\"class_name\":\"Sequential\",\"config\":{\"layers\":["
+         "{\"class_name\":\"Conv2D\",\"config\":{" CONV
+         "}}]}}},\"weightsManifest\":[]}",
+         "/modelTopology/model_config/config/layers/0/config", KERAS_2},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_assert(read_config(rows[i].text), "%s: %s", rows[i].text, err.detail);
+        cr_assert_eq(config.network.n_layers, 1);
+        cr_expect_str_eq(layer(0)->kind->class_name, "Conv2D");
+        cr_expect_str_eq(layer(0)->pointer, rows[i].pointer);
+        cr_expect_eq(layer(0)->keras, rows[i].keras, "%s", rows[i].text);
+    }
+}
+
+/* A layer as Keras 3 writes it, with every key. */
+Test(config, accepts_all_that_keras_writes)
+{
+    cr_assert(
+        read_config(
+            "[{\"module\":\"keras.layers\",\"class_name\":\"Conv2D\",\"config\":{"
+            "\"name\":\"conv2d\",\"trainable\":true,\"dtype\":\"float32\","
+            "\"filters\":2.0,\"kernel_size\":[3,3],\"strides\":[1,1],\"padding\":"
+            "\"valid\",\"data_format\":\"channels_last\",\"dilation_rate\":[1,1],"
+            "\"groups\":1,\"activation\":\"tanh\",\"use_bias\":true,"
+            "\"kernel_initializer\":{\"module\":\"keras.initializers\","
+            "\"class_name\":\"GlorotUniform\",\"config\":{\"seed\":7},"
+            "\"registered_name\":null},\"bias_initializer\":{\"class_name\":\"Ones\","
+            "\"config\":{}},\"kernel_regularizer\":null,\"bias_regularizer\":"
+            "{\"class_name\":\"L2\",\"config\":{\"l2\":0.01}},\"activity_regularizer\":"
+            "null,\"kernel_constraint\":null,\"bias_constraint\":null},"
+            "\"registered_name\":null,\"build_config\":{\"input_shape\":"
+            "[null,9,9,1]},\"name\":\"conv2d\",\"inbound_nodes\":[]}]"),
+        "%s", err.detail);
+    cr_expect_eq(layer(0)->filters, 2);
+    cr_expect_eq(layer(0)->activation.id, ACTIVATION_TANH);
+    cr_expect_eq(layer(0)->kernel_initializer.id, INIT_GLOROT_UNIFORM);
+    cr_expect_eq(layer(0)->kernel_initializer.seed, 7);
+    cr_expect_eq(layer(0)->bias_initializer.id, INIT_ONES);
+}
+
+Test(config, reads_activations_in_every_form)
+{
+    static const struct {
+        const char *text;
+        enum activation_id id;
+    } rows[] = {
+        {"\"relu\"", ACTIVATION_RELU},
+        {"null", ACTIVATION_LINEAR},
+        {"{\"class_name\":\"relu\",\"config\":{}}", ACTIVATION_RELU},
+        {"{\"module\":\"builtins\",\"class_name\":\"function\",\"config\":\"softmax\","
+         "\"registered_name\":\"function\"}",
+         ACTIVATION_SOFTMAX},
+    };
+    char text[256];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text, "[{\"type\":\"activation\",\"activation\":%s}]",
+                 rows[i].text);
+        cr_assert(read_config(text), "%s", err.detail);
+        cr_expect_eq(layer(0)->activation.id, rows[i].id);
+    }
+}
+
+Test(config, reads_the_declared_input)
+{
+    static const struct {
+        const char *text, *pointer;
+        struct shape shape;
+    } rows[] = {
+        {"[{\"class_name\":\"InputLayer\",\"config\":{\"batch_input_shape\":[null,5,7,"
+         "3],"
+         "\"dtype\":\"float32\",\"sparse\":false,\"ragged\":false,\"name\":\"in\"}}"
+         "," ACT "]",
+         "/0/config/batch_input_shape",
+         {3, {5, 7, 3}}},
+        {"[{\"class_name\":\"InputLayer\",\"config\":{\"batch_shape\":[1,null,null,3]}}"
+         "," ACT "]",
+         "/0/config/batch_shape",
+         {3, {0, 0, 3}}},
+        {"[{\"type\":\"input_layer\",\"shape\":[5,7,3]}," ACT "]",
+         "/0/shape",
+         {3, {5, 7, 3}}},
+        {"[{\"type\":\"activation\",\"activation\":\"relu\",\"batch_input_shape\":"
+         "[null,5,7,1]}," ACT "]",
+         "/0/batch_input_shape",
+         {3, {5, 7, 1}}},
+        {"[{\"type\":\"activation\",\"activation\":\"relu\",\"input_shape\":[5,7,1]}]",
+         "/0/input_shape",
+         {3, {5, 7, 1}}},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_assert(read_config(rows[i].text), "%s", err.detail);
+        cr_expect(shape_equal(&config.input, &rows[i].shape), "row %zu", i);
+        cr_expect_str_eq(config.input_pointer, rows[i].pointer);
+        cr_expect_str_eq(layer(0)->kind->class_name, "Activation");
+    }
+}
+
+Test(config, names_layers_as_keras_does)
+{
+    static const char *const names[] = {
+        "conv2d_2", "max_pooling2d",     "conv2d",          "conv2d_1",
+        "conv2d_3", "average_pooling2d", "max_pooling2d_1", "a/b"};
+
+    cr_assert(read_config(
+        "[{\"type\":\"conv2d\"," CONV
+        ",\"name\":\"conv2d_2\"},{\"type\":\"MaxPool2D\"},"
+        "{\"type\":\"conv2d\"," CONV "},{\"type\":\"conv2d\"," CONV ",\"name\":null},"
+        "{\"type\":\"conv2d\"," CONV "},{\"type\":\"avg_pool2d\",\"pool_size\":2},"
+        "{\"type\":\"max_pooling2d\"},{\"class_name\":\"Activation\",\"config\":"
+        "{\"activation\":\"relu\"},\"name\":\"a/b\"}]"));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        cr_expect_str_eq(layer(i)->name, names[i]);
+}
+
+Test(config, takes_kernels_in_four_forms)
+{
+    cr_assert(read_config("[{\"type\":\"conv2d\",\"kernel\":\"edge\"}]"), "%s",
+              err.detail);
+    cr_expect(layer(0)->filters == 1 && layer(0)->kernel_size[0] == 3);
+    cr_expect(layer(0)->bank.channels == 0 && layer(0)->bank.values[4] == 8);
+    cr_expect(config.gray);
+
+    cr_assert(
+        read_config("[{\"type\":\"conv2d\",\"kernel\":[[1,2,3],[4,5,6]],\"bias\":2}]"));
+    cr_expect(layer(0)->kernel_size[0] == 2 && layer(0)->kernel_size[1] == 3);
+    cr_expect(layer(0)->bank.values[5] == 6 && layer(0)->bank.filters == 1);
+    cr_expect(layer(0)->n_bias == 1 && layer(0)->bias[0] == 2);
+
+    cr_assert(read_config("[{\"type\":\"conv2d\",\"kernel\":[[[1,2]],[[3,4]],[[5,6]]],"
+                          "\"filters\":3,\"kernel_size\":[1,2],\"bias\":[1,2,3]}]"),
+              "%s", err.detail);
+    cr_expect(layer(0)->filters == 3 && layer(0)->kernel_size[1] == 2);
+    cr_expect(layer(0)->bank.values[3] == 4 && layer(0)->n_bias == 3);
+    cr_expect(config.gray);
+
+    cr_assert(
+        read_config("[{\"type\":\"conv2d\",\"kernel\":[[[[1,2],[3,4],[5,6]]]]}]"));
+    cr_expect(layer(0)->filters == 2 && layer(0)->bank.channels == 3);
+    cr_expect(layer(0)->kernel_size[0] == 1 && layer(0)->kernel_size[1] == 1);
+    cr_expect_eq(layer(0)->bank.values[2], 3);
+    cr_expect_not(config.gray);
+}
+
+Test(config, seeds_initializers)
+{
+    options.seed = 5;
+    cr_assert(read_config("[{\"type\":\"conv2d\"," CONV "},{\"type\":\"conv2d\"," CONV
+                          ",\"seed\":9},{\"type\":\"conv2d\"," CONV ",\"seed\":9,"
+                          "\"kernel_initializer\":{\"class_name\":\"GlorotUniform\","
+                          "\"config\":{\"seed\":11}}}]"));
+    cr_expect_eq(layer(0)->kernel_initializer.seed, 5);
+    cr_expect_eq(layer(1)->kernel_initializer.seed, 9);
+    cr_expect_eq(layer(2)->kernel_initializer.seed, 11);
+    cr_expect_eq(layer(2)->bias_initializer.seed, 9);
+}
+
+static void expect_fault(const char *text, const char *pointer, const char *detail)
+{
+    cr_assert_not(read_config(text), "%s", text);
+    cr_expect_eq(err.code, ERROR_CONFIG_INVALID);
+    cr_expect_eq(err.n_items, 1, "%s: %zu faults", text, err.n_items);
+    cr_expect_str_eq(err.detail, detail);
+    cr_expect_str_eq(err.items[0].pointer, pointer);
+}
+
+Test(config, says_what_is_wrong_in_a_layer)
+{
+    static const struct {
+        const char *params, *key, *detail; /* of a flat Conv2D */
+    } rows[] = {
+        {"\"filters\":0,\"kernel_size\":3", "filters", "must be at least 1, not 0"},
+        {"\"filters\":1.5,\"kernel_size\":3", "filters",
+         "must be an integer, not a fraction"},
+        {"\"filters\":\"8\",\"kernel_size\":3", "filters",
+         "must be an integer, not a string"},
+        {"\"filters\":true,\"kernel_size\":3", "filters",
+         "must be an integer, not true"},
+        {"\"filters\":null,\"kernel_size\":3", "filters",
+         "must be an integer, not null"},
+        {"\"filters\":4097,\"kernel_size\":3", "filters",
+         "4097 is above the limit of 4096 (CONVSCOPE_MAX_FILTERS)"},
+        {"\"filters\":4294967297,\"kernel_size\":3", "filters",
+         "4294967297 is above the limit of 4096 (CONVSCOPE_MAX_FILTERS)"},
+        {"\"filters\":1", "kernel_size", "is required by Conv2D"},
+        {"\"filters\":1,\"kernel_size\":[3]", "kernel_size",
+         "must be an integer or an array of two, not of 1"},
+        {"\"filters\":1,\"kernel_size\":[3,true]", "kernel_size",
+         "must be an integer, not true"},
+        {"\"filters\":1,\"kernel_size\":[3,64]", "kernel_size",
+         "64 is above the limit of 63 (CONVSCOPE_MAX_KERNEL)"},
+        {CONV ",\"strides\":2147483648", "strides",
+         "must be at most 2147483647, not 2147483648"},
+        {CONV ",\"padding\":\"full\"", "padding", "must be valid or same, not 'full'"},
+        {CONV ",\"padding\":\"sane\"", "padding",
+         "must be valid or same, not 'sane'; did you mean same?"},
+        {CONV ",\"padding\":1", "padding", "must be valid or same"},
+        {CONV ",\"data_format\":\"channels_first\"", "data_format",
+         "must be channels_last, not 'channels_first'"},
+        {CONV ",\"use_bias\":1", "use_bias", "must be true or false, not a number"},
+        {CONV ",\"dtype\":\"float16\"", "dtype", "must be float32"},
+        {CONV ",\"kernel_initializer\":\"zero\"", "kernel_initializer",
+         "must be glorot_uniform, zeros or ones, not 'zero'; did you mean zeros?"},
+        {CONV
+         ",\"kernel_initializer\":{\"class_name\":\"Ones\",\"config\":{\"seed\":-1}}",
+         "kernel_initializer", "has a seed that is no integer from 0 to 2^53"},
+        {CONV ",\"seed\":0.5", "seed", "must be an integer from 0 to 2^53"},
+        {CONV ",\"kernal\":1", "kernal",
+         "is not a parameter of Conv2D; did you mean kernel?"},
+        {CONV ",\"pool_size\":1", "pool_size", "is not a parameter of Conv2D"},
+        {CONV ",\"name\":\"\"", "name", "must not have an empty, '.' or '..' segment"},
+        {CONV ",\"name\":\"../x\"", "name",
+         "must not have an empty, '.' or '..' segment"},
+        {CONV ",\"name\":\"a/./x\"", "name",
+         "must not have an empty, '.' or '..' segment"},
+        {CONV ",\"name\":\"/x\"", "name",
+         "must not have an empty, '.' or '..' segment"},
+        {CONV ",\"name\":\"x/\"", "name",
+         "must not have an empty, '.' or '..' segment"},
+        {CONV ",\"name\":\"a\\nb\"", "name", "must not hold control characters"},
+        {CONV ",\"name\":\"Input\"", "name",
+         "must not be Input: that is the stage before the first layer"},
+        {CONV ",\"name\":3", "name", "must be a string"},
+        {"\"kernel\":\"bottom-sobel\"", "kernel",
+         "must be a kernel of the catalogue or an array of numbers, not "
+         "'bottom-sobel'; "
+         "did you mean bottom_sobel?"},
+        {"\"kernel\":[[1,2],[3]]", "kernel",
+         "must not be ragged: an array of another length stands where 2 elements "
+         "should "
+         "be"},
+        {"\"kernel\":[[1,2],3]", "kernel",
+         "must not be ragged: a number stands where 2 elements should be"},
+        {"\"kernel\":[[1,\"2\"]]", "kernel",
+         "must hold numbers in the range of float32 only, in arrays of equal length"},
+        {"\"kernel\":[[1e39]]", "kernel",
+         "must hold numbers in the range of float32 only, in arrays of equal length"},
+        {"\"kernel\":[[]]", "kernel", "must not have an empty array"},
+        {"\"kernel\":[1,2]", "kernel",
+         "must be a name of the catalogue, a 2-D array, a list of 2-D arrays, or a 4-D "
+         "array [height][width][channels][filters]"},
+        {"\"kernel\":\"edge\",\"filters\":2", "filters", "is 2, but kernel has 1"},
+        {"\"kernel\":\"edge\",\"kernel_size\":[3,5]", "kernel_size",
+         "is 3x5, but kernel is 3x3"},
+        {CONV ",\"bias\":[[1]]", "bias", "must be a number or an array of numbers"},
+        {CONV ",\"bias\":1,\"use_bias\":false", "bias", "stands beside use_bias false"},
+        {CONV ",\"batch_input_shape\":[null,9,9]", "batch_input_shape",
+         "must be [batch, height, width, channels]"},
+        {CONV ",\"input_shape\":[9,9,null]", "input_shape",
+         "must have a positive height and width (or null) and positive channels"},
+    };
+    char text[512], pointer[64], detail[400];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text, "{\"layers\":[" ACT ",{\"type\":\"conv2d\",%s}]}",
+                 rows[i].params);
+        snprintf(pointer, sizeof pointer, "/layers/1/%s", rows[i].key);
+        snprintf(detail, sizeof detail, "layers[1].%s %s", rows[i].key, rows[i].detail);
+        expect_fault(text, pointer, detail);
+    }
+}
+
+Test(config, says_what_is_wrong_with_a_document)
+{
+#define MODEL(config)                                                                  \
+    "{\"class_name\":\"Sequential\",\"config\":{\"layers\":[" config "]}}"
+    static const struct {
+        const char *text, *pointer, *detail;
+    } rows[] = {
+        {"42", "", "config must be an object or an array of layers, not a number"},
+        {"[]", "", "config must hold at least one layer"},
+        {"{\"layers\":[]}", "/layers", "layers must hold at least one layer"},
+        {"{\"layers\":{}}", "/layers",
+         "layers must be an array of layers, not an object"},
+        {"{\"layers\":3}", "/layers", "config.layers must be an object, not a number"},
+        {"{\"layrs\":[]}", "/layrs", "config.layrs is not known; did you mean layers?"},
+        {"[3]", "/0", "layers[0] must be an object, not a number"},
+        {"[{\"filters\":1}]", "/0/class_name",
+         "layers[0].class_name is missing; a flat layer has type instead"},
+        {"[{\"type\":\"conv3d\"}]", "/0/type",
+         "layers[0].type 'conv3d' is not a layer that is known here; did you mean "
+         "Conv2D?"},
+        {"[{\"type\":\"conv2d\",\"class_name\":\"Conv2D\"}]", "/0/type",
+         "layers[0].type stands beside class_name"},
+        {"[{\"type\":7}]", "/0/type", "layers[0].type must be a string, not a number"},
+        {"[{\"class_name\":\"Conv2D\",\"config\":7}]", "/0/config",
+         "layers[0].config must be an object, not a number"},
+        {"[{\"class_name\":\"Activation\",\"config\":{\"activation\":\"relu\"},"
+         "\"filter\":1}]",
+         "/0/filter", "layers[0].filter is not known"},
+        {"[{\"class_name\":\"Sequential\",\"config\":{\"layers\":[]}}]",
+         "/0/class_name",
+         "layers[0].class_name is Sequential: a model inside a model is not supported"},
+        {"{\"class_name\":\"Functional\",\"config\":{\"layers\":[]}}", "/class_name",
+         "config.class_name is 'Functional': only Sequential models are supported"},
+        {"{\"class_name\":\"Sequential\"}", "/config", "config.config is missing"},
+        {"{\"class_name\":\"Sequential\",\"config\":{}}", "/config/layers",
+         "config.layers is missing"},
+        {MODEL("{\"class_name\":\"conv2D\",\"config\":{" CONV "}}"),
+         "/config/layers/0/class_name",
+         "layers[0].class_name 'conv2D' is not a layer that is known here; did you "
+         "mean "
+         "Conv2D?"},
+        {MODEL("{\"type\":\"Conv2D\",\"config\":{" CONV "}}"),
+         "/config/layers/0/class_name", "layers[0].class_name is missing"},
+        {MODEL("{\"class_name\":\"Conv2D\"}"), "/config/layers/0/config",
+         "layers[0].config is missing"},
+        {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[],\"foo\":1}}",
+         "/config/foo", "config.foo is not known"},
+        {"{\"class_name\":\"Sequential\",\"config\":{\"dtype\":\"float16\",\"layers\":["
+         "]}}",
+         "/config/dtype", "config.dtype must be float32"},
+        {"[" ACT ",{\"type\":\"InputLayer\",\"shape\":[1,1,1]}]", "/1",
+         "layers[1] is an InputLayer, which must come first"},
+        {"[{\"type\":\"InputLayer\",\"shape\":[1,1,1]}]", "",
+         "config must hold a layer beside the InputLayer"},
+        {"[{\"type\":\"InputLayer\"}," ACT "]", "/0/batch_shape",
+         "layers[0].batch_shape is required"},
+        {"[{\"type\":\"InputLayer\",\"shape\":[5,5,1]},{\"type\":\"activation\","
+         "\"activation\":\"relu\",\"input_shape\":[5,5,3]}]",
+         "/1/input_shape", "layers[1] declares another input than the InputLayer"},
+        {"[{\"type\":\"activation\",\"activation\":\"relu\",\"name\":\"a\"}," ACT
+         ",{\"type\":\"activation\",\"activation\":\"relu\",\"name\":\"a\"}]",
+         "/2/name", "layers[2].name 'a' is also the name of layers[0]"},
+        {"[{\"type\":\"activation\",\"activation\":\"relu\",\"a/b~\":1}]", "/0/a~1b~0",
+         "layers[0].a/b~ is not a parameter of Activation"},
+        {"[{\"type\":\"activation\",\"activation\":\"relu\",\"kernel\":1}]",
+         "/0/kernel", "layers[0].kernel is not a parameter of Activation"},
+        {"[{\"type\":\"average_pooling2d\"}]", "/0/pool_size",
+         "layers[0].pool_size is required by AveragePooling2D"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        expect_fault(rows[i].text, rows[i].pointer, rows[i].detail);
+}
+
+Test(config, records_all_independent_faults)
+{
+    cr_assert_not(
+        read_at("{\"layers\":[{\"type\":\"conv2d\",\"filters\":0,\"strides\":-1},"
+                "{\"type\":\"pool\"},{\"type\":\"max_pooling2d\",\"pool_size\":5,"
+                "\"stride\":2}]}",
+                "/config"));
+    static const struct {
+        const char *pointer, *value;
+    } items[] = {{"/config/layers/0/filters", "0"},
+                 {"/config/layers/0/strides", "-1"},
+                 {"/config/layers/0/kernel_size", ""},
+                 {"/config/layers/1/type", "\"pool\""},
+                 {"/config/layers/2/stride", "2"}};
+    cr_assert_eq(err.n_items, sizeof items / sizeof *items);
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        cr_expect_str_eq(err.items[i].pointer, items[i].pointer);
+        cr_expect_str_eq(err.items[i].value, items[i].value);
+    }
+    cr_expect_str_eq(err.detail, "layers[0].filters must be at least 1, not 0");
+}
+
+Test(config, names_the_limit_that_was_met)
+{
+    cr_assert_not(
+        read_config("[{\"type\":\"conv2d\",\"filters\":1,\"kernel_size\":100000}]"));
+    cr_expect_str_eq(err.limit.name, "max_kernel");
+    cr_expect(err.limit.max == 63 && err.limit.actual == 100000);
+
+    static char text[1100 * sizeof ACT + 8] = "[" ACT;
+    for (int i = 0; i < 1024; i++)
+        strcat(text + strlen(text), "," ACT);
+    strcat(text, "]");
+    cr_assert_not(read_config(text));
+    cr_expect_eq(err.code, ERROR_PLAN_TOO_LARGE);
+    cr_expect_str_eq(err.limit.name, "max_layers");
+    cr_expect_eq(err.limit.actual, 1025);
+}
+
+static bool read_lesson(const char *query)
+{
+    arena_reset(&arena, SIZE_MAX);
+    error_init(&err);
+    options_init(&options);
+    return options_set_query(&options, query, &arena, &err) &&
+           config_read(&config, NULL, "", &options, &limits_default, &arena, &err);
+}
+
+Test(config, makes_the_lesson_without_layers)
+{
+    cr_assert(read_lesson(""), "%s", err.detail);
+    cr_expect(config.lesson && config.gray);
+    cr_assert_eq(config.network.n_layers, 3);
+    cr_expect_str_eq(layer(0)->name, "Filter");
+    cr_expect_str_eq(layer(1)->name, "Detect");
+    cr_expect_str_eq(layer(2)->name, "Condense");
+    cr_expect(layer(0)->bank.values[7] == 2 && layer(0)->kernel_size[0] == 3);
+    cr_expect(layer(0)->filters == 1 && !layer(0)->use_bias);
+    cr_expect(layer(0)->padding == PADDING_VALID && layer(2)->padding == PADDING_SAME);
+    cr_expect_eq(layer(1)->activation.id, ACTIVATION_RELU);
+    cr_expect(layer(2)->pool_size[1] == 2 && layer(2)->strides[0] == 2);
+
+    cr_assert(
+        read_lesson("kernel=%5B%5B1,2%5D%5D&conv_stride=3,4&conv_padding=SAME&"
+                    "activation=tanh&pool_size=3&pool_stride=1&pool_padding=valid"),
+        "%s", err.detail);
+    cr_expect(layer(0)->kernel_size[0] == 1 && layer(0)->kernel_size[1] == 2);
+    cr_expect(layer(0)->strides[0] == 3 && layer(0)->strides[1] == 4);
+    cr_expect(layer(0)->padding == PADDING_SAME && layer(2)->padding == PADDING_VALID);
+    cr_expect_eq(layer(1)->activation.id, ACTIVATION_TANH);
+    cr_expect(layer(2)->pool_size[1] == 3 && layer(2)->strides[0] == 1);
+}
+
+Test(config, says_which_option_of_the_lesson_is_wrong)
+{
+    static const struct {
+        const char *query, *name, *detail;
+    } rows[] = {
+        {"kernel=egde", "kernel",
+         "kernel must be a kernel of the catalogue or an array of numbers, not 'egde'; "
+         "did "
+         "you mean edge?"},
+        {"kernel=[[1,2],[3]]", "kernel",
+         "kernel must not be ragged: an array of another length stands where 2 "
+         "elements "
+         "should be"},
+        {"kernel=[[1,2]", "kernel",
+         "kernel: line 1, column 7: the text ends where ',' or ']' should be"},
+        {"kernel=[[[1]],[[2]]]", "kernel", "kernel must be one filter: a 2-D array"},
+        {"conv_padding=full", "conv_padding",
+         "conv_padding must be valid or same, not 'full'"},
+        {"pool_padding=sam", "pool_padding",
+         "pool_padding must be valid or same, not 'sam'; did you mean same?"},
+        {"activation=Tanh", "activation",
+         "activation is 'Tanh', which is not known here; did you mean tanh?"},
+        {"pool_size=64", "pool_size",
+         "Condense.pool_size 64 is above the limit of 63 (CONVSCOPE_MAX_KERNEL)"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_assert_not(read_lesson(rows[i].query), "%s", rows[i].query);
+        cr_expect_eq(err.code, ERROR_OPTION_INVALID);
+        cr_expect_eq(err.n_items, 1);
+        cr_expect_str_eq(err.items[0].parameter, rows[i].name);
+        cr_expect_str_eq(err.detail, rows[i].detail);
+    }
+}
+
+Test(config, keeps_the_lesson_and_layers_apart)
+{
+    cr_assert(options_set_query(&options, "gamma=2&ops=a&figsize=9,9&subplot_shape=1,2",
+                                &arena, &err));
+    cr_expect(read_config("[" ACT "]"));
+    options_init(&options);
+    cr_assert(options_set_query(&options, "conv_stride=1&kernel=edge", &arena, &err));
+    cr_expect_not(read_config("[" ACT "]"));
+    cr_expect_eq(err.code, ERROR_OPTION_INVALID);
+    cr_assert_eq(err.n_items, 2);
+    cr_expect_str_eq(err.items[0].parameter, "kernel");
+    cr_expect_str_eq(err.items[1].parameter, "conv_stride");
+}

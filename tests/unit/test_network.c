@@ -1,0 +1,480 @@
+/*
+ * test_network.c - layers against their definitions, and the plan's promises: the same
+ * bits for every table of kernels and every way of splitting the work, memory never
+ * above what was planned.
+ */
+#include "tests/unit/check.h"
+#include "tests/unit/reference.h"
+
+#include <float.h>
+
+#include "engine/network.h"
+#include "engine/weights.h"
+
+enum { ARENA = 64 << 20 };
+
+/* A parallel-for that calls last to first and changes slots, so that what depends on
+ * the order or on a slot shows. */
+static void backwards(void *self, size_t n, parallel_body *body, void *context)
+{
+    (void)self;
+    for (size_t i = n; i-- > 0;)
+        body(context, i, i % 3);
+}
+
+static bool never(void *self)
+{
+    (void)self;
+    return false;
+}
+
+static const struct parallel odd_parallel = {backwards, never, NULL, 3};
+
+static const size_t inputs[64] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
+                                  13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25};
+
+static struct layer new_layer(const char *kind, const char *name, size_t index)
+{
+    struct layer layer = {.kind = layer_kind_find(kind, false),
+                          .name = name,
+                          .label = name,
+                          .pointer = "",
+                          .keras = KERAS_3,
+                          .inputs = &inputs[index],
+                          .n_inputs = 1};
+
+    cr_assert_not_null(layer.kind, "%s", kind);
+    layer_defaults(&layer);
+    return layer;
+}
+
+/* Plans and runs; the output of every wanted layer is in the plan. */
+static bool run(struct network *network, const struct shape *shape, const float *input,
+                const struct stage_request *wanted, const struct kernels *kernels,
+                const struct parallel *parallel, struct arena *arena, struct plan *plan,
+                struct error *err)
+{
+    error_init(err);
+    if (!network_plan(network, shape, wanted, parallel->width, &limits_default, arena,
+                      plan, err))
+        return false;
+    if (!weights_bind(network, plan, NULL, arena, err))
+        return false;
+    const size_t before = arena->used;
+    const bool done =
+        network_run(network, plan, wanted, input, kernels, parallel, arena, err);
+    cr_assert_leq((double)(arena->used - before), plan->bytes,
+                  "memory beyond the plan");
+    return done;
+}
+
+/* ---- one layer against its definition ---- */
+
+static int draw(uint64_t *seed, int low, int high)
+{
+    return low + (int)(generate_uniform(seed) * (high - low + 1));
+}
+
+static struct layer random_conv(uint64_t *seed, int *channels)
+{
+    static const int group_counts[] = {1, 1, 1, 2, 3};
+    struct layer layer = new_layer("Conv2D", "conv", 0);
+
+    layer.groups = group_counts[draw(seed, 0, 4)];
+    *channels = layer.groups * draw(seed, 1, 4);
+    layer.filters = layer.groups * draw(seed, 1, draw(seed, 0, 3) ? 12 : 40);
+    for (int i = 0; i < 2; i++) {
+        layer.kernel_size[i] = draw(seed, 1, 5);
+        layer.strides[i] = draw(seed, 1, 3);
+    }
+    if (layer.strides[0] == 1 && layer.strides[1] == 1)
+        layer.dilation_rate[0] = draw(seed, 1, 3),
+        layer.dilation_rate[1] = draw(seed, 1, 3);
+    layer.padding = draw(seed, 0, 1);
+    layer.use_bias = draw(seed, 0, 1);
+    layer.kernel_initializer.seed = *seed;
+    layer.bias_initializer = (struct initializer){INIT_GLOROT_UNIFORM, *seed};
+    return layer;
+}
+
+static struct layer random_pool(uint64_t *seed, int *channels)
+{
+    struct layer layer =
+        new_layer(draw(seed, 0, 1) ? "MaxPooling2D" : "AveragePooling2D", "pool", 0);
+
+    *channels = draw(seed, 1, 20);
+    for (int i = 0; i < 2; i++) {
+        layer.pool_size[i] = draw(seed, 1, 5);
+        layer.strides[i] = draw(seed, 0, 4);
+    }
+    layer.padding = draw(seed, 0, 1);
+    return layer;
+}
+
+static struct reference expected(const struct layer *layer, const struct shape *shape,
+                                 const float *input)
+{
+    const size_t h = shape->dim[0], w = shape->dim[1], c = shape->dim[2];
+
+    if (strcmp(layer->kind->class_name, "Conv2D") == 0)
+        return reference_conv2d(layer, h, w, c, input, layer->weights[0].values,
+                                layer->use_bias ? layer->weights[1].values : NULL);
+    return reference_pool2d(layer, layer->kind->class_name[0] == 'A', h, w, c, input);
+}
+
+static void compare(const struct layer *layer, const struct layer_plan *plan,
+                    const struct reference *want, size_t round)
+{
+    const size_t n = want->h * want->w * want->c;
+    const double steps = (double)(plan->window[0] * plan->window[1]) * 8 + 2;
+
+    cr_assert_eq(shape_elements(&plan->out), n, "round %zu", round);
+    cr_assert_eq(plan->out.dim[0], want->h);
+    cr_assert_eq(plan->out.dim[1], want->w);
+    for (size_t i = 0; i < n; i++)
+        cr_assert_leq(fabs((double)plan->output.values[i] - want->v[i]),
+                      steps * (double)FLT_EPSILON * want->magnitude[i] + 1e-30,
+                      "round %zu, %s, value %zu", round, layer->kind->class_name, i);
+}
+
+/* One random layer: against its definition, then every table and a wilder split of the
+ * work against the first result. */
+static void check_random_layer(size_t round, struct arena *arena)
+{
+    uint64_t seed = round * 977 + 5;
+    int channels;
+    struct layer layer = draw(&seed, 0, 2) ? random_conv(&seed, &channels)
+                                           : random_pool(&seed, &channels);
+    const struct shape shape =
+        SHAPE((size_t)draw(&seed, 1, 40), (size_t)draw(&seed, 1, 70), (size_t)channels);
+    struct network network = {1, &layer};
+    const struct stage_request wanted = {.output = true};
+    const size_t n = shape_elements(&shape);
+    float *input = guarded_floats(n);
+    struct plan plan, again;
+    struct error err;
+
+    arena_reset(arena, ARENA);
+    fill_random(input, n, 4, seed);
+    if (!run(&network, &shape, input, &wanted, kernels_find("portable"),
+             &parallel_serial, arena, &plan, &err)) {
+        cr_assert_eq(err.code, ERROR_CONFIG_INVALID, "%s", err.detail);
+        return; /* does not fit: its message is tested elsewhere */
+    }
+    const struct reference want = expected(&layer, &shape, input);
+    compare(&layer, &plan.layers[0], &want, round);
+    for (size_t k = 0; kernels_nth(k); k++) {
+        cr_assert(run(&network, &shape, input, &wanted, kernels_nth(k), &odd_parallel,
+                      arena, &again, &err));
+        cr_assert(same_bits(plan.layers[0].output.values, again.layers[0].output.values,
+                            shape_elements(&plan.layers[0].out)),
+                  "round %zu, %s", round, kernels_nth(k)->name);
+    }
+    free(want.v);
+    free(want.magnitude);
+}
+
+Test(network, random_layers_are_their_definitions)
+{
+    struct arena arena;
+
+    cr_assert(arena_init(&arena, ARENA));
+    for (size_t round = 0; round < 400; round++)
+        check_random_layer(round, &arena);
+    arena_release(&arena);
+}
+
+/* ---- shapes, as Keras gives them ---- */
+
+static const struct {
+    const char *kind;
+    int size, stride, dilation, padding;
+    size_t in, out, top, bottom;
+} shapes[] = {
+    {"Conv2D", 3, 1, 1, PADDING_VALID, 64, 62, 0, 0},
+    {"Conv2D", 3, 3, 1, PADDING_VALID, 64, 21, 0, 0},
+    {"Conv2D", 3, 1, 1, PADDING_SAME, 64, 64, 1, 1},
+    {"Conv2D", 3, 2, 1, PADDING_SAME, 64, 32, 0, 1},
+    {"Conv2D", 7, 2, 1, PADDING_SAME, 224, 112, 2, 3},
+    {"Conv2D", 2, 5, 1, PADDING_SAME, 11, 3, 0, 1},
+    {"Conv2D", 3, 1, 4, PADDING_VALID, 20, 12, 0, 0},
+    {"Conv2D", 3, 1, 4, PADDING_SAME, 20, 20, 4, 4},
+    {"MaxPooling2D", 2, 0, 1, PADDING_SAME, 21, 11, 0, 1},
+    {"MaxPooling2D", 2, 0, 1, PADDING_VALID, 21, 10, 0, 0},
+    {"MaxPooling2D", 3, 1, 1, PADDING_SAME, 5, 5, 1, 1},
+    {"AveragePooling2D", 2, 5, 1, PADDING_SAME, 12, 3, 0, 0},
+};
+
+Test(network, shapes_and_pads_are_keras)
+{
+    struct arena arena;
+
+    cr_assert(arena_init(&arena, ARENA));
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct layer layer = new_layer(shapes[i].kind, "layer", 0);
+        struct network network = {1, &layer};
+        const struct shape in = SHAPE(shapes[i].in, shapes[i].in, 1);
+        struct plan plan;
+        struct error err;
+
+        for (int k = 0; k < 2; k++) {
+            layer.kernel_size[k] = layer.pool_size[k] = shapes[i].size;
+            layer.strides[k] = shapes[i].stride;
+            layer.dilation_rate[k] = shapes[i].dilation;
+        }
+        layer.filters = 1;
+        layer.padding = shapes[i].padding;
+        error_init(&err);
+        arena_reset(&arena, ARENA);
+        cr_assert(network_plan(&network, &in, &(struct stage_request){0}, 1,
+                               &limits_default, &arena, &plan, &err),
+                  "%s", err.detail);
+        cr_assert_eq(plan.layers[0].out.dim[0], shapes[i].out, "row %zu", i);
+        cr_assert_eq(plan.layers[0].pad.top, shapes[i].top, "row %zu", i);
+        cr_assert_eq(plan.layers[0].pad.bottom, shapes[i].bottom, "row %zu", i);
+    }
+    arena_release(&arena);
+}
+
+/* ---- a chain ---- */
+
+enum { CHAIN = 6 };
+
+static void build_chain(struct layer *layers)
+{
+    static const char *const kinds[CHAIN] = {
+        "Conv2D", "Conv2D", "MaxPooling2D", "Activation", "Conv2D", "AveragePooling2D"};
+    static const char *const names[CHAIN] = {"a", "b", "c", "d", "e", "f"};
+    static const int filters[CHAIN] = {4, 20, 0, 0, 3, 0};
+
+    for (size_t i = 0; i < CHAIN; i++) {
+        layers[i] = new_layer(kinds[i], names[i], i);
+        layers[i].filters = filters[i];
+        layers[i].kernel_size[0] = layers[i].kernel_size[1] = 3;
+        layers[i].padding = PADDING_SAME;
+    }
+    layers[1].activation.id = ACTIVATION_RELU;
+    layers[3].activation.id = ACTIVATION_TANH;
+    layers[4].activation.id = ACTIVATION_SOFTMAX;
+}
+
+/* Whatever the caller keeps, a stage's values are the same: reused memory is not read.
+ */
+Test(network, any_choice_of_stages_gives_the_same_values)
+{
+    const struct shape in = SHAPE(30, 41, 3);
+    struct stage_request all[CHAIN], some[CHAIN];
+    struct layer layers[CHAIN];
+    struct network network = {CHAIN, layers};
+    struct plan whole, part;
+    struct arena arena;
+    struct error err;
+    float input[30 * 41 * 3];
+
+    build_chain(layers);
+    fill_random(input, 30 * 41 * 3, 1, 3);
+    cr_assert(arena_init(&arena, ARENA));
+    memset(all, 1, sizeof all);
+    cr_assert(run(&network, &in, input, all, kernels_find(NULL), &parallel_serial,
+                  &arena, &whole, &err),
+              "%s", err.detail);
+    for (unsigned choice = 1; choice < 1u << CHAIN; choice++) {
+        const size_t before = arena.used;
+        for (size_t i = 0; i < CHAIN; i++)
+            some[i] =
+                (struct stage_request){choice >> i & 1, choice >> i & 1 && i == 1};
+        cr_assert(run(&network, &in, input, some, kernels_find(NULL), &odd_parallel,
+                      &arena, &part, &err));
+        for (size_t i = 0; i < CHAIN; i++) {
+            cr_assert_eq(part.layers[i].output.values != NULL, some[i].output);
+            if (some[i].output)
+                cr_assert(same_bits(part.layers[i].output.values,
+                                    whole.layers[i].output.values,
+                                    shape_elements(&whole.layers[i].out)),
+                          "choice %x, layer %zu", choice, i);
+            if (some[i].pre)
+                cr_assert(same_bits(part.layers[i].pre.values,
+                                    whole.layers[i].pre.values,
+                                    shape_elements(&whole.layers[i].out)));
+        }
+        arena_rewind(&arena, before);
+    }
+    arena_release(&arena);
+}
+
+Test(network, plan_counts_what_a_network_costs)
+{
+    const struct shape in = SHAPE(32, 32, 3);
+    struct layer layers[CHAIN];
+    struct network network = {CHAIN, layers};
+    struct stage_request none[CHAIN] = {0}, all[CHAIN];
+    struct plan plan, keep;
+    struct arena arena;
+    struct error err;
+
+    build_chain(layers);
+    memset(all, 1, sizeof all);
+    error_init(&err);
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert(
+        network_plan(&network, &in, none, 1, &limits_default, &arena, &plan, &err));
+    cr_assert_eq(plan.layers[0].params, 3 * 3 * 3 * 4 + 4.0);
+    cr_assert_eq(plan.layers[0].macs, 32 * 32 * 4 * 27.0);
+    cr_assert_eq(plan.params, 112 + (36 * 20 + 20) + (9 * 20 * 3 + 3.0));
+    /* 3, then 3 more each side; a 2x2 pool of stride 2; a 3x3 that sees every 2nd cell
+     */
+    static const size_t fields[CHAIN] = {3, 5, 6, 6, 10, 12};
+    for (size_t i = 0; i < CHAIN; i++)
+        cr_assert_eq(plan.layers[i].receptive_field[0], fields[i], "layer %zu", i);
+    cr_assert(
+        network_plan(&network, &in, all, 1, &limits_default, &arena, &keep, &err));
+    cr_assert_lt(plan.bytes, keep.bytes, "memory of unwanted stages is not reused");
+    arena_release(&arena);
+}
+
+/* ---- refusals ---- */
+
+static const struct {
+    const char *kind, *want;
+    int size[2], stride, dilation, groups, filters;
+} refusals[] = {
+    {"Conv2D",
+     "layers[2].kernel_size 9 is larger than the 8x6 input with padding 'valid'",
+     {9, 9},
+     1,
+     1,
+     1,
+     1},
+    {"Conv2D",
+     "layers[2].kernel_size 3x7 is larger than the 8x6 input with padding 'valid'",
+     {3, 7},
+     1,
+     1,
+     1,
+     1},
+    {"MaxPooling2D",
+     "layers[2].pool_size 7 is larger than the 8x6 input with padding 'valid'",
+     {7, 7},
+     1,
+     1,
+     1,
+     1},
+    {"Conv2D",
+     "layers[2].kernel_size 3 with dilation_rate reaches over 7 cells, more than the "
+     "8x6 "
+     "input with padding 'valid'",
+     {3, 3},
+     1,
+     3,
+     1,
+     1},
+    {"Conv2D",
+     "layers[2].dilation_rate 2x2 cannot go with strides 2x2: one of them must be 1",
+     {1, 1},
+     2,
+     2,
+     1,
+     1},
+    {"Conv2D",
+     "layers[2].groups 2 does not divide the 3 input channels",
+     {1, 1},
+     1,
+     1,
+     2,
+     2},
+    {"Conv2D", "layers[2].groups 3 does not divide the 4 filters", {1, 1}, 1, 1, 3, 4},
+};
+
+Test(network, refusals_explain_themselves_in_numbers)
+{
+    const struct shape in = SHAPE(8, 6, 3);
+    struct arena arena;
+
+    cr_assert(arena_init(&arena, ARENA));
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        struct layer layer = new_layer(refusals[i].kind, "layers[2]", 0);
+        struct network network = {1, &layer};
+        struct plan plan;
+        struct error err;
+
+        layer.pointer = "/layers/2";
+        for (int k = 0; k < 2; k++) {
+            layer.kernel_size[k] = layer.pool_size[k] = refusals[i].size[k];
+            layer.strides[k] = refusals[i].stride;
+            layer.dilation_rate[k] = refusals[i].dilation;
+        }
+        layer.groups = refusals[i].groups;
+        layer.filters = refusals[i].filters;
+        error_init(&err);
+        cr_assert_not(network_plan(&network, &in, &(struct stage_request){0}, 1,
+                                   &limits_default, &arena, &plan, &err));
+        cr_assert_str_eq(err.detail, refusals[i].want);
+        cr_assert_eq(err.code, ERROR_CONFIG_INVALID);
+        cr_assert_eq(strncmp(err.items[0].pointer, "/layers/2/", 10), 0);
+    }
+    arena_release(&arena);
+}
+
+Test(network, limits_are_met_on_the_plan)
+{
+    static const struct {
+        size_t field;
+        double value;
+        const char *name;
+    } rows[] = {
+        {offsetof(struct limits, max_layers), 5, "max_layers"},
+        {offsetof(struct limits, max_dimension), 31, "max_dimension"},
+        {offsetof(struct limits, max_macs), 1e5, "max_macs"},
+        {offsetof(struct limits, max_request_memory), 1e4, "max_request_memory"},
+    };
+    const struct shape in = SHAPE(32, 32, 3);
+    struct layer layers[CHAIN];
+    struct network network = {CHAIN, layers};
+    const struct stage_request none[CHAIN] = {0};
+    struct arena arena;
+
+    build_chain(layers);
+    cr_assert(arena_init(&arena, ARENA));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct limits limits = limits_default;
+        struct plan plan;
+        struct error err;
+
+        *(double *)(void *)((char *)&limits + rows[i].field) = rows[i].value;
+        error_init(&err);
+        cr_assert_not(
+            network_plan(&network, &in, none, 1, &limits, &arena, &plan, &err));
+        cr_assert_eq(err.code, ERROR_PLAN_TOO_LARGE);
+        cr_assert_str_eq(err.limit.name, rows[i].name);
+        cr_assert_eq(err.limit.max, rows[i].value);
+        cr_assert_gt(err.limit.actual, rows[i].value);
+    }
+    arena_release(&arena);
+}
+
+static bool always(void *self)
+{
+    (void)self;
+    return true;
+}
+
+Test(network, a_cancelled_run_stops)
+{
+    const struct shape in = SHAPE(32, 32, 3);
+    struct layer layers[CHAIN];
+    struct network network = {CHAIN, layers};
+    const struct stage_request none[CHAIN] = {0};
+    struct parallel cancelled = parallel_serial;
+    static float input[32 * 32 * 3];
+    struct arena arena;
+    struct plan plan;
+    struct error err;
+
+    cancelled.cancelled = always;
+    build_chain(layers);
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert_not(run(&network, &in, input, none, kernels_find(NULL), &cancelled,
+                      &arena, &plan, &err));
+    cr_assert_eq(err.code, ERROR_CLIENT_CLOSED);
+    arena_release(&arena);
+}

@@ -1,0 +1,174 @@
+/* test_weights.c - weights uploaded, given in the document, or initialised. */
+#include "tests/unit/check.h"
+
+#include "engine/weights.h"
+
+enum {
+    ARENA = 4 << 20,
+    FILTERS = 2,
+    CHANNELS = 3,
+    KERNEL = 3 * 3 * CHANNELS * FILTERS
+};
+
+static const size_t first_input[] = {0};
+
+struct fixture {
+    struct arena arena;
+    struct layer layer;
+    struct network network;
+    struct plan plan;
+    struct error err;
+};
+
+/* One planned Conv2D of 2 filters of 3x3 on 3 channels, called conv. */
+static void set_up(struct fixture *f)
+{
+    const struct shape in = SHAPE(8, 8, CHANNELS);
+
+    *f = (struct fixture){.layer = {.kind = layer_kind_find("Conv2D", true),
+                                    .name = "conv",
+                                    .label = "layers[0]",
+                                    .pointer = "/layers/0",
+                                    .inputs = first_input,
+                                    .n_inputs = 1}};
+    layer_defaults(&f->layer);
+    f->layer.filters = FILTERS;
+    f->layer.kernel_size[0] = f->layer.kernel_size[1] = 3;
+    f->network = (struct network){1, &f->layer};
+    error_init(&f->err);
+    cr_assert(arena_init(&f->arena, ARENA));
+    cr_assert(network_plan(&f->network, &in, &(struct stage_request){0}, 1,
+                           &limits_default, &f->arena, &f->plan, &f->err));
+}
+
+static bool bind(struct fixture *f, const struct weights_upload *upload)
+{
+    return weights_bind(&f->network, &f->plan, upload, &f->arena, &f->err);
+}
+
+static float kernel_values[KERNEL], bias_values[FILTERS];
+
+#define TENSOR(data, ...)                                                              \
+    {                                                                                  \
+        SHAPE(__VA_ARGS__), data                                                       \
+    }
+
+Test(weights, a_complete_upload_is_bound_by_name)
+{
+    const struct named_tensor tensors[] = {
+        {"conv/bias", TENSOR(bias_values, FILTERS)},
+        {"conv/kernel", TENSOR(kernel_values, 3, 3, CHANNELS, FILTERS)},
+    };
+    struct fixture f;
+
+    set_up(&f);
+    cr_assert(bind(&f, &(struct weights_upload){2, tensors}));
+    cr_assert_eq(f.layer.weights[0].values, kernel_values);
+    cr_assert_eq(f.layer.weights[1].values, bias_values);
+    arena_release(&f.arena);
+}
+
+Test(weights, every_fault_of_an_upload_is_named)
+{
+    const struct named_tensor tensors[] = {
+        {"conv/kernel", TENSOR(kernel_values, FILTERS, CHANNELS, 3, 3)},
+        {"other/kernel", TENSOR(bias_values, 1)},
+    };
+    struct fixture f;
+
+    set_up(&f);
+    cr_assert_not(bind(&f, &(struct weights_upload){2, tensors}));
+    cr_assert_eq(f.err.code, ERROR_WEIGHTS_INVALID);
+    cr_assert_eq(f.err.n_items, 3);
+    cr_assert_str_eq(
+        f.err.items[0].detail,
+        "conv/kernel (layers[0]) needs shape 3x3x3x2, the upload has 2x3x3x3");
+    cr_assert_str_eq(f.err.items[1].detail, "conv/bias (layers[0]) is missing from the "
+                                            "upload; its shape is 2");
+    cr_assert_str_eq(f.err.items[2].detail,
+                     "other/kernel belongs to no layer of the network");
+    arena_release(&f.arena);
+}
+
+Test(weights, values_that_are_not_finite_are_refused)
+{
+    const struct named_tensor tensors[] = {
+        {"conv/bias", TENSOR(bias_values, FILTERS)},
+        {"conv/kernel", TENSOR(kernel_values, 3, 3, CHANNELS, FILTERS)},
+    };
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct fixture f;
+
+        set_up(&f);
+        kernel_values[17] = bad[i];
+        cr_assert_not(bind(&f, &(struct weights_upload){2, tensors}));
+        cr_assert_str_eq(f.err.detail,
+                         "conv/kernel (layers[0]) has values that are not finite");
+        arena_release(&f.arena);
+    }
+}
+
+Test(weights, two_dimensional_kernels_repeat_over_the_channels)
+{
+    static const float bank[FILTERS * 9] = {1,  2,  3,  4,  5,  6,  7,  8,  9,
+                                            10, 20, 30, 40, 50, 60, 70, 80, 90};
+    static const float bias[1] = {0.5f};
+    struct fixture f;
+
+    set_up(&f);
+    f.layer.bank = (struct filter_bank){FILTERS, 3, 3, 0, bank};
+    f.layer.bias = bias;
+    f.layer.n_bias = 1;
+    cr_assert(bind(&f, NULL));
+    for (size_t cell = 0; cell < 9; cell++)
+        for (size_t c = 0; c < CHANNELS; c++)
+            for (size_t k = 0; k < FILTERS; k++)
+                cr_assert_eq(
+                    f.layer.weights[0].values[(cell * CHANNELS + c) * FILTERS + k],
+                    bank[k * 9 + cell]);
+    for (size_t k = 0; k < FILTERS; k++)
+        cr_assert_eq(f.layer.weights[1].values[k], 0.5f);
+    arena_release(&f.arena);
+}
+
+Test(weights, hwio_kernels_must_have_the_inputs_channels)
+{
+    struct fixture f;
+
+    set_up(&f);
+    kernel_values[17] = 0;
+    f.layer.bank = (struct filter_bank){FILTERS, 3, 3, 4, kernel_values};
+    cr_assert_not(bind(&f, NULL));
+    cr_assert_str_eq(f.err.detail, "layers[0].kernel has 4 input channels, the layer's "
+                                   "input has 3");
+    arena_release(&f.arena);
+}
+
+/* Glorot and Bengio: uniform in +-sqrt(6 / (fan_in + fan_out)), here fans 27 and 18. */
+Test(weights, glorot_uniform_keeps_its_bounds_and_its_seed)
+{
+    const double limit = sqrt(6.0 / (27 + 18));
+    struct fixture f, g, h;
+    double sum = 0;
+
+    set_up(&f);
+    set_up(&g);
+    set_up(&h);
+    h.layer.kernel_initializer.seed = 1;
+    cr_assert(bind(&f, NULL) && bind(&g, NULL) && bind(&h, NULL));
+    const float *a = f.layer.weights[0].values;
+    for (size_t i = 0; i < KERNEL; i++) {
+        cr_assert_leq(fabs((double)a[i]), limit);
+        sum += (double)a[i];
+    }
+    /* the mean of n uniform numbers: 4 standard errors */
+    cr_assert_lt(fabs(sum / KERNEL), 4 * limit / sqrt(3.0 * KERNEL));
+    cr_assert_arr_eq(a, g.layer.weights[0].values, KERNEL * sizeof *a);
+    cr_assert_neq(memcmp(a, h.layer.weights[0].values, KERNEL * sizeof *a), 0);
+    cr_assert_eq(f.layer.weights[1].values[0], 0.0f);
+    arena_release(&f.arena);
+    arena_release(&g.arena);
+    arena_release(&h.arena);
+}
