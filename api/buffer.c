@@ -251,3 +251,18 @@ void buffer_json_number(struct buffer *buffer, double value)
     }
     buffer_text(buffer, text);
 }
+
+void buffer_json_member(struct buffer *buffer, const char *name, double value)
+{
+    buffer_print(buffer, ",\"%s\":", name);
+    buffer_json_number(buffer, value);
+}
+
+void buffer_json_shape(struct buffer *buffer, const char *name,
+                       const struct shape *shape)
+{
+    buffer_print(buffer, "\"%s\":[", name);
+    for (size_t i = 0; i < shape->rank; i++)
+        buffer_print(buffer, "%s%zu", i ? "," : "", shape->dim[i]);
+    buffer_text(buffer, "]");
+}

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "engine/attributes.h"
+#include "engine/tensor.h"
 
 struct buffer {
     unsigned char *bytes; /* malloc'ed */
@@ -41,5 +42,11 @@ void buffer_json_string(struct buffer *buffer, const char *text);
 void buffer_json_float(struct buffer *buffer, float value);
 /* The same with 17 digits at most; an integral value is written without a point. */
 void buffer_json_number(struct buffer *buffer, double value);
+
+/* ,"name":value as buffer_json_number writes it. */
+void buffer_json_member(struct buffer *buffer, const char *name, double value);
+/* "name":[62,62,1] */
+void buffer_json_shape(struct buffer *buffer, const char *name,
+                       const struct shape *shape);
 
 #endif

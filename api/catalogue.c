@@ -145,6 +145,8 @@ static bool each_activation(struct buffer *out, size_t i, const struct call *cal
     (void)call;
     if (!row)
         return false;
+    if (row->keras == KERAS_NONE)
+        return true; /* no document can name it */
     next_item(out, i);
     buffer_text(out, "{\"name\":");
     buffer_json_string(out, row->name);

@@ -51,13 +51,20 @@ static bool bind_weights(struct work *work)
 static bool decode(struct work *work)
 {
     struct call *call = work->call;
+    struct buffer made = {0};
+    struct bytes file = work->request.image;
 
     call->reply->pixels = (double)work->image.width * (double)work->image.height;
-    if (work->image.format == IMAGE_GENERATED)
-        return generated_tensor(work_options(work), call->arena, &work->pixels,
-                                &call->err);
-    return image_decode(&work->request.image, &work->image, work_options(work),
-                        work->input.dim[2], call->arena, &work->pixels, &call->err);
+    if (!file.data) {
+        if (!generated_file(work_options(work), call->arena, &made, &call->err))
+            return false;
+        file = (struct bytes){made.bytes, made.size};
+    }
+    const bool done =
+        image_decode(&file, &work->image, work_options(work), work->input.dim[2],
+                     call->arena, &work->pixels, &call->err);
+    buffer_release(&made);
+    return done;
 }
 
 static bool run(struct work *work)

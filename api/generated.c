@@ -4,7 +4,6 @@
 
 #include "api/call.h"
 #include "api/npy.h"
-#include "api/picture.h"
 #include "api/reply.h"
 #include "engine/generate.h"
 
@@ -51,44 +50,41 @@ static bool check_two_dots(const struct options *options, struct error *err)
     return true;
 }
 
-const double *generated_values(const struct options *options, struct arena *arena,
-                               struct error *err)
+static const double *generate(const struct options *options, struct arena *arena,
+                              struct error *err)
 {
     const struct shape shape = generated_shape(options);
     double *out = arena_take(arena, shape_elements(&shape), sizeof *out);
-    const double *values = NULL;
 
-    if (out && options->generator == GENERATOR_CIRCLE) {
-        values = circle(options, out, arena);
-    } else if (out) {
-        if (!check_two_dots(options, err))
-            return NULL;
+    if (out && options->generator == GENERATOR_CIRCLE)
+        out = circle(options, out, arena) ? out : NULL;
+    else if (!check_two_dots(options, err))
+        return NULL;
+    else if (out)
         generate_two_dots(out, (size_t)options->size[0], (size_t)options->x,
                           (size_t)options->y);
-        values = out;
-    }
-    if (!values)
+    if (!out)
         error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the generated input");
-    return values;
+    return out;
 }
 
-bool generated_tensor(const struct options *options, struct arena *arena,
-                      struct tensor *out, struct error *err)
+bool generated_file(const struct options *options, struct arena *arena,
+                    struct buffer *file, struct error *err)
 {
-    const struct shape shape = generated_shape(options);
-    const size_t n = shape_elements(&shape);
-    float *values = arena_take(arena, n, sizeof *values);
-    const double *from = generated_values(options, arena, err);
+    const struct shape shape =
+        SHAPE((size_t)options->size[0], (size_t)options->size[1]);
+    const size_t before = arena->used;
+    const double *values = generate(options, arena, err);
 
-    if (!from)
-        return false;
     if (!values)
-        return error_set(err, ERROR_PLAN_TOO_LARGE,
-                         "no memory for the generated input");
-    for (size_t i = 0; i < n; i++)
-        values[i] = (float)from[i];
-    *out = (struct tensor){shape, values};
-    return true;
+        return false;
+    buffer_init(file, SIZE_MAX); /* the plan has bounded it */
+    npy_write_f64(file, &shape, values);
+    arena_rewind(arena, before);
+    if (!file->failed)
+        return true;
+    buffer_release(file);
+    return error_set(err, ERROR_INTERNAL, "no memory for the generated input");
 }
 
 /* ---- GET /v1/inputs/... ---- */
@@ -117,41 +113,29 @@ static bool read_query(struct call *call, int generator, struct options *options
 static bool npy_call(struct call *call, int generator)
 {
     struct options options;
-    struct buffer body;
+    struct buffer file;
 
-    if (!read_query(call, generator, &options))
-        return false;
-    const double *values = generated_values(&options, call->arena, &call->err);
-    if (!values)
-        return false;
-    const struct shape shape = SHAPE((size_t)options.size[0], (size_t)options.size[1]);
-    buffer_init(&body, (size_t)call->settings->limits.max_response_bytes);
-    npy_write_f64(&body, &shape, values);
-    return reply_body(call->reply, "application/x-npy", &body, &call->err);
+    return read_query(call, generator, &options) &&
+           generated_file(&options, call->arena, &file, &call->err) &&
+           reply_body(call->reply, "application/x-npy", &file, &call->err);
 }
 
+/* The picture is the Input stage of an extraction, which knows how to paint. */
 static bool png_call(struct call *call, int generator)
 {
-    struct picture_set set;
-    struct options options;
-    struct render render;
-    struct tensor map;
-    struct buffer body;
+    struct api_request request = *call->request;
+    const char *name = generator == GENERATOR_CIRCLE ? "circle" : "two_dots";
 
-    if (!read_query(call, generator, &options) ||
-        !generated_tensor(&options, call->arena, &map, &call->err))
-        return false;
-    render_from_options(&render, &options);
-    if (!picture_paint(&map, true, &render, call->settings->kernels, call->parallel,
-                       call->arena, &set, &call->err))
-        return false;
-    buffer_init(&body, (size_t)call->settings->limits.max_response_bytes);
-    if (!picture_png(&body, &set.pictures[0], call->settings->png_level, call->arena,
-                     &call->err)) {
-        buffer_release(&body);
-        return false;
-    }
-    return reply_body(call->reply, "image/png", &body, &call->err);
+    request.query =
+        arena_print(call->arena, "input=%s&format=png&stage=Input%s%s", name,
+                    *call->request->query ? "&" : "", call->request->query);
+    if (!request.query)
+        return error_set(&call->err, ERROR_PLAN_TOO_LARGE, "no memory for the query");
+    const struct api_request *kept = call->request;
+    call->request = &request;
+    const bool done = extract_call(call);
+    call->request = kept;
+    return done;
 }
 
 bool circle_npy_call(struct call *call)

@@ -1,9 +1,10 @@
 /*
- * generated.h - the lesson's generated inputs as tensors.
+ * generated.h - the lesson's generated inputs, as files like those that are uploaded.
  */
 #ifndef API_GENERATED_H
 #define API_GENERATED_H
 
+#include "api/buffer.h"
 #include "api/options.h"
 #include "engine/arena.h"
 #include "engine/tensor.h"
@@ -14,12 +15,9 @@ struct shape generated_shape(const struct options *options);
 /* Bytes of arena that generating takes, at most. */
 double generated_bytes(const struct options *options);
 
-/* The generated map in double precision, h x w; NULL with the fault recorded. */
-const double *generated_values(const struct options *options, struct arena *arena,
-                               struct error *err) MUST_CHECK;
-
-/* The same as the input of a network. */
-bool generated_tensor(const struct options *options, struct arena *arena,
-                      struct tensor *out, struct error *err) MUST_CHECK;
+/* The generated map as an .npy file of float64, (h, w), into a buffer that the caller
+ * releases where this succeeds. */
+bool generated_file(const struct options *options, struct arena *arena,
+                    struct buffer *file, struct error *err) MUST_CHECK;
 
 #endif

@@ -14,7 +14,7 @@
 #include "engine/limits.h"
 #include "engine/tensor.h"
 
-enum image_format { IMAGE_PNG, IMAGE_NPY, IMAGE_GENERATED };
+enum image_format { IMAGE_PNG, IMAGE_NPY };
 
 struct image_info {
     enum image_format format;

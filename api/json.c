@@ -135,6 +135,19 @@ bool json_enough(const struct error *err)
     return err->n_items >= ERROR_MAX_ITEMS;
 }
 
+void json_error_value(struct error *err, const cJSON *item)
+{
+    char value[sizeof err->items[0].value];
+    cJSON copy = *item; /* cJSON prints only what is not const */
+
+    if (cJSON_IsString(item)) {
+        json_error_text(err, item->valuestring);
+        return;
+    }
+    if (cJSON_PrintPreallocated(&copy, value, sizeof value, false))
+        error_value(err, "%s", value);
+}
+
 void json_error_text(struct error *err, const char *text)
 {
     enum { SHOWN = 60 };
@@ -147,18 +160,5 @@ void json_error_text(struct error *err, const char *text)
     snprintf(cut, sizeof cut, "%.*s%s", (int)n, text, whole ? "" : "...");
     if (cJSON_PrintPreallocated(&(cJSON){.type = cJSON_String, .valuestring = cut},
                                 value, sizeof value, false))
-        error_value(err, "%s", value);
-}
-
-void json_error_value(struct error *err, const cJSON *item)
-{
-    char value[sizeof err->items[0].value];
-    cJSON copy = *item; /* cJSON prints only what is not const */
-
-    if (cJSON_IsString(item)) {
-        json_error_text(err, item->valuestring);
-        return;
-    }
-    if (cJSON_PrintPreallocated(&copy, value, sizeof value, false))
         error_value(err, "%s", value);
 }

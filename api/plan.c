@@ -1,39 +1,19 @@
 /* plan.c - POST /v1/plan: what a request would take, without decoding or computing. */
 #include "api/work.h"
 
-static void write_pair(struct buffer *out, const char *name, const size_t pair[2])
-{
-    buffer_print(out, ",\"%s\":[%zu,%zu]", name, pair[0], pair[1]);
-}
-
-static void write_shape(struct buffer *out, const char *name, const struct shape *shape)
-{
-    buffer_print(out, "\"%s\":[", name);
-    for (size_t i = 0; i < shape->rank; i++)
-        buffer_print(out, "%s%zu", i ? "," : "", shape->dim[i]);
-    buffer_text(out, "]");
-}
-
-static void write_number(struct buffer *out, const char *name, double value)
-{
-    buffer_print(out, ",\"%s\":", name);
-    buffer_json_number(out, value);
-}
-
 static void write_layer(struct buffer *out, const struct layer *layer,
                         const struct layer_plan *plan, size_t index)
 {
     buffer_print(out, "%s{\"index\":%zu,\"name\":", index > 1 ? "," : "", index);
     buffer_json_string(out, layer->name);
     buffer_print(out, ",\"class_name\":\"%s\",", layer->kind->class_name);
-    write_shape(out, "shape", &plan->out);
-    buffer_print(out,
-                 ",\"pad\":{\"top\":%zu,\"bottom\":%zu,\"left\":%zu,\"right\":%zu}",
-                 plan->pad.top, plan->pad.bottom, plan->pad.left, plan->pad.right);
-    write_number(out, "params", plan->params);
-    write_number(out, "macs", plan->macs);
-    write_pair(out, "receptive_field", plan->receptive_field);
-    write_number(out, "bytes", plan->bytes);
+    buffer_json_shape(out, "shape", &plan->out);
+    reply_write_pad(out, &plan->pad);
+    buffer_json_member(out, "params", plan->params);
+    buffer_json_member(out, "macs", plan->macs);
+    buffer_print(out, ",\"receptive_field\":[%zu,%zu]", plan->receptive_field[0],
+                 plan->receptive_field[1]);
+    buffer_json_member(out, "bytes", plan->bytes);
     buffer_text(out, "}");
 }
 
@@ -46,15 +26,15 @@ static bool reply_plan(struct work *work)
 
     buffer_init(&body, (size_t)call->settings->limits.max_response_bytes);
     buffer_text(&body, "{");
-    write_shape(&body, "input_shape", &work->input);
+    buffer_json_shape(&body, "input_shape", &work->input);
     buffer_text(&body, ",\"layers\":[");
     for (size_t i = 0; i < work->plan.n_layers; i++)
         write_layer(&body, &work->config.network.layers[i], &work->plan.layers[i],
                     i + 1);
     buffer_print(&body, "],\"totals\":{\"layers\":%zu", work->plan.n_layers);
-    write_number(&body, "params", work->plan.params);
-    write_number(&body, "macs", work->plan.macs);
-    write_number(&body, "peak_bytes", peak);
+    buffer_json_member(&body, "params", work->plan.params);
+    buffer_json_member(&body, "macs", work->plan.macs);
+    buffer_json_member(&body, "peak_bytes", peak);
     buffer_text(&body, "},\"warnings\":[]}\n");
     return reply_body(call->reply, "application/json", &body, &call->err);
 }

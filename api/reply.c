@@ -67,7 +67,7 @@ static bool write_json(struct job *job)
 {
     struct buffer body = new_body(job);
 
-    reply_write_json(&body, job->extraction, job->options, true);
+    reply_write_json(&body, job->extraction, job->options, REPLY_EMBEDDED);
     return reply_body(job->reply, "application/json", &body, job->err);
 }
 
@@ -153,7 +153,7 @@ static bool write_multipart(struct job *job)
                  "%s\r\nContent-Disposition: form-data; name=\"meta\"\r\n"
                  "Content-Type: application/json\r\n\r\n",
                  b->text + strlen("\r\n"));
-    reply_write_json(&body, extraction, job->options, false);
+    reply_write_json(&body, extraction, job->options, REPLY_NAMED);
     for (size_t i = 0; i < extraction->n_stages; i++) {
         const struct stage *stage = &extraction->stages[i];
         for (size_t k = 0; stage->pngs && k < stage->pictures.n; k++)
@@ -325,7 +325,7 @@ static bool write_zip(struct job *job)
 {
     struct buffer manifest = new_body(job);
 
-    reply_write_json(&manifest, job->extraction, job->options, false);
+    reply_write_json(&manifest, job->extraction, job->options, REPLY_REPRODUCIBLE);
     if (manifest.failed) /* reply_body knows what to say */
         return reply_body(job->reply, "application/zip", &manifest, job->err);
     const bool done = zip_with(job, &manifest);

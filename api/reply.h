@@ -54,6 +54,9 @@ bool reply_extraction(struct api_reply *reply, enum reply_format format,
                       const struct options *options, struct arena *arena,
                       struct error *err) MUST_CHECK;
 
+/* ,"pad":{...} of a stage or of a planned layer. */
+void reply_write_pad(struct buffer *out, const struct pads *pad);
+
 /* Hand a finished buffer over as the body of a 200; it is empty then. If it failed,
  * it is released and the limit named. */
 bool reply_body(struct api_reply *reply, const char *content_type, struct buffer *body,

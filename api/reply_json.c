@@ -27,18 +27,11 @@ void reply_file_name(char name[REPLY_FILE_NAME_SIZE], const struct stage *stage,
                  extension);
 }
 
-static void write_shape(struct buffer *out, const char *name, const struct shape *shape)
+void reply_write_pad(struct buffer *out, const struct pads *pad)
 {
-    buffer_print(out, "\"%s\":[", name);
-    for (size_t i = 0; i < shape->rank; i++)
-        buffer_print(out, "%s%zu", i ? "," : "", shape->dim[i]);
-    buffer_text(out, "]");
-}
-
-static void write_number(struct buffer *out, const char *name, double value)
-{
-    buffer_print(out, ",\"%s\":", name);
-    buffer_json_number(out, value);
+    buffer_print(out,
+                 ",\"pad\":{\"top\":%zu,\"bottom\":%zu,\"left\":%zu,\"right\":%zu}",
+                 pad->top, pad->bottom, pad->left, pad->right);
 }
 
 static void write_float(struct buffer *out, const char *name, float value)
@@ -68,8 +61,8 @@ static void write_statistics(struct buffer *out, const struct statistics *s)
     buffer_text(out, ",\"stats\":{\"min\":");
     buffer_json_float(out, s->finite ? s->min : none);
     write_float(out, "max", s->finite ? s->max : none);
-    write_number(out, "mean", s->finite ? s->mean : (double)none);
-    write_number(out, "std", s->finite ? s->std : (double)none);
+    buffer_json_member(out, "mean", s->finite ? s->mean : (double)none);
+    buffer_json_member(out, "std", s->finite ? s->std : (double)none);
     buffer_print(out, ",\"nan\":%zu,\"inf\":%zu,\"constant\":%s}", s->nan, s->inf,
                  statistics_constant(s) ? "true" : "false");
 }
@@ -108,12 +101,12 @@ static void write_render(struct buffer *out, const struct stage *stage)
     buffer_print(out, ",\"normalize\":\"%s\"", normalize_names[normalize]);
     write_range(out, "vmin", set->vmin, set->n_ranges, list);
     write_range(out, "vmax", set->vmax, set->n_ranges, list);
-    write_number(out, "gamma", render->gamma);
+    buffer_json_member(out, "gamma", render->gamma);
     buffer_text(out, "}");
 }
 
 static void write_picture(struct buffer *out, const struct stage *stage, size_t i,
-                          bool embed)
+                          enum reply_json kind)
 {
     const struct picture *picture = &stage->pictures.pictures[i];
     const struct buffer *png = &stage->pngs[i];
@@ -126,7 +119,7 @@ static void write_picture(struct buffer *out, const struct stage *stage, size_t 
         buffer_print(out, "%d", picture->channel);
     buffer_print(out, ",\"width\":%zu,\"height\":%zu,\"bytes\":%zu", picture->width,
                  picture->height, png->size);
-    if (embed) {
+    if (kind == REPLY_EMBEDDED) {
         buffer_text(out, ",\"png\":\"");
         buffer_base64(out, png->bytes, png->size);
     } else {
@@ -158,28 +151,28 @@ static void write_values(struct buffer *out, const struct tensor *tensor, int ho
 }
 
 static void write_stage(struct buffer *out, const struct stage *stage,
-                        const struct options *options, bool embed)
+                        const struct options *options, enum reply_json kind)
 {
     buffer_print(out, "{\"index\":%zu,\"name\":", stage->index);
     buffer_json_string(out, stage->name);
     buffer_text(out, ",\"class_name\":");
     buffer_json_string(out, stage->class_name);
     buffer_text(out, ",");
-    write_shape(out, "shape", &stage->tensor.shape);
-    buffer_print(out,
-                 ",\"pad\":{\"top\":%zu,\"bottom\":%zu,\"left\":%zu,\"right\":%zu}",
-                 stage->pad.top, stage->pad.bottom, stage->pad.left, stage->pad.right);
-    write_number(out, "params", stage->params);
-    write_number(out, "macs", stage->macs);
+    buffer_json_shape(out, "shape", &stage->tensor.shape);
+    reply_write_pad(out, &stage->pad);
+    buffer_json_member(out, "params", stage->params);
+    buffer_json_member(out, "macs", stage->macs);
     buffer_print(out, ",\"receptive_field\":[%zu,%zu]", stage->receptive_field[0],
                  stage->receptive_field[1]);
     write_statistics(out, &stage->stats);
     write_render(out, stage);
-    buffer_text(out, ",");
-    write_ms(out, "duration_ms", stage->duration_ms);
+    if (kind != REPLY_REPRODUCIBLE) {
+        buffer_text(out, ",");
+        write_ms(out, "duration_ms", stage->duration_ms);
+    }
     buffer_text(out, ",\"images\":[");
     for (size_t i = 0; stage->pngs && i < stage->pictures.n; i++)
-        write_picture(out, stage, i, embed);
+        write_picture(out, stage, i, kind);
     buffer_text(out, "]");
     write_values(out, &stage->tensor, options->values);
     buffer_text(out, "}");
@@ -217,20 +210,24 @@ static void write_timing(struct buffer *out, const struct extraction *e)
 }
 
 void reply_write_json(struct buffer *out, const struct extraction *extraction,
-                      const struct options *options, bool embed)
+                      const struct options *options, enum reply_json kind)
 {
-    buffer_text(out, "{\"id\":");
-    buffer_json_string(out, extraction->id);
-    buffer_text(out, ",");
+    buffer_text(out, "{");
+    if (kind != REPLY_REPRODUCIBLE) {
+        buffer_text(out, "\"id\":");
+        buffer_json_string(out, extraction->id);
+        buffer_text(out, ",");
+    }
     write_image(out, &extraction->image);
     buffer_text(out, ",");
-    write_shape(out, "input_shape", &extraction->input);
+    buffer_json_shape(out, "input_shape", &extraction->input);
     buffer_text(out, ",\"stages\":[");
     for (size_t i = 0; i < extraction->n_stages; i++) {
         buffer_text(out, i ? "," : "");
-        write_stage(out, &extraction->stages[i], options, embed);
+        write_stage(out, &extraction->stages[i], options, kind);
     }
     write_warnings(out, extraction);
-    write_timing(out, extraction);
+    if (kind != REPLY_REPRODUCIBLE)
+        write_timing(out, extraction);
     buffer_text(out, "}\n");
 }

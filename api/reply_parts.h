@@ -9,9 +9,11 @@
 /* The media type of each format. */
 extern const char *const reply_media_types[FORMAT_COUNT];
 
-/* The JSON of design: pictures as base64 with embed, else by file name. */
+/* The JSON of the contract: with pictures as base64; with their file names; or that
+ * without what differs from one run to the next, its id and times. */
+enum reply_json { REPLY_EMBEDDED, REPLY_NAMED, REPLY_REPRODUCIBLE };
 void reply_write_json(struct buffer *out, const struct extraction *extraction,
-                      const struct options *options, bool embed);
+                      const struct options *options, enum reply_json kind);
 
 /* "01_Filter.png", or "01_Filter_003.png" for one of several: letters, digits and
  * "._-", all else is "_". In the order of stages these names are unique. */

@@ -84,22 +84,30 @@ static bool probe_image(struct work *work)
     return true;
 }
 
+/* A generated input is an array that nobody had to upload. */
 static bool probe_generated(struct work *work)
 {
-    work->input = generated_shape(work_options(work));
+    struct call *call = work->call;
+    const struct shape shape = generated_shape(work_options(work));
+    const double pixels = (double)shape.dim[0] * (double)shape.dim[1];
+    size_t channels;
+
     work->image = (struct image_info){
-        .format = IMAGE_GENERATED,
+        .format = IMAGE_NPY,
         .format_name = "generated",
-        .width = work->input.dim[1],
-        .height = work->input.dim[0],
+        .width = shape.dim[1],
+        .height = shape.dim[0],
         .channels = 1,
         .bit_depth = 64,
     };
-    const struct limits *limits = &work->call->settings->limits;
-    const double pixels = (double)work->image.width * (double)work->image.height;
-    return limit_check(LIMIT(limits, max_pixels), pixels, ERROR_IMAGE_TOO_MANY_PIXELS,
-                       &work->call->err, "the generated input has %.15g pixels",
-                       pixels);
+    if (!limit_check(LIMIT(&call->settings->limits, max_pixels), pixels,
+                     ERROR_IMAGE_TOO_MANY_PIXELS, &call->err,
+                     "the generated input has %.15g pixels", pixels) ||
+        !image_channels(&work->image, work_options(work), work->config.input.dim[2],
+                        work->config.gray, &channels, &call->err))
+        return false;
+    work->input = SHAPE(shape.dim[0], shape.dim[1], channels);
+    return true;
 }
 
 /* Find out the input's shape, without decoding anything. */
@@ -297,9 +305,11 @@ static double reply_bytes(struct work *work, double *pictures)
 
 static double input_bytes(const struct work *work)
 {
-    if (work->image.format == IMAGE_GENERATED)
-        return generated_bytes(&work->request.options);
-    return image_bytes(&work->image, work->input.dim[2]);
+    const struct options *options = &work->request.options;
+    const double made =
+        options->generator == GENERATOR_NONE ? 0 : generated_bytes(options);
+
+    return made + image_bytes(&work->image, work->input.dim[2]);
 }
 
 /* Peak memory of the request; the plan's totals.peak_bytes. */
@@ -321,6 +331,20 @@ static bool make_plan(struct work *work)
                         &call->err);
 }
 
+/* Render options that do not suit a stage are refused before anything is computed. */
+static bool check_pictures(struct work *work)
+{
+    if (!reply_has_pictures(work->format, work_options(work)))
+        return true;
+    for (size_t i = 0; i < work->n_stages; i++) {
+        const struct render render = work_render(work, &work->stages[i]);
+        if (!picture_check(stage_shape(work, &work->stages[i]), &render,
+                           &work->call->err))
+            return false;
+    }
+    return true;
+}
+
 static bool check_limits(struct work *work)
 {
     const struct limits *limits = &work->call->settings->limits;
@@ -336,5 +360,5 @@ static bool check_limits(struct work *work)
 
 bool work_plan(struct work *work)
 {
-    return make_plan(work) && check_limits(work);
+    return make_plan(work) && check_pictures(work) && check_limits(work);
 }

@@ -484,6 +484,19 @@ Test(config, records_all_independent_faults)
     cr_expect_str_eq(err.detail, "layers[0].filters must be at least 1, not 0");
 }
 
+/* A document may hold more faults than anybody reads. */
+Test(config, stops_when_there_are_enough_faults)
+{
+    static char text[4096] = "[{\"type\":\"max_pooling2d\"";
+    size_t n = strlen(text);
+
+    for (int i = 0; i < 100; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, ",\"key%d\":0", i);
+    snprintf(text + n, sizeof text - n, "}]");
+    cr_assert_not(read_config(text));
+    cr_expect_eq(err.n_items, ERROR_MAX_ITEMS);
+}
+
 Test(config, names_the_limit_that_was_met)
 {
     cr_assert_not(
