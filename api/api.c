@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/call.h"
+#include "engine/hash.h"
 
 /* ---- routes ---- */
 
@@ -15,7 +16,7 @@ enum { GET = 1, POST = 2 };
 struct route {
     const char *path; /* may end in {name} */
     unsigned methods;
-    bool cacheable; /* the answer depends on the request line alone */
+    bool cacheable;
     call_handler *handler;
 };
 
@@ -86,11 +87,6 @@ struct api_route api_route(const char *method, const char *path)
     return route ? describe(route, method) : (struct api_route){0};
 }
 
-struct api_route api_route_at(size_t n)
-{
-    return n < N_ROUTES ? describe(&routes[n], "") : (struct api_route){0};
-}
-
 /* ---- replies ---- */
 
 void api_reply_release(struct api_reply *reply)
@@ -119,32 +115,39 @@ void api_reply_header(struct api_reply *reply, const char *name, const char *for
     *to = '\0';
 }
 
-/* FNV-1a over the body: an entity tag need not be secret, only differ. */
-static uint64_t hash(const unsigned char *bytes, size_t n)
-{
-    uint64_t h = 0xcbf29ce484222325;
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ bytes[i]) * 0x100000001b3;
-    return h;
-}
-
 /* True if an If-None-Match header names the tag (or any). */
 static bool listed(const char *header, const char *tag)
 {
     return header && (strcmp(header, "*") == 0 || strstr(header, tag));
 }
 
-/* Let a cacheable answer be cached, and leave its body out where the client has it. */
-static void add_validators(const struct api_request *request, struct api_reply *reply)
+/* The hash of the body; of a reply that holds an id or times, of what was asked for, as
+ * a weak tag: another such reply says the same. */
+static void make_tag(char *tag, size_t size, const struct call *call)
 {
+    const struct api_request *request = call->request;
+    const char *const parts[] = {request->path, request->query,
+                                 request->accept ? request->accept : "", API_VERSION};
+    uint64_t hash = HASH_START;
+
+    if (!call->unique)
+        hash = hash_bytes(hash, call->reply->body, call->reply->body_size);
+    for (size_t i = 0; call->unique && i < sizeof parts / sizeof *parts; i++)
+        hash = hash_bytes(hash, parts[i], strlen(parts[i]) + 1);
+    snprintf(tag, size, "%s\"%016llx\"", call->unique ? "W/" : "",
+             (unsigned long long)hash);
+}
+
+/* Let a cacheable answer be cached, and leave its body out where the client has it. */
+static void add_validators(struct call *call)
+{
+    struct api_reply *reply = call->reply;
     char tag[24];
 
-    snprintf(tag, sizeof tag, "\"%016llx\"",
-             (unsigned long long)hash(reply->body, reply->body_size));
+    make_tag(tag, sizeof tag, call);
     api_reply_header(reply, "ETag", "%s", tag);
-    api_reply_header(reply, "Cache-Control", "public, max-age=300");
-    if (!listed(request->if_none_match, tag))
+    api_reply_header(reply, "Cache-Control", "max-age=300");
+    if (!listed(call->request->if_none_match, tag))
         return;
     api_reply_release(reply);
     reply->status = 304;
@@ -199,8 +202,8 @@ static bool answer(struct call *call)
     }
     if (!route->handler(call))
         return false;
-    if (route->cacheable && !facts.takes_body && call->reply->status == 200)
-        add_validators(request, call->reply);
+    if (route->cacheable && !facts.takes_body)
+        add_validators(call);
     return true;
 }
 
@@ -219,8 +222,9 @@ void api_call(struct api_session *session, const struct api_request *request,
 
     *reply = (struct api_reply){.status = 200};
     error_init(&call.err);
+    const bool answered = answer(&call);
     arena_reset(&session->arena, (size_t)session->settings->limits.max_request_memory);
-    if (answer(&call))
+    if (answered)
         return;
 
     const struct api_reply timings = *reply;

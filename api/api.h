@@ -84,9 +84,6 @@ struct api_route {
 };
 struct api_route api_route(const char *method, const char *path);
 
-/* n-th route of the table, to make metrics rows of; label NULL past the end. */
-struct api_route api_route_at(size_t n);
-
 struct api_session *api_session_new(const struct api_settings *settings,
                                     const struct parallel *parallel) MUST_CHECK;
 void api_session_free(struct api_session *session);

@@ -25,6 +25,7 @@ struct call {
     const struct api_request *request;
     const char *tail; /* what stands for the {name} of the route's path, or "" */
     struct api_reply *reply;
+    bool unique; /* the reply holds an id or times: no other request gets the same */
     struct error err;
 };
 

@@ -12,9 +12,15 @@
 #include <string.h>
 
 static const char *const type_names[] = {
-    [PARAM_INT] = "integer",           [PARAM_PAIR] = "pair",
-    [PARAM_BOOL] = "boolean",          [PARAM_CHOICE] = "choice",
-    [PARAM_ACTIVATION] = "activation", [PARAM_INITIALIZER] = "initializer",
+    [PARAM_INT] = "integer",
+    [PARAM_PAIR] = "pair",
+    [PARAM_BOOL] = "boolean",
+    [PARAM_CHOICE] = "choice",
+    [PARAM_FLOAT] = "number",
+    [PARAM_PADS] = "sides",
+    [PARAM_INTS] = "integers",
+    [PARAM_ACTIVATION] = "activation",
+    [PARAM_INITIALIZER] = "initializer",
     [PARAM_IGNORED] = "ignored",
 };
 
@@ -35,12 +41,20 @@ static void write_names(struct buffer *out, const char *const *names)
     buffer_text(out, "]");
 }
 
+static bool is_numeric(const struct layer_param *param)
+{
+    return param->type == PARAM_INT || param->type == PARAM_PAIR ||
+           param->type == PARAM_FLOAT || param->type == PARAM_PADS ||
+           param->type == PARAM_INTS;
+}
+
 static void write_default(struct buffer *out, const struct layer_param *param)
 {
-    const bool numeric = param->type == PARAM_INT || param->type == PARAM_PAIR;
+    const bool numeric = is_numeric(param);
+    const bool whole = param->type == PARAM_INT || param->type == PARAM_PAIR;
 
     buffer_text(out, ",\"default\":");
-    if ((param->flags & PARAM_REQUIRED) || (numeric && param->fallback == 0))
+    if ((param->flags & PARAM_REQUIRED) || (whole && param->fallback == 0))
         buffer_text(out, "null");
     else if (numeric)
         buffer_json_number(out, param->fallback);
@@ -51,7 +65,7 @@ static void write_default(struct buffer *out, const struct layer_param *param)
     else if (param->type == PARAM_ACTIVATION)
         buffer_json_string(out, activation_row(ACTIVATION_LINEAR)->name);
     else if (param->type == PARAM_INITIALIZER)
-        buffer_json_string(out, initializer_name((size_t)param->fallback));
+        buffer_json_string(out, initializer_row((size_t)param->fallback)->name);
     else
         buffer_text(out, "null");
 }
@@ -74,7 +88,7 @@ static void write_param(struct buffer *out, const struct layer_param *param,
     buffer_print(out, ",\"type\":\"%s\",\"required\":%s", type_names[param->type],
                  param->flags & PARAM_REQUIRED ? "true" : "false");
     write_default(out, param);
-    if (param->type == PARAM_INT || param->type == PARAM_PAIR) {
+    if (is_numeric(param)) {
         buffer_text(out, ",\"min\":");
         buffer_json_number(out, param->minimum);
         buffer_text(out, ",\"max\":");

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <isa-l/igzip_lib.h>
+#include <string.h>
 
 enum {
     OUTPUT_SIZE = 64 << 10,
@@ -47,6 +48,9 @@ struct deflate *deflate_new(struct arena *arena, int level, deflate_sink *sink,
     if (deflate->stored)
         return deflate;
 
+    /* Its init leaves parts of the state as they were, and what is made depends on
+     * them: the bytes must not depend on the request before. */
+    memset(&deflate->stream, 0, sizeof deflate->stream);
     isal_deflate_init(&deflate->stream);
     deflate->stream.level = isal_level(level);
     deflate->stream.level_buf = deflate->work;

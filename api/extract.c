@@ -1,21 +1,13 @@
 /* extract.c - POST and GET /v1/extract: from a planned request to its stages. */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/generated.h"
 #include "api/archive.h"
 #include "api/safetensors.h"
 #include "api/work.h"
+#include "engine/stopwatch.h"
 #include "engine/weights.h"
-
-static double now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 /* ---- weights, pixels, run ---- */
 
@@ -105,6 +97,18 @@ static struct stage describe_stage(struct work *work, const struct selected *sel
     return stage;
 }
 
+/* True, with the fault recorded, if nobody wants the reply any more. */
+static bool cancelled(struct work *work)
+{
+    struct call *call = work->call;
+
+    if (!call->parallel->cancelled(call->parallel->self))
+        return false;
+    error_init(&call->err); /* what a stopped writer says is not the reason */
+    error_set(&call->err, ERROR_CLIENT_CLOSED, "cancelled while encoding");
+    return true;
+}
+
 static bool encode_pictures(struct work *work, struct stage *stage)
 {
     struct call *call = work->call;
@@ -120,7 +124,8 @@ static bool encode_pictures(struct work *work, struct stage *stage)
     for (size_t i = 0; i < stage->pictures.n; i++)
         buffer_init(&stage->pngs[i], (size_t)limits->max_response_bytes);
     for (size_t i = 0; i < stage->pictures.n; i++)
-        if (!picture_png(&stage->pngs[i], &stage->pictures.pictures[i],
+        if (cancelled(work) ||
+            !picture_png(&stage->pngs[i], &stage->pictures.pictures[i],
                          call->settings->png_level, call->arena, &call->err))
             return false;
     return true;
@@ -144,9 +149,8 @@ static bool make_stages(struct work *work)
                                      shape_elements(&stage->tensor.shape), 1);
         if (pictures && !encode_pictures(work, stage))
             return false;
-        if (call->parallel->cancelled(call->parallel->self))
-            return error_set(&call->err, ERROR_CLIENT_CLOSED,
-                             "cancelled while encoding");
+        if (cancelled(work))
+            return false;
     }
     return true;
 }
@@ -167,21 +171,24 @@ static bool reply_stages(struct work *work)
     work->result.image = work->image;
     work->result.input = work->input;
     work->result.limits = &call->settings->limits;
+    work->result.parallel = call->parallel;
+    call->unique = work->format == FORMAT_JSON || work->format == FORMAT_MULTIPART;
     work->result.queue_ms = call->request->queue_ms;
     work->result.decode_ms = call->reply->decode_ms;
     work->result.compute_ms = call->reply->compute_ms;
     work->result.encode_ms = call->reply->encode_ms;
-    return reply_extraction(call->reply, work->format, &work->result,
-                            work_options(work), call->arena, &call->err);
+    const bool done = reply_extraction(call->reply, work->format, &work->result,
+                                       work_options(work), call->arena, &call->err);
+    return !cancelled(work) && done;
 }
 
 /* Run a phase and add the time that it took, whether it succeeds or not. */
 static bool timed(struct work *work, bool (*phase)(struct work *), double *ms)
 {
-    const double start = now_ms();
+    const double start = stopwatch_ms();
     const bool done = phase(work);
 
-    *ms += now_ms() - start;
+    *ms += stopwatch_ms() - start;
     return done;
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/buffer.h"
+
 /* The text with every blob replaced by its number. */
 static bool cut_out(const struct bytes *text, const struct json_blobs *blobs,
                     struct arena *arena, struct bytes *rest)
@@ -151,14 +153,17 @@ void json_error_value(struct error *err, const cJSON *item)
 void json_error_text(struct error *err, const char *text)
 {
     enum { SHOWN = 60 };
-    char value[sizeof err->items[0].value], cut[SHOWN + sizeof "..."];
+    char cut[SHOWN + sizeof "..."];
+    struct buffer value;
     size_t n = strlen(text);
     const bool whole = n <= SHOWN;
 
     for (n = whole ? n : SHOWN; !whole && n > 0 && (text[n] & 0xc0) == 0x80;)
         n--; /* not inside a character */
     snprintf(cut, sizeof cut, "%.*s%s", (int)n, text, whole ? "" : "...");
-    if (cJSON_PrintPreallocated(&(cJSON){.type = cJSON_String, .valuestring = cut},
-                                value, sizeof value, false))
-        error_value(err, "%s", value);
+    buffer_init(&value, sizeof err->items[0].value - 1);
+    buffer_json_string(&value, cut); /* the text may be any bytes: an option's */
+    if (!value.failed)
+        error_value(err, "%.*s", (int)value.size, (const char *)value.bytes);
+    buffer_release(&value);
 }

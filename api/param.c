@@ -84,6 +84,57 @@ static bool read_pair(const struct layer *layer, const struct layer_param *param
            read_int(layer, param, value->child->next, limits, &pair[1], err);
 }
 
+static bool read_float(const struct layer *layer, const struct layer_param *param,
+                       const cJSON *value, const struct limits *limits, float *out,
+                       struct error *err)
+{
+    double number;
+
+    if (!json_number(value, &number))
+        return layer_fault(layer, param->name, err, "must be a number, not %s",
+                           json_kind(value));
+    if (!param_check(layer, param, number, limits, err))
+        return false;
+    *out = (float)number;
+    return true;
+}
+
+/* n for all four sides, [h, w], or [[top, bottom], [left, right]]. */
+static bool read_pads(const struct layer *layer, const struct layer_param *param,
+                      const cJSON *value, const struct limits *limits, int *sides,
+                      struct error *err)
+{
+    if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) != 2) {
+        int all[2];
+        if (cJSON_IsArray(value))
+            return layer_fault(layer, param->name, err,
+                               "must be n, [h, w] or [[top, bottom], [left, right]]");
+        if (!read_pair(layer, param, value, limits, all, err))
+            return false;
+        sides[0] = sides[1] = sides[2] = sides[3] = all[0];
+        return true;
+    }
+    return read_pair(layer, param, value->child, limits, &sides[0], err) &&
+           read_pair(layer, param, value->child->next, limits, &sides[2], err);
+}
+
+static bool read_ints(const struct layer *layer, const struct layer_param *param,
+                      const cJSON *value, const struct limits *limits,
+                      struct int_list *list, struct error *err)
+{
+    const cJSON *item = cJSON_IsArray(value) ? value->child : value;
+    const int n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : 1;
+
+    if (n < 1 || n > LAYER_MAX_INTS)
+        return layer_fault(layer, param->name, err,
+                           "must hold 1 to %d integers, not %d", LAYER_MAX_INTS, n);
+    list->n = n;
+    for (int i = 0; i < n; i++, item = item->next)
+        if (!read_int(layer, param, item, limits, &list->items[i], err))
+            return false;
+    return true;
+}
+
 static bool read_bool(const struct layer *layer, const struct layer_param *param,
                       const cJSON *value, bool *flag, struct error *err)
 {
@@ -193,8 +244,26 @@ static bool read_activation(const struct layer *layer, const struct layer_param 
 
 static const char *initializer_at(const void *context, size_t i)
 {
+    const struct initializer_row *row = initializer_row(i);
+
     (void)context;
-    return initializer_name(i);
+    return row ? row->name : NULL;
+}
+
+/* A number in an initializer's config, as "mean"; none where key is NULL. */
+static bool read_number(const struct layer *layer, const struct layer_param *param,
+                        const cJSON *config, const char *key, float *out,
+                        struct error *err)
+{
+    const cJSON *item = key ? json_member(config, key) : NULL;
+    double number;
+
+    if (!item)
+        return true;
+    if (!json_number(item, &number) || fabs(number) > 3e38)
+        return layer_fault(layer, param->name, err, "has a %s that is no float", key);
+    *out = (float)number;
+    return true;
 }
 
 static bool read_seed(const struct layer *layer, const struct layer_param *param,
@@ -218,12 +287,15 @@ static bool read_initializer(const struct layer *layer, const struct layer_param
     char reason[PARAM_REASON_SIZE];
     const char *name = name_of(value);
 
-    if (!name || !initializer_find(name, &initializer->id)) {
+    if (!name || !initializer_find(name, initializer)) {
         explain(name, initializer_at, NULL, reason);
         return layer_fault(layer, param->name, err, "%s", reason);
     }
+    const struct initializer_row *row = initializer_row(initializer->id);
     const cJSON *config = json_member(value, "config");
-    return read_seed(layer, param, json_member(config, "seed"), &initializer->seed,
+    return read_number(layer, param, config, row->a, &initializer->a, err) &&
+           read_number(layer, param, config, row->b, &initializer->b, err) &&
+           read_seed(layer, param, json_member(config, "seed"), &initializer->seed,
                      err);
 }
 
@@ -237,6 +309,12 @@ static bool read(struct layer *layer, const struct layer_param *param,
         return read_int(layer, param, value, limits, at, err);
     case PARAM_PAIR:
         return read_pair(layer, param, value, limits, at, err);
+    case PARAM_FLOAT:
+        return read_float(layer, param, value, limits, at, err);
+    case PARAM_PADS:
+        return read_pads(layer, param, value, limits, at, err);
+    case PARAM_INTS:
+        return read_ints(layer, param, value, limits, at, err);
     case PARAM_BOOL:
         return read_bool(layer, param, value, at, err);
     case PARAM_CHOICE:

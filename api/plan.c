@@ -56,7 +56,11 @@ static void assume_image(struct work *work)
 
 static bool plan(struct work *work)
 {
-    if (!work_read(work, PART_IMAGE | PART_CONFIG) || !work_probe_input(work, true))
+    struct call *call = work->call;
+
+    if (!work_read(work, PART_IMAGE | PART_CONFIG) ||
+        !reply_negotiate(work_options(work), NULL, &work->format, &call->err) ||
+        !work_probe_input(work, true))
         return false;
     assume_image(work);
     return work_select_stages(work) && work_plan(work) && reply_plan(work);

@@ -34,8 +34,10 @@ static void write_limit(struct buffer *out, const struct error_limit *limit)
     buffer_json_number(out, limit->max);
     buffer_text(out, ",\"actual\":");
     buffer_json_number(out, limit->actual);
-    buffer_text(out, ",");
-    member(out, "env", limit->env);
+    if (limit->env) { /* a few limits are fixed */
+        buffer_text(out, ",");
+        member(out, "env", limit->env);
+    }
     buffer_text(out, "}");
 }
 

@@ -34,6 +34,7 @@ struct extraction {
     const char **warnings;
     double queue_ms, decode_ms, compute_ms, encode_ms;
     const struct limits *limits;
+    const struct parallel *parallel; /* is asked whether the reply is still wanted */
 };
 
 /* The kind of reply: format= wins, else Accept, else JSON. Of the kinds that Accept

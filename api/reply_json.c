@@ -129,7 +129,15 @@ static void write_picture(struct buffer *out, const struct stage *stage, size_t 
     buffer_text(out, "\"}");
 }
 
-static void write_values(struct buffer *out, const struct tensor *tensor, int how)
+/* A list of numbers takes long: a reply that nobody wants any more is given up. */
+static void check_wanted(struct buffer *out, const struct parallel *parallel, size_t i)
+{
+    if (i % 65536 == 0 && parallel->cancelled(parallel->self))
+        out->failed = true;
+}
+
+static void write_values(struct buffer *out, const struct tensor *tensor, int how,
+                         const struct parallel *parallel)
 {
     const size_t n = shape_elements(&tensor->shape);
 
@@ -143,6 +151,7 @@ static void write_values(struct buffer *out, const struct tensor *tensor, int ho
     }
     buffer_text(out, ",\"values\":[");
     for (size_t i = 0; i < n && !out->failed; i++) {
+        check_wanted(out, parallel, i);
         if (i)
             buffer_text(out, ",");
         buffer_json_float(out, tensor->values[i]);
@@ -150,8 +159,9 @@ static void write_values(struct buffer *out, const struct tensor *tensor, int ho
     buffer_text(out, "]");
 }
 
-static void write_stage(struct buffer *out, const struct stage *stage,
-                        const struct options *options, enum reply_json kind)
+static void write_stage(struct buffer *out, const struct extraction *extraction,
+                        const struct stage *stage, const struct options *options,
+                        enum reply_json kind)
 {
     buffer_print(out, "{\"index\":%zu,\"name\":", stage->index);
     buffer_json_string(out, stage->name);
@@ -174,7 +184,7 @@ static void write_stage(struct buffer *out, const struct stage *stage,
     for (size_t i = 0; stage->pngs && i < stage->pictures.n; i++)
         write_picture(out, stage, i, kind);
     buffer_text(out, "]");
-    write_values(out, &stage->tensor, options->values);
+    write_values(out, &stage->tensor, options->values, extraction->parallel);
     buffer_text(out, "}");
 }
 
@@ -224,7 +234,7 @@ void reply_write_json(struct buffer *out, const struct extraction *extraction,
     buffer_text(out, ",\"stages\":[");
     for (size_t i = 0; i < extraction->n_stages; i++) {
         buffer_text(out, i ? "," : "");
-        write_stage(out, &extraction->stages[i], options, kind);
+        write_stage(out, extraction, &extraction->stages[i], options, kind);
     }
     write_warnings(out, extraction);
     if (kind != REPLY_REPRODUCIBLE)

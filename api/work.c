@@ -1,6 +1,7 @@
 /* work.c - one request for stages or a plan, step by step. */
 #include "api/work.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "api/generated.h"
@@ -111,6 +112,30 @@ static bool probe_generated(struct work *work)
 }
 
 /* Find out the input's shape, without decoding anything. */
+/* The option input_shape stands for an image, and must agree with one that is there. */
+static bool check_input_shape(struct work *work)
+{
+    const struct options *options = work_options(work);
+    const struct limits *limits = &work->call->settings->limits;
+    struct error *err = &work->call->err;
+    char shape[SHAPE_TEXT_SIZE];
+
+    if (!OPTION_GIVEN(options, INPUT_SHAPE))
+        return true;
+    if (options->input_shape.rank != 3)
+        return error_option(err, ERROR_OPTION_INVALID, "input_shape", "must be h,w,c");
+    if (!shape_equal(&options->input_shape, &work->input))
+        return error_option(err, ERROR_OPTION_INVALID, "input_shape",
+                            "contradicts the input, which is %s",
+                            shape_print(&work->input, shape));
+    const double h = (double)work->input.dim[0], w = (double)work->input.dim[1];
+    return limit_check(LIMIT(limits, max_dimension), h > w ? h : w,
+                       ERROR_PLAN_TOO_LARGE, err, "the input is %s",
+                       shape_print(&work->input, shape)) &&
+           limit_check(LIMIT(limits, max_pixels), h * w, ERROR_PLAN_TOO_LARGE, err,
+                       "the input is %s", shape_print(&work->input, shape));
+}
+
 bool work_probe_input(struct work *work, bool shape_serves)
 {
     const struct options *options = work_options(work);
@@ -125,11 +150,8 @@ bool work_probe_input(struct work *work, bool shape_serves)
             return false;
     } else {
         work->input = options->input_shape;
-        if (work->input.rank != 3)
-            return error_option(&work->call->err, ERROR_OPTION_INVALID, "input_shape",
-                                "must be h,w,c");
     }
-    return check_declared(work);
+    return check_input_shape(work) && check_declared(work);
 }
 
 /* ---- stages ---- */
@@ -315,10 +337,10 @@ static double input_bytes(const struct work *work)
 /* Peak memory of the request; the plan's totals.peak_bytes. */
 double work_peak_bytes(struct work *work, double *pictures)
 {
-    return (double)work->call->arena->used + work->plan.bytes +
-           weights_bytes(&work->config.network, &work->plan) +
-           4 * (double)work->request.weights_file.size + input_bytes(work) +
-           reply_bytes(work, pictures);
+    return ceil((double)work->call->arena->used + work->plan.bytes +
+                weights_bytes(&work->config.network, &work->plan) +
+                4 * (double)work->request.weights_file.size + input_bytes(work) +
+                reply_bytes(work, pictures));
 }
 
 static bool make_plan(struct work *work)

@@ -80,9 +80,9 @@ static double exp2_of(double y)
     return sum * two_to(n);
 }
 
-double activation_log(float x)
+double activation_log(double x)
 {
-    return log2_of((double)x) * 0x1.62e42fefa39efp-1; /* ln 2 */
+    return log2_of(x) * 0x1.62e42fefa39efp-1; /* ln 2 */
 }
 
 static float power_of_positive(float x, float gamma)

@@ -84,8 +84,8 @@ bool activation_find(const char *name, enum keras keras, struct activation *foun
 /* Works on the whole last axis, not on each value by itself. */
 bool activation_is_axial(enum activation_id id);
 
-/* The natural logarithm of a positive normal float, in double precision. */
-double activation_log(float x);
+/* The natural logarithm of a positive normal number. */
+double activation_log(double x);
 
 /* x[i] = x[i]^gamma, as tf.image.adjust_gamma: 0^0 is 1, a negative x gives NaN unless
  * gamma is an integer. In double precision without the C library, so that the bits are

@@ -39,7 +39,7 @@ static size_t round_up(size_t n, size_t to)
 static struct geometry geometry_of(const struct layer *layer,
                                    const struct layer_plan *plan)
 {
-    const size_t groups = (size_t)layer->groups;
+    const size_t groups = plan->groups;
     struct geometry g = {
         .kh = (size_t)layer->kernel_size[0],
         .kw = (size_t)layer->kernel_size[1],
@@ -49,7 +49,7 @@ static struct geometry geometry_of(const struct layer *layer,
         .dx = (size_t)layer->dilation_rate[1],
         .groups = groups,
         .channels = plan->in.dim[2] / groups,
-        .filters = (size_t)layer->filters / groups,
+        .filters = plan->filters / groups,
     };
     const struct pads *pad = &plan->pad;
     const bool no_pad = !pad->top && !pad->bottom && !pad->left && !pad->right;
@@ -76,16 +76,24 @@ static struct geometry geometry_of(const struct layer *layer,
     return g;
 }
 
-static bool check_parameters(const struct layer *layer, const struct layer_plan *plan,
-                             struct error *err)
+static bool check_strides(const struct layer *layer, struct error *err)
 {
-    const size_t groups = (size_t)layer->groups, channels = plan->in.dim[2];
     const int *s = layer->strides, *d = layer->dilation_rate;
 
     if ((s[0] > 1 || s[1] > 1) && (d[0] > 1 || d[1] > 1))
         return layer_fault(layer, "dilation_rate", err,
                            "%dx%d cannot go with strides %dx%d: one of them must be 1",
                            d[0], d[1], s[0], s[1]);
+    return true;
+}
+
+static bool check_parameters(const struct layer *layer, const struct layer_plan *plan,
+                             struct error *err)
+{
+    const size_t groups = (size_t)layer->groups, channels = plan->in.dim[2];
+
+    if (!check_strides(layer, err))
+        return false;
     if (channels % groups != 0)
         return layer_fault(layer, "groups", err,
                            "%zu does not divide the %zu input channels", groups,
@@ -109,10 +117,8 @@ static void set_cost(const struct layer *layer, struct layer_plan *plan)
     const size_t lanes =
         g.by_row ? round_up(out_width, KERNEL_LANES) * g.filters : out_width * g.padded;
 
-    plan->n_weights = layer->use_bias ? 2 : 1;
-    plan->weight_shape[0] = SHAPE(g.kh, g.kw, g.channels, g.filters * g.groups);
-    plan->weight_shape[1] = SHAPE(g.filters * g.groups);
-    plan->macs = (double)shape_elements(&plan->out) * (double)g.taps;
+    plan->macs = (double)plan->out.dim[0] * (double)out_width * (double)plan->filters *
+                 (double)g.taps;
     plan->packed = g.groups * (g.taps + 1) * (g.by_row ? g.filters : g.padded);
 
     plan->items = plan->out.dim[0];
@@ -123,42 +129,132 @@ static void set_cost(const struct layer *layer, struct layer_plan *plan)
         plan->scratch += rows_touched(&g, plan->grain) * g.pitch;
 }
 
-bool conv2d_infer(const struct layer *layer, struct layer_plan *plan, struct error *err)
+static bool infer_window(const struct layer *layer, struct layer_plan *plan,
+                         struct error *err)
 {
     struct window axes[2];
 
     if (!window_infer(layer, layer->kernel_size, layer->strides, layer->dilation_rate,
-                      "kernel_size", plan, axes, err) ||
-        !check_parameters(layer, plan, err))
+                      "kernel_size", plan, axes, err))
         return false;
-    plan->out = SHAPE(axes[0].out, axes[1].out, (size_t)layer->filters);
+    plan->out = SHAPE(axes[0].out, axes[1].out, 0);
+    return true;
+}
+
+bool conv2d_infer(const struct layer *layer, struct layer_plan *plan, struct error *err)
+{
+    if (!infer_window(layer, plan, err) || !check_parameters(layer, plan, err))
+        return false;
+    plan->groups = (size_t)layer->groups;
+    plan->filters = plan->out.dim[2] = (size_t)layer->filters;
+    plan->weight_shape[0] =
+        SHAPE((size_t)layer->kernel_size[0], (size_t)layer->kernel_size[1],
+              plan->in.dim[2] / plan->groups, plan->filters);
+    if (layer->use_bias)
+        plan->weight_shape[1] = SHAPE(plan->filters);
     set_cost(layer, plan);
     return true;
 }
 
+/* A depthwise kernel (h, w, channels, multiplier) lies in memory as that of a
+ * convolution with a group for every channel, (h, w, 1, channels * multiplier). */
+static bool infer_depthwise(const struct layer *layer, struct layer_plan *plan,
+                            struct error *err)
+{
+    if (!infer_window(layer, plan, err) || !check_strides(layer, err))
+        return false;
+    const size_t channels = plan->in.dim[2],
+                 multiplier = (size_t)layer->depth_multiplier;
+    plan->groups = channels;
+    plan->filters = plan->out.dim[2] = channels * multiplier;
+    plan->weight_shape[0] = SHAPE((size_t)layer->kernel_size[0],
+                                  (size_t)layer->kernel_size[1], channels, multiplier);
+    set_cost(layer, plan);
+    return true;
+}
+
+bool depthwise_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
+                            struct error *err)
+{
+    if (!infer_depthwise(layer, plan, err))
+        return false;
+    if (layer->use_bias)
+        plan->weight_shape[1] = SHAPE(plan->filters);
+    return true;
+}
+
+/* The depthwise part, then a 1x1 convolution of what it gives. */
+bool separable_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
+                            struct error *err)
+{
+    if (!infer_depthwise(layer, plan, err))
+        return false;
+    const size_t between = plan->filters, filters = (size_t)layer->filters;
+    const size_t cells = plan->out.dim[0] * plan->out.dim[1];
+
+    plan->out.dim[2] = filters;
+    plan->weight_shape[1] = SHAPE(1, 1, between, filters);
+    if (layer->use_bias)
+        plan->weight_shape[2] = SHAPE(filters);
+    plan->macs += (double)cells * (double)between * (double)filters;
+    plan->packed += (between + 1) * round_up(filters, KERNEL_LANES);
+    plan->scratch = round_up(plan->scratch, KERNEL_LANES) +
+                    plan->grain * plan->out.dim[1] * between;
+    return true;
+}
+
 /* A group's weights as its loop reads them: [tap][padded filter] or [filter][tap], then
- * the biases. A tap is (ky, kx, c), as the kernel has them. */
+ * the biases. A tap is (ky, kx, c), as the kernel has them. Returns the end. */
+static float *pack_groups(const struct geometry *g, const float *kernel,
+                          const float *bias, float *packed)
+{
+    const size_t all = g->filters * g->groups,
+                 width = g->by_row ? g->filters : g->padded;
+    const size_t tap_step = g->by_row ? 1 : width,
+                 filter_step = g->by_row ? g->taps : 1;
+
+    for (size_t group = 0; group < g->groups; group++) {
+        float *biases = packed + g->taps * width;
+        memset(packed, 0, (g->taps + 1) * width * sizeof *packed);
+        for (size_t f = 0; f < g->filters; f++) {
+            const size_t filter = group * g->filters + f;
+            for (size_t t = 0; t < g->taps; t++)
+                packed[t * tap_step + f * filter_step] = kernel[t * all + filter];
+            biases[f] = bias ? bias[filter] : 0;
+        }
+        packed = biases + width;
+    }
+    return packed;
+}
+
 void conv2d_pack(const struct layer *layer, const struct layer_plan *plan,
                  float *packed)
 {
     const struct geometry g = geometry_of(layer, plan);
-    const float *kernel = layer->weights[0].values;
-    const float *bias = layer->use_bias ? layer->weights[1].values : NULL;
-    const size_t all = g.filters * g.groups;
-    const size_t tap_step = g.by_row ? 1 : g.padded,
-                 filter_step = g.by_row ? g.taps : 1;
 
-    memset(packed, 0, plan->packed * sizeof *packed);
-    for (size_t group = 0; group < g.groups; group++) {
-        float *biases = packed + g.taps * (g.by_row ? g.filters : g.padded);
-        for (size_t f = 0; f < g.filters; f++) {
-            const size_t filter = group * g.filters + f;
-            for (size_t t = 0; t < g.taps; t++)
-                packed[t * tap_step + f * filter_step] = kernel[t * all + filter];
-            biases[f] = bias ? bias[filter] : 0;
-        }
-        packed = biases + (g.by_row ? g.filters : g.padded);
-    }
+    pack_groups(&g, layer->weights[0].values, layer->weights[1].values, packed);
+}
+
+/* The 1x1 convolution of a separable one: one tap of `between` channels. */
+static struct geometry pointwise_geometry(const struct layer_plan *plan)
+{
+    return (struct geometry){
+        .groups = 1,
+        .channels = plan->filters,
+        .filters = plan->out.dim[2],
+        .taps = plan->filters,
+        .padded = round_up(plan->out.dim[2], KERNEL_LANES),
+    };
+}
+
+void separable_conv2d_pack(const struct layer *layer, const struct layer_plan *plan,
+                           float *packed)
+{
+    const struct geometry depthwise = geometry_of(layer, plan);
+    const struct geometry pointwise = pointwise_geometry(plan);
+
+    packed = pack_groups(&depthwise, layer->weights[0].values, NULL, packed);
+    pack_groups(&pointwise, layer->weights[1].values, layer->weights[2].values, packed);
 }
 
 /* Where each piece of a window lies, in floats from the window's corner. */
@@ -264,11 +360,12 @@ static void run_by_filters(const struct geometry *g, const struct layer_task *ta
     }
 }
 
-void conv2d_run(const struct layer_task *task, size_t first, size_t last)
+/* Outputs first to last - 1 of all groups; out is where the first of them goes. */
+static void run_groups(const struct layer_task *task, size_t first, size_t last,
+                       float *out)
 {
     const struct layer_plan *plan = task->plan;
     const struct geometry g = geometry_of(task->layer, plan);
-    const size_t out_row = plan->out.dim[1] * plan->out.dim[2];
     ptrdiff_t *offsets = (ptrdiff_t *)(void *)task->scratch;
     float *line = task->scratch + g.offsets;
     float *copy = line + (g.by_row ? round_up(plan->out.dim[1], KERNEL_LANES) : 0);
@@ -277,11 +374,40 @@ void conv2d_run(const struct layer_task *task, size_t first, size_t last)
     list_offsets(&g, offsets);
     if (!g.in_place)
         copy_rows(&g, plan, task->in, copy, first, last);
-    for (size_t y = first; y < last; y++, rows += g.sy * g.pitch) {
-        float *out = task->out + y * out_row;
+    for (size_t y = first; y < last; y++) {
         if (g.by_row)
             run_by_row(&g, task, rows, offsets, line, out);
         else
             run_by_filters(&g, task, rows, offsets, out);
+        rows += g.sy * g.pitch;
+        out += plan->out.dim[1] * plan->filters;
     }
+}
+
+void conv2d_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const struct shape *out = &task->plan->out;
+
+    run_groups(task, first, last, task->out + first * out->dim[1] * out->dim[2]);
+}
+
+void separable_conv2d_run(const struct layer_task *task, size_t first, size_t last)
+{
+    static const ptrdiff_t here[] = {0};
+    const struct layer_plan *plan = task->plan;
+    const struct geometry depthwise = geometry_of(task->layer, plan);
+    const struct geometry g = pointwise_geometry(plan);
+    const size_t width = plan->out.dim[1];
+    const size_t depthwise_width =
+        depthwise.by_row ? depthwise.filters : depthwise.padded;
+    const float *weights = plan->packed_weights +
+                           depthwise.groups * (depthwise.taps + 1) * depthwise_width;
+    float *between =
+        task->scratch + plan->scratch - plan->grain * width * plan->filters;
+
+    run_groups(task, first, last, between);
+    task->kernels->convolve_filters(task->out + first * width * g.filters, g.filters,
+                                    between, g.channels, here, 1, g.channels, weights,
+                                    weights + g.taps * g.padded, g.filters,
+                                    (last - first) * width);
 }

@@ -16,4 +16,17 @@ void conv2d_pack(const struct layer *layer, const struct layer_plan *plan,
                  float *packed);
 void conv2d_run(const struct layer_task *task, size_t first, size_t last);
 
+/* Each channel by itself, depth_multiplier filters for it: output channel c *
+ * multiplier
+ * + m. Packed and run as a convolution with a group for every channel. */
+bool depthwise_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
+                            struct error *err);
+
+/* The depthwise convolution without bias, then a 1x1 convolution with it. */
+bool separable_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
+                            struct error *err);
+void separable_conv2d_pack(const struct layer *layer, const struct layer_plan *plan,
+                           float *packed);
+void separable_conv2d_run(const struct layer_task *task, size_t first, size_t last);
+
 #endif

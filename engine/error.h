@@ -76,7 +76,7 @@ struct error_item {
 /* The limit that was met; name is NULL where none was. */
 struct error_limit {
     const char *name; /* static, e.g. "max_pixels" */
-    const char *env;  /* static, e.g. "CONVSCOPE_MAX_PIXELS" */
+    const char *env;  /* static, e.g. "CONVSCOPE_MAX_PIXELS"; NULL: no setting */
     double max, actual;
 };
 

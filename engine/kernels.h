@@ -60,6 +60,10 @@ struct kernels {
     /* acc[i] += in[i * step] */
     void (*add_row)(float *acc, const float *in, size_t step, size_t n);
 
+    /* out[i] = in[i] * factors[i] + shifts[i], fused */
+    void (*scale_row)(float *out, const float *in, const float *factors,
+                      const float *shifts, size_t n);
+
     /* Apply an activation in place to n values; channels is the length of the last
      * axis, a divisor of n. */
     void (*activate)(const struct activation *activation, float *x, size_t n,

@@ -375,7 +375,8 @@ static void log_softmax(float *x, size_t n)
             lanes[l] += terms[l];
     }
     const float sum = sum_of(lanes, KERNEL_LANES);
-    const float log = sum - sum == 0 ? (float)activation_log(sum) : sum; /* NaN stays */
+    const float log =
+        sum - sum == 0 ? (float)activation_log((double)sum) : sum; /* NaN stays */
     for (size_t i = 0; i < n; i++)
         x[i] = x[i] - most - log;
 }

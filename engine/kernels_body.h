@@ -169,6 +169,23 @@ static void add_row(float *acc, const float *in, size_t step, size_t n)
         acc[i] += in[i * step];
 }
 
+/* ---- normalisation ---- */
+
+static void scale_row(float *out, const float *in, const float *factors,
+                      const float *shifts, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        v_store(out + i,
+                v_madd(v_load(in + i), v_load(factors + i), v_load(shifts + i)));
+    if (i < n)
+        v_store_n(out + i,
+                  v_madd(v_load_n(in + i, n - i), v_load_n(factors + i, n - i),
+                         v_load_n(shifts + i, n - i)),
+                  n - i);
+}
+
 /* ---- pictures ---- */
 
 /* The finite values, in order and without gaps; counts the others. */
@@ -284,6 +301,7 @@ const struct kernels TABLE_NAME(ISA) = {
     .convolve_filters = convolve_filters,
     .max_row = max_row,
     .add_row = add_row,
+    .scale_row = scale_row,
     .activate = activate,
     .statistics = statistics,
     .quantize = quantize,

@@ -27,6 +27,9 @@ enum param_type {
     PARAM_PAIR,        /* int[2], height then width; one number serves for both */
     PARAM_BOOL,        /* bool */
     PARAM_CHOICE,      /* int: index into values; any case, as Keras lower-cases */
+    PARAM_FLOAT,       /* float */
+    PARAM_PADS,        /* int[4]: n, [h, w] or [[top, bottom], [left, right]] */
+    PARAM_INTS,        /* struct int_list: an array of integers, or one */
     PARAM_ACTIVATION,  /* struct activation; null means linear */
     PARAM_INITIALIZER, /* struct initializer */
     PARAM_IGNORED,     /* a Keras key without meaning here; any value */
@@ -50,28 +53,47 @@ struct layer_param {
 };
 
 /* How weights begin when none are uploaded; Keras' formulas, our generator.
- * X(ID, name, class name) */
+ * X(ID, name, class name, first and second parameter with their defaults). */
 #define FOR_EACH_INITIALIZER(X)                                                        \
-    X(GLOROT_UNIFORM, "glorot_uniform", "GlorotUniform")                               \
-    X(ZEROS, "zeros", "Zeros")                                                         \
-    X(ONES, "ones", "Ones")
+    X(GLOROT_UNIFORM, "glorot_uniform", "GlorotUniform", NULL, 0, NULL, 0)             \
+    X(GLOROT_NORMAL, "glorot_normal", "GlorotNormal", NULL, 0, NULL, 0)                \
+    X(HE_UNIFORM, "he_uniform", "HeUniform", NULL, 0, NULL, 0)                         \
+    X(HE_NORMAL, "he_normal", "HeNormal", NULL, 0, NULL, 0)                            \
+    X(LECUN_UNIFORM, "lecun_uniform", "LecunUniform", NULL, 0, NULL, 0)                \
+    X(LECUN_NORMAL, "lecun_normal", "LecunNormal", NULL, 0, NULL, 0)                   \
+    X(RANDOM_UNIFORM, "random_uniform", "RandomUniform", "minval", -0.05f, "maxval",   \
+      0.05f)                                                                           \
+    X(RANDOM_NORMAL, "random_normal", "RandomNormal", "mean", 0, "stddev", 0.05f)      \
+    X(TRUNCATED_NORMAL, "truncated_normal", "TruncatedNormal", "mean", 0, "stddev",    \
+      0.05f)                                                                           \
+    X(ZEROS, "zeros", "Zeros", NULL, 0, NULL, 0)                                       \
+    X(ONES, "ones", "Ones", NULL, 0, NULL, 0)                                          \
+    X(CONSTANT, "constant", "Constant", "value", 0, NULL, 0)
 
 enum initializer_id {
-#define ENUMERATE(id, name, class_name) INIT_##id,
+#define ENUMERATE(id, name, class_name, a, a_default, b, b_default) INIT_##id,
     FOR_EACH_INITIALIZER(ENUMERATE)
 #undef ENUMERATE
         INIT_COUNT
 };
 
-/* "glorot_uniform"; NULL past the end. */
-const char *initializer_name(size_t id);
-/* Looks up a name or a class name, exactly. */
-bool initializer_find(const char *name, enum initializer_id *found);
-
 struct initializer {
     enum initializer_id id;
     uint64_t seed;
+    float a, b; /* its parameters */
 };
+
+struct initializer_row {
+    const char *name, *class_name;
+    const char *a, *b; /* names of the parameters, NULL: none */
+    float a_default, b_default;
+};
+
+/* A row of the list; NULL past the end. */
+const struct initializer_row *initializer_row(size_t id);
+/* Looks up a name or a class name, exactly, and sets the parameters to their defaults;
+ * the seed stays as it is. */
+bool initializer_find(const char *name, struct initializer *found);
 
 /* Filters given in the document, as they stand there. */
 struct filter_bank {
@@ -81,12 +103,18 @@ struct filter_bank {
                                      : [filters][height][width]; NULL: none given */
 };
 
-enum { LAYER_MAX_WEIGHTS = 4 };
+enum { LAYER_MAX_WEIGHTS = 4, LAYER_MAX_INTS = 4 };
+
+struct int_list {
+    int n;
+    int items[LAYER_MAX_INTS];
+};
 
 /* One weight tensor of a layer. Its shape is in the plan. */
 struct weight {
     const char *name;    /* "kernel" */
     const float *values; /* set by weights_bind; owned by the arena or the upload */
+    struct initializer initializer;
 };
 
 struct layer {
@@ -110,8 +138,15 @@ struct layer {
     bool use_bias;
     int pool_size[2];
     int data_format; /* only channels_last */
+    int depth_multiplier;
+    int units;
+    int margins[4]; /* top, bottom, left, right: of a padding or a cropping */
+    int size[2];
+    int interpolation;
+    bool keepdims, center, scale;
+    float epsilon, factor, offset;
+    struct int_list axis, axes, shape;
     struct activation activation;
-    struct initializer kernel_initializer, bias_initializer;
 
     /* Weights given in the document; values NULL where none are. */
     struct filter_bank bank;
@@ -132,11 +167,11 @@ struct layer_plan {
     size_t window[2], step[2]; /* extent and stride in input cells: receptive field */
     double macs;               /* multiply-adds; comparisons of a pool count as none */
     double params;             /* weights */
-    size_t n_weights;
-    struct shape weight_shape[LAYER_MAX_WEIGHTS];
-    size_t packed;    /* floats of weights rearranged for the run, made once */
-    size_t scratch;   /* floats of working memory per slot */
-    size_t items;     /* independent pieces of work: rows of the output, mostly */
+    struct shape weight_shape[LAYER_MAX_WEIGHTS]; /* rank 0: the layer has no such */
+    size_t groups, filters; /* of a convolution: filters of all groups */
+    size_t packed;          /* floats of weights rearranged for the run, made once */
+    size_t scratch;         /* floats of working memory per slot */
+    size_t items;           /* independent pieces of work: rows of the output, mostly */
     size_t grain;     /* items that one call of run takes; set by infer with layer_grain
                          where scratch depends on it, else by network_plan */
     double item_cost; /* about how many vectorised steps an item takes, for the grain */
@@ -166,8 +201,9 @@ struct layer_kind {
     const char *class_name;     /* Keras' */
     const char *const *aliases; /* NULL-terminated; NULL: none */
     const struct layer_param *params;
-    const char *const *weights; /* names in order, NULL-terminated; NULL: none */
-    const char *what;           /* one line for people */
+    const char *const *weights;  /* names in order, NULL-terminated; NULL: none */
+    const char *what;            /* one line for people */
+    enum activation_id function; /* of a layer that is one; else LINEAR, 0 */
     /* Shape, pads, weights, cost and memory from the input's shape. */
     bool (*infer)(const struct layer *layer, struct layer_plan *plan,
                   struct error *err);

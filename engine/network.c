@@ -7,8 +7,10 @@
  */
 #include "engine/network.h"
 
+#include <stdint.h>
 #include <string.h>
-#include <time.h>
+
+#include "engine/stopwatch.h"
 
 static size_t aligned(size_t floats)
 {
@@ -24,14 +26,22 @@ static const struct shape *shape_of_input(const struct plan *plan, size_t source
     return source == 0 ? &plan->input : &plan->layers[source - 1].out;
 }
 
+/* a + b * c, or the largest size there is. */
+static size_t saturating_madd(size_t a, size_t b, size_t c)
+{
+    return __builtin_mul_overflow(b, c, &b) || __builtin_add_overflow(a, b, &a)
+               ? SIZE_MAX
+               : a;
+}
+
 static void receptive_field(const struct network *network, struct plan *plan)
 {
     for (size_t axis = 0; axis < 2; axis++) {
         size_t field = 1, jump = 1; /* cells of the input that one step moves */
         for (size_t i = 0; i < network->n_layers; i++) {
             struct layer_plan *layer = &plan->layers[i];
-            field += (layer->window[axis] - 1) * jump;
-            jump *= layer->step[axis];
+            field = saturating_madd(field, layer->window[axis] - 1, jump);
+            jump = saturating_madd(0, jump, layer->step[axis]);
             layer->receptive_field[axis] = field;
         }
     }
@@ -69,8 +79,9 @@ static bool infer_layer(const struct network *network, size_t i,
         return false;
     if (!p->grain)
         p->grain = layer_grain(p->items, p->item_cost);
-    for (size_t w = 0; w < p->n_weights; w++)
-        params += shape_elements(&p->weight_shape[w]);
+    for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++)
+        if (p->weight_shape[w].rank)
+            params += shape_elements(&p->weight_shape[w]);
     p->params = (double)params;
     p->bytes = (double)shape_elements(&p->out) * sizeof(float);
     return true;
@@ -234,14 +245,6 @@ static void run_part(void *context, size_t part, size_t slot)
                          shape_extent(&plan->out).channels);
 }
 
-static double now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 /* Rearrange the weights of every layer that wants it. */
 static void pack_weights(const struct network *network, struct plan *plan,
                          float *packed)
@@ -261,10 +264,10 @@ static void run_layer(struct step *step, const struct parallel *parallel)
 {
     struct layer_plan *plan = step->plan;
     const size_t parts = (plan->items + plan->grain - 1) / plan->grain;
-    const double start = now_ms();
+    const double start = stopwatch_ms();
 
     parallel->run(parallel->self, parts, run_part, step);
-    plan->duration_ms = now_ms() - start;
+    plan->duration_ms = stopwatch_ms() - start;
 }
 
 bool network_run(const struct network *network, struct plan *plan,

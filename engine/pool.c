@@ -2,6 +2,7 @@
 #include "engine/pool.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/kernels.h"
 #include "engine/window.h"
@@ -59,7 +60,7 @@ static void fold_along(const struct layer_plan *plan, fold_row *fold,
 
     for (size_t k = 0; k < plan->window[1]; k++) {
         const size_t first = k >= left ? 0 : (left - k + step - 1) / step;
-        if (first * step + k >= width + left)
+        if (first >= n_out || first * step + k >= width + left)
             continue;
         const size_t most = (width + left - k - 1) / step + 1; /* beyond: padding */
         const size_t last = most < n_out ? most : n_out;
@@ -117,4 +118,65 @@ void average_pool2d_run(const struct layer_task *task, size_t first, size_t last
                 out[c] /= cells;
         }
     }
+}
+
+/* ---- global pools ---- */
+
+enum { CELLS_IN_A_ROW = 8, LEVELS = 32 };
+
+bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
+                         struct error *err)
+{
+    char text[SHAPE_TEXT_SIZE];
+
+    if (plan->in.rank != 3)
+        return layer_fault(layer, "", err,
+                           "needs a map of height x width x channels; its input is %s",
+                           shape_print(&plan->in, text));
+    const size_t channels = plan->in.dim[2];
+    plan->out = layer->keepdims ? SHAPE(1, 1, channels) : SHAPE(channels);
+    plan->window[0] = plan->in.dim[0];
+    plan->window[1] = plan->in.dim[1];
+    plan->items = 1;
+    plan->scratch = (LEVELS + 1) * channels;
+    return true;
+}
+
+void global_max_pool2d_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const size_t channels = task->plan->in.dim[2];
+    const size_t cells = task->plan->in.dim[0] * task->plan->in.dim[1];
+
+    (void)first;
+    (void)last;
+    fill(task->out, -INFINITY, channels);
+    for (size_t i = 0; i < cells; i++)
+        task->kernels->max_row(task->out, task->in + i * channels, 1, channels);
+}
+
+/* Pairs are added as a binary counter carries: level k holds the sum of 2^k leaves. */
+void global_average_pool2d_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const size_t channels = task->plan->in.dim[2];
+    const size_t cells = task->plan->in.dim[0] * task->plan->in.dim[1];
+    float *leaf = task->scratch, *levels = leaf + channels;
+    size_t leaves = 0;
+
+    (void)first;
+    (void)last;
+    for (size_t i = 0; i < cells; leaves++) {
+        fill(leaf, 0, channels);
+        for (size_t k = 0; k < CELLS_IN_A_ROW && i < cells; k++, i++)
+            task->kernels->add_row(leaf, task->in + i * channels, 1, channels);
+        size_t level = 0;
+        for (; leaves >> level & 1; level++)
+            task->kernels->add_row(leaf, levels + level * channels, 1, channels);
+        memcpy(levels + level * channels, leaf, channels * sizeof *leaf);
+    }
+    fill(task->out, 0, channels);
+    for (size_t level = 0; leaves >> level; level++)
+        if (leaves >> level & 1)
+            task->kernels->add_row(task->out, levels + level * channels, 1, channels);
+    for (size_t c = 0; c < channels; c++)
+        task->out[c] /= (float)cells;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/generate.h"
+#include "engine/hash.h"
 
 enum { NAME_SIZE = 192 };
 
@@ -107,9 +108,10 @@ static bool bind_upload(struct network *network, const struct plan *plan,
     if (!entries)
         return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
     for (size_t i = 0; i < network->n_layers; i++)
-        for (size_t w = 0; w < plan->layers[i].n_weights; w++)
-            bind_entry(&network->layers[i], &network->layers[i].weights[w],
-                       &plan->layers[i].weight_shape[w], entries, upload->n, err);
+        for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++)
+            if (plan->layers[i].weight_shape[w].rank)
+                bind_entry(&network->layers[i], &network->layers[i].weights[w],
+                           &plan->layers[i].weight_shape[w], entries, upload->n, err);
     for (size_t i = 0; i < upload->n; i++)
         if (!entries[i].used)
             error_option(err, ERROR_WEIGHTS_INVALID, entries[i].tensor->name,
@@ -157,63 +159,123 @@ static bool bias_values(const struct layer *layer, const struct shape *shape,
 
 /* ---- initialised ---- */
 
-/* FNV-1a, so that every weight draws a sequence of its own. */
-static uint64_t hash(const char *name)
-{
-    uint64_t h = 0xcbf29ce484222325;
-
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 0x100000001b3;
-    return h;
-}
-
-/* Glorot and Bengio 2010: uniform in +-sqrt(6 / (fan_in + fan_out)). */
-static double glorot_limit(const struct shape *shape)
+/* Keras' fans: the receptive field times the input or output channels. */
+static void fans(const struct shape *shape, double *in, double *out)
 {
     double field = 1;
 
     for (size_t i = 0; i + 2 < shape->rank; i++)
         field *= (double)shape->dim[i];
-    const double in = (double)(shape->rank > 1 ? shape->dim[shape->rank - 2] : 1);
-    const double out = (double)shape->dim[shape->rank - 1];
-    return sqrt(6 / (field * in + field * out));
+    *in =
+        field * (double)(shape->rank > 1 ? shape->dim[shape->rank - 2] : shape->dim[0]);
+    *out = field * (double)shape->dim[shape->rank - 1];
+}
+
+/* A standard normal number by Marsaglia's polar method (1964). */
+static double draw_normal(uint64_t *state)
+{
+    double x, y, r;
+
+    do {
+        x = 2 * generate_uniform(state) - 1;
+        y = 2 * generate_uniform(state) - 1;
+        r = x * x + y * y;
+    } while (r >= 1 || r == 0);
+    return x * sqrt(-2 * activation_log(r) / r);
+}
+
+/* The same, drawn again while it is beyond two standard deviations. */
+static double draw_truncated(uint64_t *state)
+{
+    double z;
+
+    do
+        z = draw_normal(state);
+    while (z < -2 || z > 2);
+    return z;
+}
+
+/* What an initializer draws from, and how wide. */
+struct distribution {
+    enum { FIXED, UNIFORM, NORMAL, TRUNCATED } kind;
+    double center, width; /* half the interval, or the standard deviation */
+};
+
+/* Variance scaling (Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998): the
+ * variance is scale / fan. A truncated normal is widened to have it all the same. */
+static struct distribution scaled(double scale, double fan, bool uniform)
+{
+    const double truncated_stddev = 0.87962566103423978; /* of a normal cut at 2 */
+
+    if (uniform)
+        return (struct distribution){UNIFORM, 0, sqrt(3 * scale / fan)};
+    return (struct distribution){TRUNCATED, 0, sqrt(scale / fan) / truncated_stddev};
+}
+
+static struct distribution distribution_of(const struct initializer *init,
+                                           const struct shape *shape)
+{
+    const double a = (double)init->a, b = (double)init->b;
+    double in, out;
+
+    fans(shape, &in, &out);
+    switch (init->id) {
+    case INIT_GLOROT_UNIFORM:
+    case INIT_GLOROT_NORMAL:
+        return scaled(1, (in + out) / 2, init->id == INIT_GLOROT_UNIFORM);
+    case INIT_HE_UNIFORM:
+    case INIT_HE_NORMAL:
+        return scaled(2, in, init->id == INIT_HE_UNIFORM);
+    case INIT_LECUN_UNIFORM:
+    case INIT_LECUN_NORMAL:
+        return scaled(1, in, init->id == INIT_LECUN_UNIFORM);
+    case INIT_RANDOM_UNIFORM:
+        return (struct distribution){UNIFORM, (a + b) / 2, (b - a) / 2};
+    case INIT_RANDOM_NORMAL:
+        return (struct distribution){NORMAL, a, b};
+    case INIT_TRUNCATED_NORMAL:
+        return (struct distribution){TRUNCATED, a, b};
+    case INIT_ONES:
+        return (struct distribution){FIXED, 1, 0};
+    case INIT_CONSTANT:
+        return (struct distribution){FIXED, a, 0};
+    case INIT_ZEROS:
+    case INIT_COUNT:
+        break;
+    }
+    return (struct distribution){FIXED, 0, 0};
 }
 
 static void initialise(const struct initializer *init, const char *name,
                        const struct shape *shape, float *out)
 {
+    const struct distribution d = distribution_of(init, shape);
     const size_t n = shape_elements(shape);
-    uint64_t state = init->seed ^ hash(name);
+    /* every weight draws a sequence of its own */
+    uint64_t state = init->seed ^ hash_bytes(HASH_START, name, strlen(name));
 
-    switch (init->id) {
-    case INIT_GLOROT_UNIFORM: {
-        const double limit = glorot_limit(shape);
-        for (size_t i = 0; i < n; i++)
-            out[i] = (float)((2 * generate_uniform(&state) - 1) * limit);
-        break;
-    }
-    case INIT_ZEROS:
-    case INIT_ONES:
-        for (size_t i = 0; i < n; i++)
-            out[i] = init->id == INIT_ONES ? 1 : 0;
-        break;
-    case INIT_COUNT:
-        break;
+    for (size_t i = 0; i < n; i++) {
+        double z = 0;
+        if (d.kind == UNIFORM)
+            z = 2 * generate_uniform(&state) - 1;
+        else if (d.kind == NORMAL)
+            z = draw_normal(&state);
+        else if (d.kind == TRUNCATED)
+            z = draw_truncated(&state);
+        out[i] = (float)(d.center + d.width * z);
     }
 }
 
-/* The kernel comes first, the bias second, in every kind so far. */
-static bool fill_weight(struct layer *layer, size_t w, const struct shape *shape,
-                        float *out, struct error *err)
+static bool fill_weight(struct layer *layer, struct weight *weight,
+                        const struct shape *shape, float *out, struct error *err)
 {
     char name[NAME_SIZE];
 
-    if (w == 0 && layer->bank.values)
+    if (layer->bank.values && strcmp(weight->name, "kernel") == 0)
         return bank_values(layer, shape, out, err);
-    if (w == 1 && layer->bias)
+    if (layer->bias && strcmp(weight->name, "bias") == 0)
         return bias_values(layer, shape, out, err);
-    initialise(w == 0 ? &layer->kernel_initializer : &layer->bias_initializer,
-               full_name(name, layer, &layer->weights[w]), shape, out);
+    initialise(&weight->initializer, full_name(name, layer, weight), shape, out);
     return true;
 }
 
@@ -222,12 +284,14 @@ static bool fill_layer(struct layer *layer, const struct layer_plan *plan,
 {
     bool good = true;
 
-    for (size_t w = 0; w < plan->n_weights; w++) {
+    for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
         const struct shape *shape = &plan->weight_shape[w];
+        if (!shape->rank)
+            continue;
         float *values = arena_take(arena, shape_elements(shape), sizeof *values);
         if (!values)
             return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
-        good &= fill_weight(layer, w, shape, values, err);
+        good &= fill_weight(layer, &layer->weights[w], shape, values, err);
         layer->weights[w].values = values;
     }
     return good;
@@ -252,6 +316,6 @@ double weights_bytes(const struct network *network, const struct plan *plan)
 
     for (size_t i = 0; i < network->n_layers; i++)
         bytes += plan->layers[i].params * sizeof(float) +
-                 (double)plan->layers[i].n_weights * 2 * ARENA_ALIGN;
+                 LAYER_MAX_WEIGHTS * 2.0 * ARENA_ALIGN;
     return bytes;
 }

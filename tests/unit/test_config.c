@@ -160,9 +160,9 @@ Test(config, accepts_all_that_keras_writes)
         "%s", err.detail);
     cr_expect_eq(layer(0)->filters, 2);
     cr_expect_eq(layer(0)->activation.id, ACTIVATION_TANH);
-    cr_expect_eq(layer(0)->kernel_initializer.id, INIT_GLOROT_UNIFORM);
-    cr_expect_eq(layer(0)->kernel_initializer.seed, 7);
-    cr_expect_eq(layer(0)->bias_initializer.id, INIT_ONES);
+    cr_expect_eq(layer(0)->weights[0].initializer.id, INIT_GLOROT_UNIFORM);
+    cr_expect_eq(layer(0)->weights[0].initializer.seed, 7);
+    cr_expect_eq(layer(0)->weights[1].initializer.id, INIT_ONES);
 }
 
 Test(config, reads_activations_in_every_form)
@@ -277,10 +277,10 @@ Test(config, seeds_initializers)
                           ",\"seed\":9},{\"type\":\"conv2d\"," CONV ",\"seed\":9,"
                           "\"kernel_initializer\":{\"class_name\":\"GlorotUniform\","
                           "\"config\":{\"seed\":11}}}]"));
-    cr_expect_eq(layer(0)->kernel_initializer.seed, 5);
-    cr_expect_eq(layer(1)->kernel_initializer.seed, 9);
-    cr_expect_eq(layer(2)->kernel_initializer.seed, 11);
-    cr_expect_eq(layer(2)->bias_initializer.seed, 9);
+    cr_expect_eq(layer(0)->weights[0].initializer.seed, 5);
+    cr_expect_eq(layer(1)->weights[0].initializer.seed, 9);
+    cr_expect_eq(layer(2)->weights[0].initializer.seed, 11);
+    cr_expect_eq(layer(2)->weights[1].initializer.seed, 9);
 }
 
 static void expect_fault(const char *text, const char *pointer, const char *detail)
@@ -328,7 +328,7 @@ Test(config, says_what_is_wrong_in_a_layer)
         {CONV ",\"use_bias\":1", "use_bias", "must be true or false, not a number"},
         {CONV ",\"dtype\":\"float16\"", "dtype", "must be float32"},
         {CONV ",\"kernel_initializer\":\"zero\"", "kernel_initializer",
-         "must be glorot_uniform, zeros or ones, not 'zero'; did you mean zeros?"},
+         "is 'zero', which is not known here; did you mean zeros?"},
         {CONV
          ",\"kernel_initializer\":{\"class_name\":\"Ones\",\"config\":{\"seed\":-1}}",
          "kernel_initializer", "has a seed that is no integer from 0 to 2^53"},

@@ -92,8 +92,9 @@ static struct layer random_conv(uint64_t *seed, int *channels)
         layer.dilation_rate[1] = draw(seed, 1, 3);
     layer.padding = draw(seed, 0, 1);
     layer.use_bias = draw(seed, 0, 1);
-    layer.kernel_initializer.seed = *seed;
-    layer.bias_initializer = (struct initializer){INIT_GLOROT_UNIFORM, *seed};
+    layer.weights[0].initializer.seed = *seed;
+    layer.weights[1].initializer =
+        (struct initializer){.id = INIT_GLOROT_UNIFORM, .seed = *seed};
     return layer;
 }
 
@@ -181,6 +182,114 @@ Test(network, random_layers_are_their_definitions)
     cr_assert(arena_init(&arena, ARENA));
     for (size_t round = 0; round < 400; round++)
         check_random_layer(round, &arena);
+    arena_release(&arena);
+}
+
+/* ---- every kind ---- */
+
+/* A layer of this kind with parameters that its table allows, drawn at random. */
+static struct layer random_layer(size_t kind, uint64_t *seed)
+{
+    struct layer layer = new_layer(layer_kind_at(kind)->class_name, "layer", 0);
+
+    for (int i = 0; i < 2; i++) {
+        layer.kernel_size[i] = draw(seed, 1, 4);
+        layer.strides[i] = draw(seed, 1, 3);
+        layer.pool_size[i] = draw(seed, 1, 9);
+        layer.size[i] = draw(seed, 1, 3);
+    }
+    for (int i = 0; i < 4; i++)
+        layer.margins[i] = draw(seed, 0, 2);
+    layer.dilation_rate[0] = layer.dilation_rate[1] =
+        layer.strides[0] * layer.strides[1] == 1 ? draw(seed, 1, 2) : 1;
+    layer.filters = draw(seed, 1, 40);
+    layer.units = draw(seed, 1, 40);
+    layer.depth_multiplier = draw(seed, 1, 3);
+    layer.groups = 1;
+    layer.padding = draw(seed, 0, 1);
+    layer.interpolation = draw(seed, 0, 1);
+    layer.keepdims = draw(seed, 0, 1);
+    layer.axis = (struct int_list){1, {draw(seed, 1, 3)}};
+    layer.axes = (struct int_list){draw(seed, 0, 2), {1, 2}};
+    layer.shape = (struct int_list){1, {-1}};
+    for (size_t i = 0; i < LAYER_MAX_WEIGHTS; i++)
+        layer.weights[i].initializer = (struct initializer){
+            .id = INIT_RANDOM_UNIFORM, .seed = *seed, .a = 0.1f, .b = 1};
+    return layer;
+}
+
+/* Every table of kernels and every split of the work: the same bits, in the memory that
+ * was planned. */
+static void check_kind(size_t kind, size_t round, struct arena *arena)
+{
+    uint64_t seed = round * 7919 + kind;
+    struct layer layer = random_layer(kind, &seed);
+    struct network network = {1, &layer};
+    const struct shape shape =
+        SHAPE((size_t)draw(&seed, 1, 30), (size_t)draw(&seed, 1, 30),
+              (size_t)draw(&seed, 1, 20));
+    const struct stage_request wanted = {.output = true};
+    float *input = guarded_floats(shape_elements(&shape));
+    struct plan first, again;
+    struct error err;
+
+    arena_reset(arena, ARENA);
+    fill_random(input, shape_elements(&shape), 4, seed);
+    if (!run(&network, &shape, input, &wanted, kernels_find("portable"),
+             &parallel_serial, arena, &first, &err)) {
+        cr_assert_eq(err.code, ERROR_CONFIG_INVALID, "%s", err.detail);
+        return;
+    }
+    for (size_t k = 0; kernels_nth(k); k++) {
+        cr_assert(run(&network, &shape, input, &wanted, kernels_nth(k), &odd_parallel,
+                      arena, &again, &err));
+        cr_assert(
+            same_bits(first.layers[0].output.values, again.layers[0].output.values,
+                      shape_elements(&first.layers[0].out)),
+            "%s, round %zu, %s", layer.kind->class_name, round, kernels_nth(k)->name);
+    }
+}
+
+Test(network, every_kind_gives_the_same_bits)
+{
+    struct arena arena;
+
+    cr_assert(arena_init(&arena, ARENA));
+    for (size_t kind = 0; layer_kind_at(kind); kind++)
+        for (size_t round = 0; round < 60; round++)
+            check_kind(kind, round, &arena);
+    arena_release(&arena);
+}
+
+/* A window may lie wholly in the padding for some of its cells. */
+Test(network, pools_may_be_far_larger_than_the_map)
+{
+    struct arena arena;
+
+    cr_assert(arena_init(&arena, ARENA));
+    for (size_t width = 1; width <= 5; width++)
+        for (int size = 1; size <= 63; size += 2)
+            for (int stride = 1; stride <= 4; stride++) {
+                struct layer layer = new_layer("MaxPooling2D", "pool", 0);
+                struct network network = {1, &layer};
+                const struct shape shape = SHAPE(width, 6 - width, 2);
+                const struct stage_request wanted = {.output = true};
+                float input[5 * 5 * 2];
+                struct plan plan;
+                struct error err;
+
+                layer.pool_size[0] = layer.pool_size[1] = size;
+                layer.strides[0] = layer.strides[1] = stride;
+                layer.padding = PADDING_SAME;
+                fill_random(input, 50, 1, width);
+                arena_reset(&arena, ARENA);
+                cr_assert(run(&network, &shape, input, &wanted, kernels_find(NULL),
+                              &parallel_serial, &arena, &plan, &err));
+                const struct reference want = expected(&layer, &shape, input);
+                compare(&layer, &plan.layers[0], &want, (size_t)size);
+                free(want.v);
+                free(want.magnitude);
+            }
     arena_release(&arena);
 }
 

@@ -74,6 +74,7 @@ static void set_up(void)
         .compute_ms = 3,
         .encode_ms = 4.0008,
         .limits = &limits,
+        .parallel = &parallel_serial,
     };
     reply = (struct api_reply){0};
 }

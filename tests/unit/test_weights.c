@@ -156,7 +156,7 @@ Test(weights, glorot_uniform_keeps_its_bounds_and_its_seed)
     set_up(&f);
     set_up(&g);
     set_up(&h);
-    h.layer.kernel_initializer.seed = 1;
+    h.layer.weights[0].initializer.seed = 1;
     cr_assert(bind(&f, NULL) && bind(&g, NULL) && bind(&h, NULL));
     const float *a = f.layer.weights[0].values;
     for (size_t i = 0; i < KERNEL; i++) {

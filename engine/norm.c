@@ -1,0 +1,233 @@
+/* norm.c - layers that keep the shape. */
+#include "engine/norm.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernels.h"
+
+/* Floats of a row: what one item of these layers is. */
+static size_t row_of(const struct layer_plan *plan)
+{
+    return shape_elements(&plan->in) / plan->items;
+}
+
+bool activation_infer(const struct layer *layer, struct layer_plan *plan,
+                      struct error *err)
+{
+    (void)layer;
+    (void)err;
+    plan->out = plan->in;
+    plan->items = shape_extent(&plan->in).height;
+    plan->item_cost = (double)row_of(plan);
+    return true;
+}
+
+/* An axis as Keras counts it, with the batch as 0 and from the end below 0, as an index
+ * into the shape; false if there is none. */
+static bool find_axis(int axis, size_t rank, size_t *found)
+{
+    const int from_one = axis < 0 ? axis + (int)rank + 1 : axis;
+
+    *found = (size_t)from_one - 1;
+    return from_one >= 1 && from_one <= (int)rank;
+}
+
+static bool one_axis(const struct layer *layer, const struct layer_plan *plan,
+                     size_t *axis, struct error *err)
+{
+    char text[SHAPE_TEXT_SIZE];
+
+    if (layer->axis.n != 1)
+        return layer_fault(layer, "axis", err, "must be one axis");
+    if (find_axis(layer->axis.items[0], plan->in.rank, axis))
+        return true;
+    return layer_fault(layer, "axis", err,
+                       "%d is no axis of the %s input (the batch is 0)",
+                       layer->axis.items[0], shape_print(&plan->in, text));
+}
+
+/* The axis of a planned layer, and how many elements lie between its neighbours. */
+static size_t planned_axis(const struct layer *layer, const struct layer_plan *plan,
+                           size_t *inner)
+{
+    size_t axis = 0;
+
+    *inner = 1;
+    if (find_axis(layer->axis.items[0], plan->in.rank, &axis))
+        for (size_t i = axis + 1; i < plan->in.rank; i++)
+            *inner *= plan->in.dim[i];
+    return axis;
+}
+
+/* ---- Softmax ---- */
+
+bool softmax_infer(const struct layer *layer, struct layer_plan *plan,
+                   struct error *err)
+{
+    size_t axis = 0;
+
+    if (!one_axis(layer, plan, &axis, err))
+        return false;
+    activation_infer(layer, plan, err);
+    if (axis + 1 < plan->in.rank) { /* a line crosses rows */
+        plan->items = 1;
+        plan->scratch = plan->in.dim[axis];
+    }
+    return true;
+}
+
+/* Lines that are not the last axis, one at a time through scratch. */
+static void softmax_across(const struct layer_task *task, size_t n, size_t inner)
+{
+    const struct activation softmax = {.id = ACTIVATION_SOFTMAX};
+    const size_t lines = shape_elements(&task->plan->in) / n;
+
+    for (size_t line = 0; line < lines; line++) {
+        const size_t at = line / inner * inner * n + line % inner;
+        for (size_t i = 0; i < n; i++)
+            task->scratch[i] = task->in[at + i * inner];
+        task->kernels->activate(&softmax, task->scratch, n, n);
+        for (size_t i = 0; i < n; i++)
+            task->out[at + i * inner] = task->scratch[i];
+    }
+}
+
+void softmax_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const struct layer_plan *plan = task->plan;
+    const struct activation softmax = {.id = ACTIVATION_SOFTMAX};
+    const size_t row = row_of(plan);
+    size_t inner;
+    const size_t axis = planned_axis(task->layer, plan, &inner);
+
+    if (inner > 1) {
+        softmax_across(task, plan->in.dim[axis], inner);
+        return;
+    }
+    float *out = task->out + first * row;
+    memcpy(out, task->in + first * row, (last - first) * row * sizeof *out);
+    task->kernels->activate(&softmax, out, (last - first) * row, plan->in.dim[axis]);
+}
+
+/* ---- PReLU ---- */
+
+bool prelu_infer(const struct layer *layer, struct layer_plan *plan, struct error *err)
+{
+    activation_infer(layer, plan, err);
+    plan->weight_shape[0] = plan->in;
+    for (int i = 0; i < layer->axes.n; i++) {
+        size_t axis;
+        if (!find_axis(layer->axes.items[i], plan->in.rank, &axis))
+            return layer_fault(layer, "shared_axes", err, "%d is no axis of the input",
+                               layer->axes.items[i]);
+        plan->weight_shape[0].dim[axis] = 1;
+    }
+    plan->macs = (double)shape_elements(&plan->in);
+    return true;
+}
+
+/* Where element i of the input finds its alpha. */
+static size_t alpha_of(const struct layer_plan *plan, size_t i)
+{
+    const struct shape *alpha = &plan->weight_shape[0];
+    size_t at = 0, step = 1;
+
+    for (size_t axis = plan->in.rank; axis-- > 0;) {
+        const size_t position = i % plan->in.dim[axis];
+        i /= plan->in.dim[axis];
+        at += alpha->dim[axis] > 1 ? position * step : 0;
+        step *= alpha->dim[axis];
+    }
+    return at;
+}
+
+void prelu_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const size_t row = row_of(task->plan);
+    const float *alpha = task->layer->weights[0].values;
+
+    for (size_t i = first * row; i < last * row; i++) {
+        const float x = task->in[i];
+        task->out[i] = x > 0 ? x : alpha[alpha_of(task->plan, i)] * x;
+    }
+}
+
+/* ---- x * factor + shift ---- */
+
+bool rescaling_infer(const struct layer *layer, struct layer_plan *plan,
+                     struct error *err)
+{
+    activation_infer(layer, plan, err);
+    plan->scratch = 2 * row_of(plan);
+    plan->macs = (double)shape_elements(&plan->in);
+    return true;
+}
+
+void rescaling_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const size_t row = row_of(task->plan);
+    float *factors = task->scratch, *shifts = factors + row;
+
+    for (size_t i = 0; i < row; i++) {
+        factors[i] = task->layer->factor;
+        shifts[i] = task->layer->offset;
+    }
+    for (size_t y = first; y < last; y++)
+        task->kernels->scale_row(task->out + y * row, task->in + y * row, factors,
+                                 shifts, row);
+}
+
+bool batch_normalization_infer(const struct layer *layer, struct layer_plan *plan,
+                               struct error *err)
+{
+    size_t axis = 0;
+
+    if (!one_axis(layer, plan, &axis, err))
+        return false;
+    rescaling_infer(layer, plan, err);
+    const struct shape length = SHAPE(plan->in.dim[axis]);
+    if (layer->scale)
+        plan->weight_shape[0] = length;
+    if (layer->center)
+        plan->weight_shape[1] = length;
+    plan->weight_shape[2] = plan->weight_shape[3] = length;
+    plan->packed = 2 * plan->in.dim[axis];
+    return true;
+}
+
+/* All factors, then all shifts, in double precision and rounded once. */
+void batch_normalization_pack(const struct layer *layer, const struct layer_plan *plan,
+                              float *packed)
+{
+    const struct weight *w = layer->weights;
+    const size_t n = plan->packed / 2;
+
+    for (size_t i = 0; i < n; i++) {
+        const double gamma = layer->scale ? (double)w[0].values[i] : 1;
+        const double beta = layer->center ? (double)w[1].values[i] : 0;
+        const double variance = (double)w[3].values[i] + (double)layer->epsilon;
+        const double factor = gamma / sqrt(variance);
+        packed[i] = (float)factor;
+        packed[n + i] = (float)(beta - (double)w[2].values[i] * factor);
+    }
+}
+
+void batch_normalization_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const struct layer_plan *plan = task->plan;
+    const size_t row = row_of(plan), n = plan->packed / 2;
+    float *factors = task->scratch, *shifts = factors + row;
+    size_t inner;
+
+    planned_axis(task->layer, plan, &inner);
+    for (size_t y = first; y < last; y++) {
+        for (size_t i = 0; i < row && (y == first || inner > 1); i++) {
+            const size_t k = (y * row + i) / inner % n;
+            factors[i] = plan->packed_weights[k];
+            shifts[i] = plan->packed_weights[n + k];
+        }
+        task->kernels->scale_row(task->out + y * row, task->in + y * row, factors,
+                                 shifts, row);
+    }
+}

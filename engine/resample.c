@@ -1,0 +1,167 @@
+/* resample.c - ZeroPadding2D, Cropping2D and UpSampling2D. */
+#include "engine/resample.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernels.h"
+
+enum { NEAREST, BILINEAR };
+
+static bool needs_map(const struct layer *layer, const struct layer_plan *plan,
+                      struct error *err)
+{
+    char text[SHAPE_TEXT_SIZE];
+
+    return plan->in.rank == 3 ||
+           layer_fault(layer, "", err,
+                       "needs a map of height x width x channels; its input is %s",
+                       shape_print(&plan->in, text));
+}
+
+static void set_out(struct layer_plan *plan, size_t height, size_t width)
+{
+    plan->out = SHAPE(height, width, plan->in.dim[2]);
+    plan->items = height;
+    plan->item_cost = (double)width * (double)plan->in.dim[2];
+}
+
+static size_t row_of(const struct shape *shape)
+{
+    return shape->dim[1] * shape->dim[2];
+}
+
+/* ---- ZeroPadding2D and Cropping2D ---- */
+
+static struct pads margins_of(const struct layer *layer)
+{
+    const int *m = layer->margins;
+
+    return (struct pads){(size_t)m[0], (size_t)m[1], (size_t)m[2], (size_t)m[3]};
+}
+
+bool zero_padding2d_infer(const struct layer *layer, struct layer_plan *plan,
+                          struct error *err)
+{
+    const struct pads pad = margins_of(layer);
+
+    if (!needs_map(layer, plan, err))
+        return false;
+    plan->pad = pad;
+    set_out(plan, plan->in.dim[0] + pad.top + pad.bottom,
+            plan->in.dim[1] + pad.left + pad.right);
+    return true;
+}
+
+void zero_padding2d_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const struct layer_plan *plan = task->plan;
+    const size_t in_row = row_of(&plan->in), out_row = row_of(&plan->out);
+
+    memset(task->out + first * out_row, 0, (last - first) * out_row * sizeof(float));
+    for (size_t y = first; y < last; y++)
+        if (y >= plan->pad.top && y - plan->pad.top < plan->in.dim[0])
+            memcpy(task->out + y * out_row + plan->pad.left * plan->in.dim[2],
+                   task->in + (y - plan->pad.top) * in_row, in_row * sizeof(float));
+}
+
+bool cropping2d_infer(const struct layer *layer, struct layer_plan *plan,
+                      struct error *err)
+{
+    const struct pads cut = margins_of(layer);
+
+    if (!needs_map(layer, plan, err))
+        return false;
+    if (cut.top + cut.bottom >= plan->in.dim[0] ||
+        cut.left + cut.right >= plan->in.dim[1])
+        return layer_fault(
+            layer, "cropping", err,
+            "takes %zu rows and %zu columns of a %zux%zu input: nothing is "
+            "left",
+            cut.top + cut.bottom, cut.left + cut.right, plan->in.dim[0],
+            plan->in.dim[1]);
+    set_out(plan, plan->in.dim[0] - cut.top - cut.bottom,
+            plan->in.dim[1] - cut.left - cut.right);
+    return true;
+}
+
+void cropping2d_run(const struct layer_task *task, size_t first, size_t last)
+{
+    const struct layer_plan *plan = task->plan;
+    const struct pads cut = margins_of(task->layer);
+    const size_t in_row = row_of(&plan->in), out_row = row_of(&plan->out);
+
+    for (size_t y = first; y < last; y++)
+        memcpy(task->out + y * out_row,
+               task->in + (y + cut.top) * in_row + cut.left * plan->in.dim[2],
+               out_row * sizeof(float));
+}
+
+/* ---- UpSampling2D ---- */
+
+bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
+                         struct error *err)
+{
+    if (!needs_map(layer, plan, err))
+        return false;
+    set_out(plan, plan->in.dim[0] * (size_t)layer->size[0],
+            plan->in.dim[1] * (size_t)layer->size[1]);
+    return true;
+}
+
+/* The two cells that output cell i lies between, and how far it is past the first. */
+struct between {
+    size_t low, high;
+    float part;
+};
+
+static struct between locate(size_t i, size_t factor, size_t n)
+{
+    const float center = ((float)i + 0.5f) / (float)factor - 0.5f;
+    const float low = floorf(center < 0 ? 0 : center);
+    const size_t at = (size_t)low < n - 1 ? (size_t)low : n - 1;
+
+    return (struct between){at, at + 1 < n ? at + 1 : at,
+                            center < 0 ? 0 : center - (float)at};
+}
+
+static void bilinear_row(const struct layer_task *task, size_t y)
+{
+    const struct layer_plan *plan = task->plan;
+    const size_t channels = plan->in.dim[2], row = row_of(&plan->in);
+    const struct between v = locate(y, (size_t)task->layer->size[0], plan->in.dim[0]);
+    const float *top = task->in + v.low * row, *bottom = task->in + v.high * row;
+    float *out = task->out + y * row_of(&plan->out);
+
+    for (size_t x = 0; x < plan->out.dim[1]; x++) {
+        const struct between h =
+            locate(x, (size_t)task->layer->size[1], plan->in.dim[1]);
+        const size_t left = h.low * channels, right = h.high * channels;
+        for (size_t c = 0; c < channels; c++) {
+            const float a = top[left + c] + (top[right + c] - top[left + c]) * h.part;
+            const float b =
+                bottom[left + c] + (bottom[right + c] - bottom[left + c]) * h.part;
+            *out++ = a + (b - a) * v.part;
+        }
+    }
+}
+
+static void nearest_row(const struct layer_task *task, size_t y)
+{
+    const struct layer_plan *plan = task->plan;
+    const size_t channels = plan->in.dim[2], factor = (size_t)task->layer->size[1];
+    const float *in = task->in + y / (size_t)task->layer->size[0] * row_of(&plan->in);
+    float *out = task->out + y * row_of(&plan->out);
+
+    for (size_t x = 0; x < plan->out.dim[1]; x++, out += channels)
+        memcpy(out, in + x / factor * channels, channels * sizeof *out);
+}
+
+void up_sampling2d_run(const struct layer_task *task, size_t first, size_t last)
+{
+    for (size_t y = first; y < last; y++)
+        if (task->layer->interpolation == BILINEAR)
+            bilinear_row(task, y);
+        else
+            nearest_row(task, y);
+}
