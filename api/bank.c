@@ -45,6 +45,42 @@ static bool named(struct filter_bank *bank, const char *name, char *reason)
     return true;
 }
 
+/* A list of names, one per filter. */
+static bool list_named(struct filter_bank *bank, const cJSON *list, struct arena *arena,
+                       char *reason)
+{
+    const size_t n = (size_t)cJSON_GetArraySize(list);
+    struct filter_bank one;
+    float *values = NULL;
+    const cJSON *item;
+
+    *bank = (struct filter_bank){0};
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!json_string(item)) {
+            snprintf(reason, BANK_REASON_SIZE,
+                     "must be a list of names only: %s stands in it", json_kind(item));
+            return false;
+        }
+        if (!named(&one, json_string(item), reason))
+            return false;
+        const size_t size = one.height * one.width;
+        if (!values && !(values = arena_take(arena, n * size, sizeof *values)))
+            return no_memory(reason);
+        if (bank->filters && (one.height != bank->height || one.width != bank->width)) {
+            snprintf(reason, BANK_REASON_SIZE,
+                     "must be kernels of one size: %.64s is %zux%zu, the first %zux%zu",
+                     item->valuestring, one.height, one.width, bank->height,
+                     bank->width);
+            return false;
+        }
+        memcpy(values + bank->filters * size, one.values, size * sizeof *values);
+        *bank =
+            (struct filter_bank){bank->filters + 1, one.height, one.width, 0, values};
+    }
+    return true;
+}
+
 /* Lengths along the first element of each level. Returns the rank; MAX_RANK + 1 if
  * there are more levels. */
 static size_t measure(const cJSON *value, size_t dim[MAX_RANK])
@@ -119,12 +155,14 @@ bool bank_read(struct filter_bank *bank, const cJSON *value, struct arena *arena
 
     if (json_string(value))
         return named(bank, json_string(value), reason);
+    if (cJSON_IsArray(value) && json_string(value->child))
+        return list_named(bank, value, arena, reason);
     const size_t rank = measure(value, dim);
     if (rank < 2 || rank > MAX_RANK) {
         snprintf(
             reason, BANK_REASON_SIZE,
-            "must be a name of the catalogue, a 2-D array, a list of 2-D arrays, or "
-            "a 4-D array [height][width][channels][filters]");
+            "must be a name of the catalogue, a 2-D array, a list of either, or a 4-D "
+            "array [height][width][channels][filters]");
         return false;
     }
     const float *values = take_values(value, dim, rank, arena, reason);

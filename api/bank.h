@@ -1,8 +1,9 @@
 /*
  * bank.h - weights that stand in a document: a layer's `kernel` and `bias`.
  *
- * A kernel is a name of the catalogue, one 2-D array (a single filter), a list of 2-D
- * arrays (one per filter), or a 4-D array: height x width x channels x filters.
+ * A kernel is a name of the catalogue, one 2-D array (a single filter), a list of names
+ * or of 2-D arrays, all of one size (one per filter), or a 4-D array: height x width x
+ * channels x filters.
  */
 #ifndef API_BANK_H
 #define API_BANK_H

@@ -260,6 +260,31 @@ static bool name_layers(struct network *network, struct arena *arena, struct err
     return true;
 }
 
+/* With split_activation the stage before layer a's activation is a/pre. */
+static bool check_pre_names(const struct network *network, struct error *err)
+{
+    static const char suffix[] = "/pre";
+    const size_t n_suffix = sizeof suffix - 1;
+    bool ok = true;
+
+    for (size_t i = 0; i < network->n_layers && !json_enough(err); i++) {
+        const struct layer *layer = &network->layers[i];
+        const size_t n = strlen(layer->name);
+        if (n <= n_suffix || strcmp(layer->name + n - n_suffix, suffix) != 0)
+            continue;
+        for (size_t k = 0; k < network->n_layers; k++) {
+            const struct layer *other = &network->layers[k];
+            if (strncmp(other->name, layer->name, n - n_suffix) == 0 &&
+                !other->name[n - n_suffix])
+                ok = layer_fault(layer, "name", err,
+                                 "'%.64s' is also the name of the stage before the "
+                                 "activation of %s",
+                                 layer->name, other->label);
+        }
+    }
+    return ok;
+}
+
 /* ---- layers ---- */
 
 /* An input may be declared by an InputLayer, the first layer, or both alike. */
@@ -356,7 +381,8 @@ static bool read_document(struct config *config, struct document *d)
     if (network->n_layers == 0)
         return fault(d, "", "must hold a layer beside the InputLayer");
     config->gray = is_gray(network);
-    return connect_layers(network, arena, err) && name_layers(network, arena, err);
+    return connect_layers(network, arena, err) && name_layers(network, arena, err) &&
+           check_pre_names(network, err);
 }
 
 bool config_read(struct config *config, const cJSON *json, const char *pointer,

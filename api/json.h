@@ -16,11 +16,11 @@
 #include "api/json_scan.h"
 
 /* Parse a text; what names it in messages ("config"). NULL on failure:
- * ERROR_JSON_MALFORMED with line and column, ERROR_CONFIG_INVALID likewise for a key
- * that stands twice and for \u0000, or ERROR_CONFIG_TOO_LARGE with the limit.
- * The caller frees the document with cJSON_Delete.
- * blobs may be NULL; else its keys are set, and the cut-out strings count neither for
- * max_config_bytes nor are they copied. */
+ * ERROR_JSON_MALFORMED with line and column, ERROR_CONFIG_INVALID likewise for \u0000
+ * and, with its pointer, for a key that stands twice, or ERROR_CONFIG_TOO_LARGE with
+ * the limit. The caller frees the document with cJSON_Delete. blobs may be NULL; else
+ * its keys are set, and the cut-out strings count neither for max_config_bytes nor are
+ * they copied. */
 cJSON *json_parse(const char *what, const struct bytes *text, struct json_blobs *blobs,
                   const struct limits *limits, struct arena *arena,
                   struct error *err) MUST_CHECK;

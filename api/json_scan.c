@@ -3,7 +3,8 @@
  *
  * A recursive descent; JSON_MAX_DEPTH bounds the recursion. The keys of all open
  * objects lie on one stack; when an object closes, its keys are sorted and neighbours
- * compared, so that n keys cost n log n.
+ * compared, so that n keys cost n log n. Each open object and array also has a step
+ * that says where in it the scanner is: together they are the pointer of a fault.
  */
 #include "api/json_scan.h"
 
@@ -13,11 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json.h"
+#include "api/json_utf8.h"
+
 /* A key with its escapes undone. */
 struct key {
     const char *text;
     size_t size;
     size_t at; /* where it stands */
+};
+
+/* Where the scanner is in an open object or array. */
+struct step {
+    const struct key *key; /* of an object's member; NULL in an array */
+    size_t index;          /* of an array's element */
 };
 
 struct scanner {
@@ -27,16 +37,36 @@ struct scanner {
     size_t values, depth;
     struct key *keys;
     size_t n_keys;
-    size_t cut; /* bytes of blobs so far */
+    struct step steps[JSON_MAX_DEPTH]; /* depth of them */
+    size_t cut;                        /* bytes of blobs so far */
     struct json_blobs *blobs;
     const struct limits *limits;
     struct arena *arena;
     struct error *err;
 };
 
-/* Record what is wrong at an offset, told as line and column. */
+/* The JSON pointer of what is being scanned, into text of JSON_POINTER_SIZE bytes. */
+static const char *place(const struct scanner *s, char *text)
+{
+    char outer[JSON_POINTER_SIZE], inner[JSON_POINTER_SIZE];
+
+    text[0] = '\0';
+    for (size_t i = 0; i < s->depth; i++) {
+        const struct step *step = &s->steps[i];
+        if (!step->key)
+            snprintf(inner, sizeof inner, "%zu", step->index);
+        else
+            snprintf(inner, sizeof inner, "%.*s", (int)step->key->size,
+                     step->key->text);
+        memcpy(outer, text, sizeof outer);
+        json_pointer(outer, inner, text);
+    }
+    return text;
+}
+
+/* Record what is wrong at an offset, told as line and column, and at a pointer. */
 static bool fault(struct scanner *s, enum error_code code, size_t at,
-                  const char *format, va_list args)
+                  const char *pointer, const char *format, va_list args)
 {
     char reason[160];
     size_t line = 1, column = 1;
@@ -50,14 +80,14 @@ static bool fault(struct scanner *s, enum error_code code, size_t at,
             column++;
         }
     }
-    return error_set(s->err, code, "%s: line %zu, column %zu: %s", s->what, line,
-                     column, reason);
+    return error_at(s->err, code, pointer, "%s: line %zu, column %zu: %s", s->what,
+                    line, column, reason);
 }
 
 static bool malformed(struct scanner *s, size_t at, const char *format, ...)
     FORMATTED(3, 4);
-static bool refused(struct scanner *s, size_t at, const char *format, ...)
-    FORMATTED(3, 4);
+static bool refused(struct scanner *s, size_t at, const char *pointer,
+                    const char *format, ...) FORMATTED(4, 5);
 
 /* It is not JSON. */
 static bool malformed(struct scanner *s, size_t at, const char *format, ...)
@@ -65,18 +95,19 @@ static bool malformed(struct scanner *s, size_t at, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    fault(s, ERROR_JSON_MALFORMED, at, format, args);
+    fault(s, ERROR_JSON_MALFORMED, at, "", format, args);
     va_end(args);
     return false;
 }
 
 /* It is JSON, but means nothing here. */
-static bool refused(struct scanner *s, size_t at, const char *format, ...)
+static bool refused(struct scanner *s, size_t at, const char *pointer,
+                    const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    fault(s, ERROR_CONFIG_INVALID, at, format, args);
+    fault(s, ERROR_CONFIG_INVALID, at, pointer, format, args);
     va_end(args);
     return false;
 }
@@ -102,34 +133,6 @@ static bool unexpected(struct scanner *s, const char *wanted)
     if (c > ' ' && c < 127)
         return malformed(s, s->at, "'%c' stands where %s should be", c, wanted);
     return malformed(s, s->at, "byte 0x%02x stands where %s should be", c, wanted);
-}
-
-/* Length of the UTF-8 sequence at p, 0 if it is none: no overlong forms, no
- * surrogates, nothing above U+10FFFF. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    static const struct {
-        unsigned char first, last, low, high, length;
-    } rows[] = {
-        {0x00, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2},
-        {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-        {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (p[0] < rows[i].first || p[0] > rows[i].last)
-            continue;
-        const size_t length = rows[i].length;
-        if (length > n || (length > 1 && (p[1] < rows[i].low || p[1] > rows[i].high)))
-            return 0;
-        for (size_t k = 2; k < length; k++)
-            if ((p[k] & 0xc0) != 0x80)
-                return 0;
-        return length;
-    }
-    return 0;
 }
 
 /* Four hexadecimal digits at offset at; -1 if they are none. */
@@ -171,7 +174,7 @@ static bool scan_unicode(struct scanner *s, int *code)
     if (*code < 0)
         return malformed(s, at, "\\u wants four hexadecimal digits");
     if (*code == 0)
-        return refused(s, at, "\\u0000 is not accepted in a string");
+        return refused(s, at, "", "\\u0000 is not accepted in a string");
     s->at += 6;
     if (low_surrogate(*code))
         return malformed(s, at, "lone surrogate \\u%04x", (unsigned)*code);
@@ -227,7 +230,7 @@ static bool scan_string(struct scanner *s, struct bytes *inside, bool *escaped)
         if (s->text[s->at] < ' ')
             return malformed(s, s->at, "control character 0x%02x in a string",
                              s->text[s->at]);
-        const size_t length = utf8_length(s->text + s->at, s->size - s->at);
+        const size_t length = json_utf8_length(s->text + s->at, s->size - s->at);
         if (length == 0)
             return malformed(s, s->at, "invalid UTF-8");
         s->at += length;
@@ -235,22 +238,6 @@ static bool scan_string(struct scanner *s, struct bytes *inside, bool *escaped)
     *inside = (struct bytes){s->text + start + 1, s->at - start - 1};
     s->at++;
     return true;
-}
-
-static size_t put_utf8(char *out, int code)
-{
-    const unsigned c = (unsigned)code;
-
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    const size_t length = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    out[0] = (char)(lead[length] | c >> 6 * (length - 1));
-    for (size_t i = 1; i < length; i++)
-        out[i] = (char)(0x80 | (c >> 6 * (length - 1 - i) & 0x3f));
-    return length;
 }
 
 /* Undo the escapes of a scanned string, for comparing it. */
@@ -264,11 +251,11 @@ static bool unescape(struct scanner *s, const struct bytes *inside, struct key *
         return json_no_memory(s->what, s->err);
     again.at = (size_t)(inside->data - s->text);
     for (const size_t end = again.at + inside->size; again.at < end;) {
-        int code;
+        int code = 0;
         if (s->text[again.at] != '\\')
             out[n++] = (char)s->text[again.at++];
         else if (scan_escape(&again, &code))
-            n += put_utf8(out + n, code);
+            n += json_utf8_put(out + n, code);
         else
             return false;
     }
@@ -313,14 +300,18 @@ static bool check_unique(struct scanner *s, size_t first)
 {
     struct key *const keys = s->keys + first;
     const size_t n = s->n_keys - first;
+    char pointer[JSON_POINTER_SIZE];
 
     if (n > 1)
         qsort(keys, n, sizeof *keys, compare_keys);
     for (size_t i = 1; i < n; i++)
         if (keys[i].size == keys[i - 1].size &&
-            memcmp(keys[i].text, keys[i - 1].text, keys[i].size) == 0)
-            return refused(s, keys[i].at, "the key \"%.*s\" stands twice in an object",
+            memcmp(keys[i].text, keys[i - 1].text, keys[i].size) == 0) {
+            s->steps[s->depth - 1].key = &keys[i];
+            return refused(s, keys[i].at, place(s, pointer),
+                           "the key \"%.*s\" stands twice in an object",
                            keys[i].size < 64 ? (int)keys[i].size : 64, keys[i].text);
+        }
     s->n_keys = first;
     return true;
 }
@@ -343,7 +334,7 @@ static bool scan_blob(struct scanner *s)
     bool escaped;
 
     if (blobs->n == JSON_MAX_BLOBS)
-        return refused(s, s->at, "more than %d strings of base64", JSON_MAX_BLOBS);
+        return refused(s, s->at, "", "more than %d strings of base64", JSON_MAX_BLOBS);
     struct bytes *blob = &blobs->items[blobs->n++];
     if (!scan_string(s, blob, &escaped))
         return false;
@@ -432,6 +423,7 @@ static bool scan_array(struct scanner *s)
         if (c != ',' && c != ']')
             return unexpected(s, "',' or ']'");
         s->at++;
+        s->steps[s->depth - 1].index++;
         if (c == ']')
             return true;
     }
@@ -442,6 +434,7 @@ static bool scan_member(struct scanner *s)
     skip_space(s);
     if (!scan_key(s))
         return false;
+    s->steps[s->depth - 1].key = &s->keys[s->n_keys - 1];
     skip_space(s);
     if (peek(s) != ':')
         return unexpected(s, "':'");
@@ -484,7 +477,7 @@ static bool nest(struct scanner *s, bool (*scan)(struct scanner *))
 {
     if (s->depth == JSON_MAX_DEPTH)
         return malformed(s, s->at, "nested deeper than %d levels", JSON_MAX_DEPTH);
-    s->depth++;
+    s->steps[s->depth++] = (struct step){0};
     const bool ok = scan(s);
     s->depth--;
     return ok;
@@ -531,8 +524,7 @@ static bool scan_document(struct scanner *s)
         return false;
     skip_space(s);
     if (s->at == s->size)
-        return error_set(s->err, ERROR_JSON_MALFORMED,
-                         "%s: line 1, column 1: the document is empty", s->what);
+        return malformed(s, 0, "the document is empty");
     if (!scan_value(s))
         return false;
     if (s->at < s->size)

@@ -1,17 +1,27 @@
 /* lesson.c - the network that stands in when no layers are given. */
 #include "api/lesson.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/bank.h"
 #include "api/json.h"
 #include "api/param.h"
 
-/* Options that mean nothing beside layers. */
-static const enum option_id own[] = {
-    OPTION_KERNEL,    OPTION_CONV_STRIDE, OPTION_CONV_PADDING, OPTION_ACTIVATION,
-    OPTION_POOL_SIZE, OPTION_POOL_STRIDE, OPTION_POOL_PADDING,
+/* Options that mean nothing beside layers, and the parameters that they become. */
+static const struct {
+    enum option_id option;
+    const char *pointer;
+} own[] = {
+    {OPTION_KERNEL, "/Filter/kernel_size"},
+    {OPTION_CONV_STRIDE, "/Filter/strides"},
+    {OPTION_CONV_PADDING, "/Filter/padding"},
+    {OPTION_ACTIVATION, "/Detect/activation"},
+    {OPTION_POOL_SIZE, "/Condense/pool_size"},
+    {OPTION_POOL_STRIDE, "/Condense/strides"},
+    {OPTION_POOL_PADDING, "/Condense/padding"},
 };
+enum { N_OWN = sizeof own / sizeof *own };
 
 struct lesson {
     const struct options *options;
@@ -22,13 +32,16 @@ struct lesson {
 
 static const size_t inputs[] = {0, 1, 2};
 
-static void start_layer(struct layer *layer, const char *class_name, const char *name,
-                        const size_t *input)
+/* The pointer is the name behind a slash. */
+static void start_layer(struct layer *layer, const char *class_name,
+                        const char *pointer, const size_t *input)
 {
+    const char *name = pointer + 1;
+
     *layer = (struct layer){.kind = layer_kind_find(class_name, true),
                             .name = name,
                             .label = name,
-                            .pointer = "",
+                            .pointer = pointer,
                             .keras = KERAS_3,
                             .inputs = input,
                             .n_inputs = 1};
@@ -117,7 +130,7 @@ static bool read_padding(const struct lesson *l, struct layer *layer, const char
 
 static bool read_filter(const struct lesson *l, struct layer *layer)
 {
-    start_layer(layer, "Conv2D", "Filter", &inputs[0]);
+    start_layer(layer, "Conv2D", "/Filter", &inputs[0]);
     layer->use_bias = false;
     memcpy(layer->strides, l->options->conv_stride, sizeof layer->strides);
     return read_kernel(l, layer) &&
@@ -129,14 +142,14 @@ static bool read_detect(const struct lesson *l, struct layer *layer)
     const char *name = l->options->activation;
     char reason[PARAM_REASON_SIZE];
 
-    start_layer(layer, "Activation", "Detect", &inputs[1]);
+    start_layer(layer, "Activation", "/Detect", &inputs[1]);
     return param_activation(name, KERAS_3, &layer->activation, reason) ||
            invalid(l, OPTION_ACTIVATION, name, reason);
 }
 
 static bool read_condense(const struct lesson *l, struct layer *layer)
 {
-    start_layer(layer, "MaxPooling2D", "Condense", &inputs[2]);
+    start_layer(layer, "MaxPooling2D", "/Condense", &inputs[2]);
     memcpy(layer->pool_size, l->options->pool_size, sizeof layer->pool_size);
     memcpy(layer->strides, l->options->pool_stride, sizeof layer->strides);
     return check_window(l, layer, "pool_size", layer->pool_size, OPTION_POOL_SIZE) &&
@@ -158,13 +171,31 @@ bool lesson_read(struct network *network, const struct options *options,
     return filter && detect && condense;
 }
 
+bool lesson_tell_options(struct error *err)
+{
+    for (size_t i = 0; i < err->n_items && i < ERROR_MAX_ITEMS; i++) {
+        struct error_item *item = &err->items[i];
+        size_t k = 0;
+        while (k < N_OWN && strcmp(own[k].pointer, item->pointer) != 0)
+            k++;
+        if (k == N_OWN)
+            continue;
+        snprintf(item->parameter, sizeof item->parameter, "%s",
+                 option_row(own[k].option).name);
+        item->pointer[0] = '\0';
+        if (err->code == ERROR_CONFIG_INVALID)
+            err->code = ERROR_OPTION_INVALID;
+    }
+    return false;
+}
+
 bool lesson_check_absent(const struct options *options, struct error *err)
 {
     bool ok = true;
 
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        const char *name = option_row(own[i]).name;
-        if (options->given >> own[i] & 1)
+    for (size_t i = 0; i < N_OWN; i++) {
+        const char *name = option_row(own[i].option).name;
+        if (options->given >> own[i].option & 1)
             ok =
                 error_option(err, ERROR_OPTION_INVALID, name,
                              "%s is for the pipeline that stands in when no layers are "

@@ -8,10 +8,16 @@
 #include "api/options.h"
 #include "engine/network.h"
 
-/* Make the layers Filter, Detect and Condense from the options. */
+/* Make the layers Filter, Detect and Condense from the options. Each has its name as
+ * its pointer, "/Filter": there is no document, see lesson_tell_options. */
 bool lesson_read(struct network *network, const struct options *options,
                  const struct limits *limits, struct arena *arena,
                  struct error *err) MUST_CHECK;
+
+/* Faults that the engine found in the lesson's layers, at the pointers of parameters,
+ * are told of the options that the parameters came from: "/Filter/kernel_size" is
+ * kernel. Does nothing to other faults. Returns false, as what records faults does. */
+bool lesson_tell_options(struct error *err);
 
 /* False if an option is given that only the lesson has: there are layers. */
 bool lesson_check_absent(const struct options *options, struct error *err) MUST_CHECK;

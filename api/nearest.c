@@ -2,6 +2,8 @@
 #include "api/nearest.h"
 
 #include <ctype.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,32 +54,30 @@ static size_t distance(const char *a, size_t n, const char *b, size_t m)
     return old[m];
 }
 
-/* How far apart two names are; 0 is equal. A beginning ("pad", "padding") counts as one
- * step. */
-static size_t apart(const char *a, size_t n, const char *b, size_t m)
+/* One name is the beginning of the other: "pad", "padding". */
+static bool begins(const char *a, size_t n, const char *b, size_t m)
 {
-    const size_t shorter = least(n, m), steps = distance(a, n, b, m);
+    const size_t shorter = least(n, m);
 
-    return shorter >= 3 && steps > 1 && memcmp(a, b, shorter) == 0 ? 1 : steps;
+    return shorter >= 3 && memcmp(a, b, shorter) == 0;
 }
 
 const char *nearest_name(const char *name, name_at *at, const void *context)
 {
     char a[MAX_LENGTH], b[MAX_LENGTH];
     const size_t n = fold(name, a);
-    size_t best = (n < 3    ? 0
-                   : n < 6  ? 1
-                   : n < 12 ? 2
-                            : 3) +
-                  1; /* so many steps are too far */
+    const size_t near = n < 3 ? 0 : n < 6 ? 1 : n < 12 ? 2 : 3; /* steps */
+    size_t best = SIZE_MAX;
     const char *nearest = NULL, *known;
 
     if (n == 0)
         return NULL;
     for (size_t i = 0; (known = at(context, i)); i++) {
-        const size_t m = fold(known, b), steps = m ? apart(a, n, b, m) : best;
-        if (steps < best) {
-            best = steps;
+        const size_t m = fold(known, b), steps = distance(a, n, b, m);
+        /* Every beginning is further than what is near. */
+        const size_t rank = steps <= near ? steps : steps + MAX_LENGTH;
+        if (m && rank < best && (steps <= near || begins(a, n, b, m))) {
+            best = rank;
             nearest = known;
         }
     }

@@ -36,8 +36,9 @@ static bool fault(const struct option_setter *s, const char *format, ...)
         error_at(s->err, ERROR_OPTION_INVALID, s->pointer, "%s %s", s->rule->name,
                  what);
     else
-        error_option(s->err, ERROR_OPTION_INVALID, s->rule->name, "%s %s",
-                     s->rule->name, what);
+        error_option(s->err, ERROR_OPTION_INVALID,
+                     s->within ? s->within : s->rule->name, "%s %s", s->rule->name,
+                     what);
     if (s->json)
         json_error_value(s->err, s->json);
     else
@@ -367,6 +368,89 @@ static bool set_rgb(const struct option_setter *s, const struct numbers *value)
     return true;
 }
 
+/* ---- a generator ---- */
+
+static bool unknown_member(const struct option_setter *s, const char *name,
+                           const char *const *known)
+{
+    char hint[NEAREST_TEXT_SIZE];
+
+    nearest_hint(nearest_of(name, known), hint);
+    if (s->pointer)
+        error_at(s->err, ERROR_OPTION_INVALID, s->pointer, "%.64s is not an option%s",
+                 name, hint);
+    else
+        error_option(s->err, ERROR_OPTION_INVALID, s->within,
+                     "%.64s is not an option%s", name, hint);
+    json_error_value(s->err, s->json);
+    return false;
+}
+
+static bool set_member(struct option_setter *s, const char *name)
+{
+    static const char *const known[] = {"name", "size", "val",  "r_shrink",
+                                        "x",    "y",    "seed", NULL};
+    size_t i = 0;
+
+    while (known[i] && strcmp(known[i], name) != 0)
+        i++;
+    if (!known[i])
+        return unknown_member(s, name, known);
+    return i == 0 ? set_name(s, choice_name) : option_set(s, name);
+}
+
+static bool set_members(const struct option_setter *s, const cJSON *generator)
+{
+    char place[JSON_POINTER_SIZE];
+    const cJSON *item;
+    bool ok = true;
+
+    if (!json_member(generator, "name"))
+        return fault(s, "has no name");
+    cJSON_ArrayForEach(item, generator)
+    {
+        struct option_setter member = *s;
+        if (json_enough(s->err))
+            break;
+        member.text = json_string(item);
+        member.json = item;
+        if (s->pointer)
+            member.pointer = json_pointer(s->pointer, item->string, place);
+        else
+            member.within = s->rule->name;
+        ok = set_member(&member, item->string) && ok;
+    }
+    return ok;
+}
+
+static bool set_text_members(const struct option_setter *s)
+{
+    const struct bytes bytes = {(const unsigned char *)s->text, strlen(s->text)};
+    const char *name = s->rule->name;
+    struct error found;
+
+    error_init(&found);
+    cJSON *json = json_parse(name, &bytes, NULL, &limits_default, s->arena, &found);
+    if (!json) {
+        const bool twice = found.n_items && option_stands_at(found.items[0].pointer);
+        return error_option(s->err, twice ? ERROR_PART_DUPLICATE : ERROR_OPTION_INVALID,
+                            name, "%s", found.detail);
+    }
+    const bool ok = set_members(s, json);
+    cJSON_Delete(json);
+    return ok;
+}
+
+/* "circle", or {"name":"circle","size":[64,64],...}. */
+static bool set_generator(const struct option_setter *s)
+{
+    if (cJSON_IsObject(s->json))
+        return set_members(s, s->json);
+    if (!s->json && s->text[strspn(s->text, " \t\r\n")] == '{')
+        return set_text_members(s);
+    return set_name(s, choice_name);
+}
+
 bool option_store(const struct option_setter *s)
 {
     const struct numbers numbers =
@@ -400,6 +484,8 @@ bool option_store(const struct option_setter *s)
         return set_name(s, colormap_name);
     case OPTION_TYPE_RGB:
         return set_rgb(s, value);
+    case OPTION_TYPE_GENERATOR:
+        return set_generator(s);
     }
     return false;
 }

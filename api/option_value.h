@@ -20,7 +20,7 @@ struct option_rule {
     enum option_type type;
     size_t offset; /* in struct options */
     double minimum, maximum;
-    const char *const *names; /* of a choice */
+    const char *const *names; /* of a choice or a generator */
     const char *what;
 };
 
@@ -31,11 +31,15 @@ struct option_setter {
     const char *text;    /* NULL if it is JSON and no string */
     const cJSON *json;   /* NULL if it came as text */
     const char *pointer; /* NULL if it came as text */
+    const char *within;  /* name of the option in whose text it stands, or NULL */
     struct arena *arena;
     struct error *err;
 };
 
 /* Check and store; ERROR_OPTION_INVALID. */
 bool option_store(const struct option_setter *setter) MUST_CHECK;
+
+/* In options.c: find the rule of this name and store, for the first time only. */
+bool option_set(struct option_setter *setter, const char *name) MUST_CHECK;
 
 #endif

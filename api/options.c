@@ -79,6 +79,18 @@ const char *option_nearest(const char *name)
     return nearest_name(name, option_name, NULL);
 }
 
+bool option_stands_at(const char *pointer)
+{
+    static const char *const groups[] = {"/config", "/input", "/render", "/generator"};
+
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        const size_t n = strlen(groups[i]);
+        if (strncmp(pointer, groups[i], n) == 0 && pointer[n] == '/')
+            pointer += n;
+    }
+    return pointer[0] == '/' && option_find(pointer + 1) != OPTION_COUNT;
+}
+
 /* True if the option, or its alias, has not been set yet. */
 static bool check_once(const struct option_setter *s)
 {
@@ -99,6 +111,9 @@ static bool unknown(const char *name, const char *pointer, struct error *err)
 {
     char hint[NEAREST_TEXT_SIZE];
 
+    if (!*name && !pointer)
+        return error_option(err, ERROR_OPTION_UNKNOWN, name,
+                            "an option without a name");
     nearest_hint(option_nearest(name), hint);
     if (pointer)
         return error_at(err, ERROR_OPTION_UNKNOWN, pointer, "%.64s is not an option%s",
@@ -107,7 +122,7 @@ static bool unknown(const char *name, const char *pointer, struct error *err)
                         name, hint);
 }
 
-static bool set(struct option_setter *s, const char *name)
+bool option_set(struct option_setter *s, const char *name)
 {
     const enum option_id id = option_find(name);
 
@@ -126,7 +141,7 @@ bool options_set_text(struct options *options, const char *name, const char *tex
     struct option_setter s = {
         .options = options, .text = text, .arena = arena, .err = err};
 
-    return set(&s, name);
+    return option_set(&s, name);
 }
 
 bool options_set_json(struct options *options, const char *name, const cJSON *value,
@@ -139,7 +154,7 @@ bool options_set_json(struct options *options, const char *name, const cJSON *va
                               .arena = arena,
                               .err = err};
 
-    return set(&s, name);
+    return option_set(&s, name);
 }
 
 /* Undo the percent encoding of n bytes; NULL if there is no memory, or, with the error

@@ -71,7 +71,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
  * OPTION_MAX_LIST doubles · CHOICE int · BOOL bool · TEXT char * · JSON char *, a word
  * or the text of a JSON array · NAMES list of strings · SHAPE struct shape · COLORMAP
  * int, a row of colormap.h · RGB double[3], 0..255, as "r,g,b", "#rrggbb", "white" or
- * "black". */
+ * "black" · GENERATOR int, a name or a JSON object of one and the generator's options.
+ */
 #define FOR_EACH_OPTION_TYPE(X)                                                        \
     X(INT, "int")                                                                      \
     X(PAIR, "int_pair")                                                                \
@@ -85,7 +86,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(NAMES, "string_list")                                                            \
     X(SHAPE, "shape")                                                                  \
     X(COLORMAP, "colormap")                                                            \
-    X(RGB, "rgb")
+    X(RGB, "rgb")                                                                      \
+    X(GENERATOR, "choice_or_object")
 #define FOR_EACH_OPTION(X)                                                             \
     X(FORMAT, "format", CHOICE, format, 0, 0, format_names, "kind of reply")           \
     X(STAGE, "stage", TEXT, stage, 0, 0, NULL, "the one stage of a png or npy reply")  \
@@ -127,6 +129,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
       "colour under transparent pixels")                                               \
     X(INPUT, "input", CHOICE, generator, 0, 0, generator_names,                        \
       "a generated input in place of an image")                                        \
+    X(GENERATOR, "generator", GENERATOR, generator, 0, 0, generator_names,             \
+      "the same, with its options: {\"name\":\"circle\",\"size\":[64,64]}")            \
     X(SIZE, "size", PAIR, size, 1, 12000, NULL, "of the generated input")              \
     X(VAL, "val", FLOAT, val, -1e6, 1e6, NULL, "value of the circle's cells")          \
     X(R_SHRINK, "r_shrink", INT, r_shrink, -12000, 12000, NULL,                        \
@@ -209,6 +213,9 @@ void options_init(struct options *options);
 enum option_id option_find(const char *name);
 /* The name nearest to an unknown one, for "did you mean"; NULL if none is near. */
 const char *option_nearest(const char *name);
+/* True if the pointer is an option's place in a request document: at the top, in a
+ * group of options, or either of them within "config". */
+bool option_stands_at(const char *pointer);
 
 /* Set an option from text. Twice is ERROR_PART_DUPLICATE, an unknown name
  * ERROR_OPTION_UNKNOWN, a bad value ERROR_OPTION_INVALID. Strings go to the arena. */

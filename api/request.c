@@ -82,7 +82,7 @@ static bool check_part(struct request_reader *r, const char *name, unsigned whic
 
 static bool read_config(struct request_reader *r, const struct bytes *text)
 {
-    r->request->config = json_parse("config", text, NULL, r->limits, r->arena, r->err);
+    r->request->config = request_parse(r, "config", text, NULL);
     return r->request->config && request_take_options(r, "", ERROR_CONFIG_INVALID);
 }
 

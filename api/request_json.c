@@ -13,12 +13,31 @@
 static const char *const blob_keys[] = {"b64", "image", NULL};
 
 /* What a request document has beside options. */
-static const char *const own_keys[] = {"layers", "render", "generator",
-                                       "image",  "config", "weights"};
+static const char *const own_keys[] = {"layers", "render", "image", "config",
+                                       "weights"};
 enum { N_OWN_KEYS = sizeof own_keys / sizeof *own_keys };
 
-static const char *const generator_keys[] = {"name", "size", "val",  "r_shrink",
-                                             "x",    "y",    "seed", NULL};
+/* True if an option, or a part of a body, is what stands at the pointer. */
+static bool given_at(const char *pointer, bool body)
+{
+    static const char *const parts[] = {"/image", "/config", "/weights"};
+
+    for (size_t i = 0; body && i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(pointer, parts[i]) == 0)
+            return true;
+    return option_stands_at(pointer);
+}
+
+cJSON *request_parse(struct request_reader *r, const char *what,
+                     const struct bytes *text, struct json_blobs *blobs)
+{
+    cJSON *json = json_parse(what, text, blobs, r->limits, r->arena, r->err);
+
+    /* Only a key that stands twice has a place. */
+    if (!json && r->err->n_items && given_at(r->err->items[0].pointer, blobs))
+        r->err->code = ERROR_PART_DUPLICATE;
+    return json;
+}
 
 /* ---- options ---- */
 
@@ -47,36 +66,7 @@ static bool set_option(struct request_reader *r, const char *name, const cJSON *
                             r->err);
 }
 
-/* "circle", or {"name":"circle","size":[64,64],...}. */
-static bool take_generator(struct request_reader *r, const cJSON *generator,
-                           const char *pointer)
-{
-    char place[JSON_POINTER_SIZE];
-    const cJSON *member;
-    bool ok = true;
-
-    if (!cJSON_IsObject(generator))
-        return set_option(r, "input", generator, pointer);
-    if (!json_member(generator, "name"))
-        return error_at(r->err, ERROR_OPTION_INVALID, pointer, "generator has no name");
-    cJSON_ArrayForEach(member, generator)
-    {
-        size_t i = 0;
-        if (json_enough(r->err))
-            break;
-        json_pointer(pointer, member->string, place);
-        while (generator_keys[i] && strcmp(generator_keys[i], member->string) != 0)
-            i++;
-        if (!generator_keys[i])
-            ok = unknown_key(r, member, place, ERROR_OPTION_INVALID,
-                             nearest_of(member->string, generator_keys));
-        else if (!set_option(r, i == 0 ? "input" : member->string, member, place))
-            ok = false;
-    }
-    return ok;
-}
-
-/* An option, a generator, or a group of both. */
+/* An option, or a group of them. */
 static bool take_member(struct request_reader *r, const cJSON *member,
                         const char *pointer, enum error_code unknown, bool in_group)
 {
@@ -86,8 +76,6 @@ static bool take_member(struct request_reader *r, const cJSON *member,
     const cJSON *item;
     bool ok = true;
 
-    if (strcmp(key, "generator") == 0)
-        return take_generator(r, member, pointer);
     if (!in_group && group && cJSON_IsObject(member)) {
         cJSON_ArrayForEach(item, member)
         {
@@ -310,8 +298,7 @@ static bool parse_string_config(struct request_reader *r)
     if (!text)
         return true;
     const struct bytes bytes = {(const unsigned char *)text, strlen(text)};
-    r->request->config =
-        json_parse("config", &bytes, NULL, r->limits, r->arena, r->err);
+    r->request->config = request_parse(r, "config", &bytes, NULL);
     cJSON_Delete(string);
     return r->request->config != NULL;
 }
@@ -351,7 +338,7 @@ static bool is_bare_config(const cJSON *json)
 bool request_read_json(struct request_reader *r)
 {
     struct json_blobs blobs = {.keys = blob_keys};
-    cJSON *json = json_parse("the body", &r->body, &blobs, r->limits, r->arena, r->err);
+    cJSON *json = request_parse(r, "the body", &r->body, &blobs);
 
     r->request->config = json;
     if (!json)

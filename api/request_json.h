@@ -6,6 +6,7 @@
 #ifndef API_REQUEST_JSON_H
 #define API_REQUEST_JSON_H
 
+#include "api/json.h"
 #include "api/request.h"
 
 struct request_reader {
@@ -17,6 +18,10 @@ struct request_reader {
     struct arena *arena;
     struct error *err;
 };
+
+/* json_parse, but that an option which stands twice is ERROR_PART_DUPLICATE. */
+cJSON *request_parse(struct request_reader *reader, const char *what,
+                     const struct bytes *text, struct json_blobs *blobs) MUST_CHECK;
 
 /* Read an application/json body: {"image":..., "config":..., "weights":..., options},
  * or a config as it is. */

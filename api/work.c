@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/generated.h"
+#include "api/lesson.h"
 #include "api/nearest.h"
 
 struct options *work_options(struct work *work)
@@ -348,9 +349,11 @@ static bool make_plan(struct work *work)
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
 
-    return network_plan(&work->config.network, &work->input, work->wanted,
-                        call->parallel->width, limits, call->arena, &work->plan,
-                        &call->err);
+    const bool planned = network_plan(&work->config.network, &work->input, work->wanted,
+                                      call->parallel->width, limits, call->arena,
+                                      &work->plan, &call->err);
+    /* The lesson has no document to point into: its options are at fault. */
+    return planned || (work->config.lesson && lesson_tell_options(&call->err));
 }
 
 /* Render options that do not suit a stage are refused before anything is computed. */

@@ -19,8 +19,8 @@ struct access {
     struct words keys, origins;
 };
 
-/* Takes the text over; NULL is no words. */
-static bool split(struct words *words, char *text, const char *separators)
+/* Takes the text over; NULL is no words. A word that begins with comment is none. */
+static bool split(struct words *words, char *text, const char *separators, char comment)
 {
     char *rest = NULL;
 
@@ -31,44 +31,63 @@ static bool split(struct words *words, char *text, const char *separators)
         return false;
     for (char *word = strtok_r(text, separators, &rest); word;
          word = strtok_r(NULL, separators, &rest))
-        if (*word != '#')
+        if (*word != comment)
             words->items[words->n++] = word;
     return true;
 }
 
+/* The whole file; NULL, with errno set, if it cannot be read or is too large. */
 static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "re");
-    char *text = file ? calloc(1, FILE_MAX + 1) : NULL;
+    char *text = file ? calloc(1, FILE_MAX + 2) : NULL;
+    int error = errno;
 
-    if (text && fread(text, 1, FILE_MAX, file) == 0 && ferror(file)) {
-        free(text);
-        text = NULL;
+    if (text) {
+        const size_t n = fread(text, 1, FILE_MAX + 1, file);
+        const bool failed = ferror(file);
+        error = failed ? errno : n > FILE_MAX ? EFBIG : 0;
     }
     if (file)
         fclose(file);
+    if (text && error) {
+        free(text);
+        text = NULL;
+    }
+    errno = error;
     return text;
 }
 
-static bool read_keys(struct access *access, const struct options *options,
-                      char *message, size_t size)
+static bool read_key_file(struct words *keys, const char *path, char *message,
+                          size_t size)
 {
-    const char *path = options->api_keys_file;
-    char *text;
+    char *text = read_file(path);
 
-    if (!*path)
-        return split(&access->keys, strdup(options->api_keys), ", ");
-    if (*options->api_keys) {
-        snprintf(message, size, "API_KEYS and API_KEYS_FILE exclude each other");
-        return false;
-    }
-    text = read_file(path);
     if (!text)
         snprintf(message, size, "the file of API keys %s: %s", path, strerror(errno));
-    else if (split(&access->keys, text, "\r\n") && access->keys.n)
+    else if (split(keys, text, "\r\n", '#') && keys->n)
         return true;
     else
         snprintf(message, size, "the file of API keys %s holds no key", path);
+    return false;
+}
+
+/* No keys let everybody in, so a setting that yields none is refused. */
+static bool read_keys(struct access *access, const struct options *options,
+                      char *message, size_t size)
+{
+    struct words *keys = &access->keys;
+
+    if (!*options->api_keys && !*options->api_keys_file)
+        return true;
+    if (!*options->api_keys)
+        return read_key_file(keys, options->api_keys_file, message, size);
+    if (*options->api_keys_file)
+        snprintf(message, size, "API_KEYS and API_KEYS_FILE exclude each other");
+    else if (split(keys, strdup(options->api_keys), ", ", '\0') && keys->n)
+        return true;
+    else
+        snprintf(message, size, "API_KEYS is set but holds no key");
     return false;
 }
 
@@ -78,7 +97,7 @@ struct access *access_new(const struct options *options, char *message, size_t s
 
     snprintf(message, size, "out of memory");
     if (access && read_keys(access, options, message, size) &&
-        split(&access->origins, strdup(options->cors_origins), ", "))
+        split(&access->origins, strdup(options->cors_origins), ", ", '\0'))
         return access;
     access_free(access);
     return NULL;

@@ -114,26 +114,10 @@ static int unanswered_status(struct exchange *x, bool late)
     return 499;
 }
 
-static void log_exchange(const struct exchange *x, const char *code,
-                         const struct metrics_request *m)
+/* Whether what is to be sent includes the body. */
+static bool has_body(const struct exchange *x)
 {
-    log_line(&(struct log_request){
-        .id = x->id,
-        .method = x->method,
-        .path = x->path,
-        .peer = connection_peer(x->connection),
-        .status = m->status,
-        .code = code,
-        .bytes_in = m->body_bytes,
-        .bytes_out = m->response_bytes,
-        .read_ms = m->step_ms[STEP_READ],
-        .queue_ms = m->step_ms[STEP_QUEUE],
-        .decode_ms = m->step_ms[STEP_DECODE],
-        .compute_ms = m->step_ms[STEP_COMPUTE],
-        .encode_ms = m->step_ms[STEP_ENCODE],
-        .write_ms = m->step_ms[STEP_WRITE],
-        .total_ms = m->seconds * 1e3,
-    });
+    return strcmp(x->method, "HEAD") && x->status != 304;
 }
 
 void answer_record(struct exchange *x, enum MHD_RequestTerminationCode how)
@@ -165,11 +149,12 @@ void answer_record(struct exchange *x, enum MHD_RequestTerminationCode how)
                     [STEP_ENCODE] = x->reply.encode_ms,
                     [STEP_WRITE] = clock_ms(x->answered, now)},
         .body_bytes = (double)x->received,
-        .response_bytes = whole && strcmp(x->method, "HEAD") ? (double)x->sent : 0,
+        .response_bytes = whole && has_body(x) ? (double)x->sent : 0,
         .pixels = x->reply.pixels,
     };
-    if (x->refused && x->reply.error)
+    if (x->refused && x->reply.error && x->reply.error != ERROR_CLIENT_CLOSED)
         metrics_reject(x->reply.error);
     metrics_record(&m);
-    log_exchange(x, code, &m);
+    log_line(&(struct log_request){&m, x->id, x->path, connection_peer(x->connection),
+                                   code});
 }

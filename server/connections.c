@@ -215,9 +215,12 @@ void connection_close(struct connection *c)
 void connection_enter(struct connection *c, enum connection_phase phase,
                       int64_t deadline)
 {
+    const bool reading = phase == CONNECTION_HEADER || phase == CONNECTION_BODY;
+
     pthread_mutex_lock(&c->table->lock);
     c->phase = phase;
-    c->deadline = deadline;
+    if (!(c->spare && reading) || deadline < c->deadline)
+        c->deadline = deadline;
     pthread_mutex_unlock(&c->table->lock);
 }
 

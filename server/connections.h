@@ -50,7 +50,8 @@ struct connection *connection_open(struct connections *connections, int fd,
 /* Before the descriptor is closed. */
 void connection_close(struct connection *connection);
 
-/* The phase begins; it must end by the deadline. */
+/* The phase begins; it must end by the deadline. While a spare connection's request is
+ * being read, an earlier deadline holds on. */
 void connection_enter(struct connection *connection, enum connection_phase phase,
                       int64_t deadline);
 

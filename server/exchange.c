@@ -130,6 +130,9 @@ void exchange_read_head(struct exchange *x, const char *method)
     if (screen_id(id))
         snprintf(x->id, sizeof x->id, "%s", id);
     x->origin = access_origin(x->server->access, exchange_header(x, "Origin"));
+    x->content_type = exchange_header(x, "Content-Type");
+    x->accept = exchange_header(x, "Accept");
+    x->if_none_match = exchange_header(x, "If-None-Match");
 }
 
 bool exchange_hold(struct exchange *x, size_t bytes)
@@ -174,8 +177,14 @@ static int retry_after(enum error_code code)
 
 void exchange_fail(struct exchange *x, const struct error *err)
 {
+    const struct api_reply before = x->reply;
+
     api_reply_release(&x->reply);
     api_problem(err, x->id, &x->reply);
+    x->reply.decode_ms = before.decode_ms;
+    x->reply.compute_ms = before.compute_ms;
+    x->reply.encode_ms = before.encode_ms;
+    x->reply.pixels = before.pixels;
     x->refused = true;
 }
 
@@ -250,9 +259,9 @@ static void run(struct job *job, size_t worker)
         .method = x->method,
         .path = x->path,
         .query = x->query,
-        .content_type = exchange_header(x, "Content-Type"),
-        .accept = exchange_header(x, "Accept"),
-        .if_none_match = exchange_header(x, "If-None-Match"),
+        .content_type = x->content_type,
+        .accept = x->accept,
+        .if_none_match = x->if_none_match,
         .body = x->body,
         .body_size = x->body_size,
         .queue_ms = clock_ms(x->complete, x->run),

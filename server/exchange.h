@@ -58,6 +58,7 @@ struct exchange {
     const char *query;
     const char *route;  /* its label; static, or a page's path */
     const char *origin; /* to be allowed, NULL for none */
+    const char *content_type, *accept, *if_none_match; /* libmicrohttpd's; or NULL */
     struct framing framing;
 
     unsigned char *body;
@@ -81,9 +82,10 @@ struct exchange *exchange_new(struct server *server, struct connection *connecti
                               struct MHD_Connection *mhd, const char *target);
 void exchange_release(struct exchange *exchange);
 
-/* Read the head: method, id, path, origin. */
+/* Read the head: method, id, origin, and the headers that are kept. */
 void exchange_read_head(struct exchange *exchange, const char *method);
 
+/* NULL if there is none. For the I/O thread only. */
 const char *exchange_header(const struct exchange *exchange, const char *name);
 
 /* Take bytes of the shared budget; false if it is spent. */
@@ -93,7 +95,7 @@ bool exchange_hold(struct exchange *exchange, size_t bytes) MUST_CHECK;
 void exchange_drop_body(struct exchange *exchange);
 
 /* Set reply to a problem. The form with an error takes any; the other is for the
- * plain ones. Count it as a refusal. */
+ * plain ones. Count it as a refusal. What was measured of the reply before is kept. */
 void exchange_fail(struct exchange *exchange, const struct error *err);
 void exchange_refuse(struct exchange *exchange, enum error_code code,
                      const char *format, ...) FORMATTED(3, 4);

@@ -26,9 +26,7 @@ enum {
     SPARE_CONNECTIONS = 64, /* accepted beyond the limit, to be refused with words */
     PROBE_CONNECTIONS = 8,  /* of the limit, kept for probes */
     OTHER_DESCRIPTORS = 24, /* what the process opens besides connections */
-    SPARE_MS = 500,         /* for such a one to send its request */
-    STOP_STEP_MS = 10,
-    STOP_STEPS = 1000
+    SPARE_MS = 500          /* for such a one to send its request */
 };
 
 struct http {
@@ -280,27 +278,28 @@ size_t http_inflight(const struct http *http)
     return http->server.inflight;
 }
 
-static bool idle(struct http *http)
+size_t http_computing(const struct http *http)
 {
     const struct workers_load load = workers_load(http->server.workers);
 
-    return load.busy + load.queued == 0;
+    return load.busy + load.queued;
+}
+
+void http_cancel(struct http *http)
+{
+    http->server.closed = true;
+    workers_stop(http->server.workers);
+}
+
+void http_cut(struct http *http)
+{
+    connections_cut(http->server.connections, true);
 }
 
 bool http_stop(struct http *http)
 {
-    http->server.closed = true;
-    workers_stop(http->server.workers);
-    for (int i = 0; i < STOP_STEPS && !idle(http); i++)
-        usleep(STOP_STEP_MS * 1000);
-    /* Their answers get a moment to leave; then every connection is cut. */
-    for (int i = 0; i < 20 && http_inflight(http); i++)
-        usleep(STOP_STEP_MS * 1000);
-    connections_cut(http->server.connections, true);
-    for (int i = 0; i < STOP_STEPS && http_inflight(http); i++)
-        usleep(STOP_STEP_MS * 1000);
     /* libmicrohttpd aborts if a connection is still suspended. */
-    if (http_inflight(http) || !idle(http))
+    if (http_inflight(http) || http_computing(http))
         return false;
     MHD_stop_daemon(http->daemon);
     if (http->quiesced)

@@ -6,6 +6,10 @@
  *     http_drain(http);           not ready any more, but serving
  *     http_stop_accepting(http);  nothing new; what has begun goes on
  *     ... until http_inflight(http) is 0 or patience ends ...
+ *     http_cancel(http);          what computes is to end
+ *     ... until http_computing(http) is 0 or patience ends ...
+ *     http_cut(http);             every connection is closed
+ *     ... until http_inflight(http) is 0 or patience ends ...
  *     http_stop(http);
  */
 #ifndef SERVER_HTTP_H
@@ -23,12 +27,16 @@ struct http *http_start(const struct options *options, const struct access *acce
 
 void http_drain(struct http *http);
 void http_stop_accepting(struct http *http);
+void http_cancel(struct http *http);
+void http_cut(struct http *http);
 
 /* Requests whose head was read and whose answer has not been sent. */
 size_t http_inflight(const struct http *http);
+/* Those of them that the workers have. */
+size_t http_computing(const struct http *http);
 
-/* Cancel what still runs, end all threads and free everything. False, with nothing
- * freed, if a computation does not heed it: then only leaving the process helps. */
+/* End all threads and free everything. False, with nothing freed, if requests are still
+ * in flight: then only leaving the process helps. */
 bool http_stop(struct http *http) MUST_CHECK;
 
 #endif

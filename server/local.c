@@ -117,15 +117,14 @@ static const struct local *find(const char *path)
 
 static void answer_page(struct exchange *x, const struct page *page)
 {
-    const char *known = exchange_header(x, "If-None-Match");
+    const char *known = x->if_none_match;
     char etag[24];
 
     page_etag(page, etag);
     x->policy = PAGE_POLICY;
-    if (known && strstr(known, etag))
-        x->reply = (struct api_reply){.status = 304};
-    else
-        set_body(x, page->content_type, page->bytes, page->size);
+    set_body(x, page->content_type, page->bytes, page->size);
+    if (x->reply.status == 200 && known && strstr(known, etag))
+        x->reply.status = 304; /* libmicrohttpd leaves the body out */
     api_reply_header(&x->reply, "ETag", "%s", etag);
     api_reply_header(&x->reply, "Cache-Control", "no-cache");
 }

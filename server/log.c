@@ -169,30 +169,35 @@ static void submit(struct line *line)
 
 static void add_request_json(struct line *line, const struct log_request *r)
 {
+    const struct metrics_request *m = r->metrics;
+
     add_string(line, "id", r->id);
-    add_string(line, "method", r->method);
+    add_string(line, "method", m->method);
     add_string(line, "path", r->path);
-    add(line, ",\"status\":%d", r->status);
+    add(line, ",\"status\":%d", m->status);
     add_string(line, "code", r->code);
-    add(line,
-        ",\"bytes_in\":%.0f,\"bytes_out\":%.0f,\"ms\":{\"read\":%.3f,\"queue\":%.3f,"
-        "\"decode\":%.3f,\"compute\":%.3f,\"encode\":%.3f,\"write\":%.3f,"
-        "\"total\":%.3f}",
-        r->bytes_in, r->bytes_out, r->read_ms, r->queue_ms, r->decode_ms, r->compute_ms,
-        r->encode_ms, r->write_ms, r->total_ms);
+    add(line, ",\"bytes_in\":%.0f,\"bytes_out\":%.0f,\"ms\":{", m->body_bytes,
+        m->response_bytes);
+#define ADD(id, name) add(line, "\"" name "\":%.3f,", m->step_ms[STEP_##id]);
+    FOR_EACH_STEP(ADD)
+#undef ADD
+    add(line, "\"total\":%.3f}", m->seconds * 1e3);
     add_string(line, "peer", r->peer);
     add(line, "}");
 }
 
 static void add_request_text(struct line *line, const struct log_request *r)
 {
+    const struct metrics_request *m = r->metrics;
+
     add(line, " ");
-    add_escaped(line, r->method);
+    add_escaped(line, m->method);
     add(line, " ");
     add_escaped(line, r->path);
     add(line, " %d%s%s %.0f -> %.0f bytes, %.1f ms (queue %.1f, compute %.1f) %s %s",
-        r->status, *r->code ? " " : "", r->code, r->bytes_in, r->bytes_out, r->total_ms,
-        r->queue_ms, r->compute_ms, r->peer, r->id);
+        m->status, *r->code ? " " : "", r->code, m->body_bytes, m->response_bytes,
+        m->seconds * 1e3, m->step_ms[STEP_QUEUE], m->step_ms[STEP_COMPUTE], r->peer,
+        r->id);
 }
 
 bool log_start(enum log_format format, enum log_level level)
@@ -259,11 +264,12 @@ static enum log_level level_of(int status)
 
 void log_line(const struct log_request *request)
 {
+    const enum log_level level = level_of(request->metrics->status);
     struct line line;
 
-    if (level_of(request->status) < logger.level)
+    if (level < logger.level)
         return;
-    begin(&line, level_of(request->status));
+    begin(&line, level);
     if (logger.format == LOG_JSON)
         add_request_json(&line, request);
     else

@@ -11,15 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/metrics.h"
 #include "server/options.h"
 
-/* What is said of one request. Durations are milliseconds. */
+/* What is said of one request: what is counted of it, and who, where, why. */
 struct log_request {
-    const char *id, *method, *path, *peer;
-    int status;
+    const struct metrics_request *metrics;
+    const char *id, *path, *peer;
     const char *code; /* of the error, or "" */
-    double bytes_in, bytes_out;
-    double read_ms, queue_ms, decode_ms, compute_ms, encode_ms, write_ms, total_ms;
 };
 
 /* Before it is called, and after log_stop, messages go to standard error. */

@@ -16,6 +16,10 @@
 
 enum { OK, FAILED, MISUSED }; /* exit statuses */
 
+/* When patience with requests has ended: for computations to heed that, for their
+ * answers to leave, for connections to close. */
+enum { HEED_MS = 2000, LEAVE_MS = 200, CLOSE_MS = 1000 };
+
 static int fail(int status, const char *message)
 {
     fprintf(stderr, "convscope: %s\n", message);
@@ -56,18 +60,37 @@ static void wait_or_leave(const sigset_t *ending, double seconds)
     _exit(FAILED);
 }
 
+/* Wait until none are left, or patience ends. */
+static void await(const struct http *http, size_t (*left)(const struct http *http),
+                  double seconds, const sigset_t *ending)
+{
+    const int64_t patience = clock_ns() + clock_from_seconds(seconds);
+
+    while (left(http) && clock_ns() < patience)
+        wait_or_leave(ending, 0.01);
+}
+
+static void end_requests(struct http *http, const sigset_t *ending)
+{
+    if (http_inflight(http))
+        log_message(LOG_WARN, "%zu requests did not end in time", http_inflight(http));
+    http_cancel(http);
+    await(http, http_computing, HEED_MS / 1e3, ending);
+    if (http_computing(http))
+        return;
+    await(http, http_inflight, LEAVE_MS / 1e3, ending);
+    http_cut(http);
+    await(http, http_inflight, CLOSE_MS / 1e3, ending);
+}
+
 static int drain(struct http *http, const struct options *options,
                  const sigset_t *ending)
 {
     http_drain(http);
     wait_or_leave(ending, options->shutdown_delay);
     http_stop_accepting(http);
-
-    const int64_t patience = clock_ns() + clock_from_seconds(options->shutdown_timeout);
-    while (http_inflight(http) && clock_ns() < patience)
-        wait_or_leave(ending, 0.01);
-    if (http_inflight(http))
-        log_message(LOG_WARN, "%zu requests did not end in time", http_inflight(http));
+    await(http, http_inflight, options->shutdown_timeout, ending);
+    end_requests(http, ending);
     if (http_stop(http)) {
         log_message(LOG_INFO, "stopped");
         log_stop();
@@ -117,6 +140,11 @@ static int serve(const struct options *options, const struct access *access,
     }
     log_message(LOG_INFO, "listening on %s with %g workers, %s", url, options->workers,
                 options->api.kernels->name);
+    if (options->request_memory_lowered)
+        log_message(LOG_INFO,
+                    "the memory fits %g workers if a request takes %.0f bytes at most "
+                    "(CONVSCOPE_MAX_REQUEST_MEMORY)",
+                    options->workers, options->api.limits.max_request_memory);
     greet(options, url);
     sigwait(ending, &signal_number);
     log_message(LOG_INFO, "%s: shutting down", strsignal(signal_number));

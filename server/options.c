@@ -202,6 +202,12 @@ static bool read_word(struct options *options, const char *arg)
     return false;
 }
 
+/* Whether an empty value would leave the server open to all, unintended. */
+static bool guards(const struct setting *s)
+{
+    return s == &settings[SET_API_KEYS] || s == &settings[SET_API_KEYS_FILE];
+}
+
 static bool read_flags(struct options *options, int argc, char **argv, char *message,
                        size_t size)
 {
@@ -213,12 +219,13 @@ static bool read_flags(struct options *options, int argc, char **argv, char *mes
         struct setting *s = find_flag(argv[i], n);
         if (!s)
             return unknown_flag(argv[i], n, message, size);
-        if (argv[i][n] == '\0' && i + 1 == argc) {
-            snprintf(message, size, "%s needs a value", argv[i]);
+        const char *flag = argv[i];
+        s->value = flag[n] ? flag + n + 1 : argv[++i];
+        s->source = FLAG;
+        if (!s->value || (!*s->value && guards(s))) {
+            snprintf(message, size, "%.*s needs a value", (int)n, flag);
             return false;
         }
-        s->value = argv[i][n] ? argv[i] + n + 1 : argv[++i];
-        s->source = FLAG;
     }
     return true;
 }
@@ -320,14 +327,39 @@ static void compute(enum setting_id id, double *field, double value)
     settings[id].source = COMPUTED;
 }
 
+static void lower_request_memory(struct options *o, double value)
+{
+    static const char flag[] = "--max-request-memory";
+    struct setting *s = find_flag(flag, sizeof flag - 1);
+
+    if (s->source != DEFAULT || value >= o->api.limits.max_request_memory)
+        return;
+    o->api.limits.max_request_memory = value;
+    o->request_memory_lowered = true;
+    s->source = COMPUTED;
+}
+
+/* Requests in flight get what the workers leave of three quarters of the memory. If
+ * that is next to nothing, the workers get a half and they a quarter. */
+static void compute_memory(struct options *o)
+{
+    const double memory = machine_memory(), least = 64 * MIB;
+    double left = memory * 0.75 - o->workers * o->api.limits.max_request_memory;
+
+    if (o->max_inflight_memory < 0 && left < least) {
+        lower_request_memory(o, floor(memory / 2 / o->workers));
+        left = memory / 4;
+    }
+    compute(SET_MAX_INFLIGHT_MEMORY, &o->max_inflight_memory, floor(left));
+}
+
 static void compute_defaults(struct options *o)
 {
     double png_level = o->png_level;
 
     compute(SET_WORKERS, &o->workers, fmin((double)machine_cpus(), 256));
     compute(SET_QUEUE_SIZE, &o->queue_size, 4 * o->workers);
-    compute(SET_MAX_INFLIGHT_MEMORY, &o->max_inflight_memory,
-            floor(machine_memory() * 0.75));
+    compute_memory(o);
     compute(SET_SHUTDOWN_TIMEOUT, &o->shutdown_timeout, 2 * o->request_timeout);
     compute(SET_PNG_LEVEL, &png_level, o->api.png_level);
     o->png_level = png_level;

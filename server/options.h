@@ -28,7 +28,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
     X(max_connections, MAX_CONNECTIONS, COUNT, "1024", 16, 1e6, NULL,                  \
       "open connections, 8 of them kept for probes")                                   \
     X(max_inflight_memory, MAX_INFLIGHT_MEMORY, BYTES, "auto", 1048576, 1e15, NULL,    \
-      "bytes of all bodies and replies; auto: 75 % of the memory")                     \
+      "bytes of all bodies and replies; auto: what of 75 % of the memory is left by "  \
+      "workers x max request memory")                                                  \
     X(request_timeout, REQUEST_TIMEOUT, SECONDS, "30", 0.001, 86400, NULL,             \
       "waiting and computing")                                                         \
     X(read_timeout, READ_TIMEOUT, SECONDS, "10", 0.1, 86400, NULL,                     \
@@ -67,7 +68,8 @@ struct options {
     FIELD_##type field;
     FOR_EACH_SETTING(DECLARE)
 #undef DECLARE
-    struct api_settings api; /* the limits, the kernels, the PNG level */
+    struct api_settings api;     /* the limits, the kernels, the PNG level */
+    bool request_memory_lowered; /* below its default, to fit the machine */
     bool want_config, want_help, want_version, want_health;
 };
 

@@ -109,7 +109,6 @@ bool screen_head(struct MHD_Connection *connection, const char *version,
     if (found.expect && strcasecmp(found.expect, "100-continue"))
         return error_set(err, ERROR_EXPECTATION_FAILED,
                          "the only expectation understood is 100-continue");
-    framing->chunked = found.encodings > 0;
     framing->expects = found.expect && !http_1_0;
     framing->length = found.lengths ? strtoull(found.length, NULL, 10) : 0;
     return true;

@@ -19,7 +19,6 @@ enum { TARGET_MAX = 8192, ARGUMENTS_MAX = 64, ID_MAX = 128 };
 
 /* How the body comes. */
 struct framing {
-    bool chunked;
     uint64_t length; /* 0 if there is no Content-Length */
     bool expects;    /* Expect: 100-continue */
 };

@@ -80,7 +80,7 @@ static size_t items_left(const struct loop *loop)
 static void publish(struct worker *me, struct loop *loop)
 {
     struct workers *w = me->all;
-    size_t wanted = items_left(loop) - 1;
+    size_t wanted = items_left(loop);
 
     pthread_mutex_lock(&w->lock);
     me->loop = loop;

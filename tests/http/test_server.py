@@ -119,6 +119,14 @@ def metric(service, name):
     return 0
 
 
+def run_it(*flags, **environment):
+    """The program until it ends of its own accord, with these settings only."""
+    clean = {name: value for name, value in os.environ.items()
+             if not name.startswith("CONVSCOPE_") and name != "PORT"}
+    return subprocess.run([BINARY, *flags], env=clean | environment, timeout=20,
+                          capture_output=True, text=True)
+
+
 class SharedServer(unittest.TestCase):
     """One server for all tests of a class."""
 
@@ -296,6 +304,7 @@ class Methods(SharedServer):
         self.assertIn("script-src", page.headers["Content-Security-Policy"])
         again = self.service.get("/", if_none_match=page.headers["ETag"])
         self.assertEqual((again.status, again.body), (304, b""))
+        self.assertEqual(again.headers["Content-Length"], str(len(page.body)))
         self.assertEqual(self.service.get("/index.html").body, page.body)
         self.assertIn(self.service.get("/favicon.ico").status, (200, 204))
 
@@ -532,6 +541,10 @@ class Work(SharedServer):
             self.assertLess(time.monotonic() - began, 10)
         self.assertTrue(eventually(lambda: len(self.closed()) == before + 4))
         self.assertEqual({line["code"] for line in self.closed()}, {"client_closed"})
+        computed = [line for line in self.closed() if line["ms"]["compute"] > 0]
+        self.assertGreaterEqual(len(computed), 2)
+        self.assertNotIn('reason="client_closed"',
+                         self.service.get("/metrics").body.decode())
         self.assertEqual(metric(self.service, "convscope_inflight_bytes"), 0)
 
     def test_half_a_close_is_a_close(self):
@@ -560,6 +573,9 @@ class Deadlines(SharedServer):
                 problem = json.loads(body)
                 self.assertIn(word, problem["detail"])
                 self.assertEqual(problem["limit"]["env"], "CONVSCOPE_REQUEST_TIMEOUT")
+                computed = re.search(r"compute;dur=([\d.]+)", headers["server-timing"])
+                if client is working:
+                    self.assertGreater(float(computed[1]), 0)
             self.assertLess(time.monotonic() - began, 5)
             self.assertEqual(working.send(GET).answer()[0], 200)
 
@@ -578,12 +594,28 @@ class Crowds(unittest.TestCase):
             self.assertTrue(eventually(
                 lambda: service.get("/v1/kernels").status == 200))
 
+    def test_spare_connections_get_half_a_second(self):
+        with Service("--max-connections", "20") as service, \
+                contextlib.ExitStack() as stack:
+            for _ in range(16):
+                stack.enter_context(Client(service))
+            slow = [stack.enter_context(Client(service)).send(start) for start in
+                    (b"GET /livez HTTP/1.1\r\nHost: x\r\n",
+                     b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")]
+            began = time.monotonic()
+            for client in slow:
+                self.assertIsNone(client.answer())
+            self.assertLess(time.monotonic() - began, 3)
+
     def test_few_descriptors(self):
         port = free_port()
         command = f"ulimit -n 64; exec {BINARY} --bind 127.0.0.1:{port}"
+        clean = {name: value for name, value in os.environ.items()
+                 if not name.startswith("CONVSCOPE_")}
         server = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True)
+                                  stderr=subprocess.STDOUT, text=True, env=clean)
         self.addCleanup(server.stdout.close)
+        self.addCleanup(server.kill)
         lines = [server.stdout.readline() for _ in range(2)]
         self.assertTrue(any("open files allow" in line for line in lines), lines)
         with contextlib.ExitStack() as stack:
@@ -620,6 +652,31 @@ class Access(unittest.TestCase):
                         if status == 401:
                             self.assertEqual(reply.headers["WWW-Authenticate"], "Bearer")
                 self.assertEqual(service.request("OPTIONS", "/v1/extract").status, 204)
+
+    def test_a_setting_without_a_key_opens_nothing(self):
+        with Service("--api-keys", "#secret") as service:
+            self.assertEqual(service.get("/v1/kernels").status, 401)
+            reply = service.get("/v1/kernels", authorization="Bearer #secret")
+            self.assertEqual(reply.status, 200)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("comment", "# none\n"), ("empty", ""),
+                               ("long", "key\n" * 16384 + "last\n")):
+                with open(f"{folder}/{name}", "w") as file:
+                    file.write(text)
+            for flags, words in (
+                    (("--api-keys", ","), "holds no key"),
+                    (("--api-keys", " "), "holds no key"),
+                    (("--api-keys=",), "--api-keys needs a value"),
+                    (("--api-keys-file", ""), "--api-keys-file needs a value"),
+                    (("--api-keys-file", f"{folder}/comment"), "holds no key"),
+                    (("--api-keys-file", f"{folder}/empty"), "holds no key"),
+                    (("--api-keys-file", f"{folder}/long"), "File too large"),
+                    (("--api-keys-file", folder), "Is a directory")):
+                with self.subTest(flags=flags):
+                    done = run_it(*flags)
+                    self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+                    self.assertIn(words, done.stderr)
+        self.assertIn("holds no key", run_it(CONVSCOPE_API_KEYS=",").stderr)
 
     def test_other_origins(self):
         flags = ("--cors-origins", "https://a.example,https://b.example")
@@ -692,7 +749,7 @@ class Endings(unittest.TestCase):
                 lambda: metric(service, "convscope_inflight_requests") == 4))
             began = time.monotonic()
             self.assertEqual(service.stop(), 0)
-            self.assertLess(time.monotonic() - began, 8)
+            self.assertLess(time.monotonic() - began, 5)
             for client in (working, waiting):
                 status, headers, _ = client.answer()
                 self.assertEqual((status, headers["x-error-code"]), (503, "draining"))
@@ -753,14 +810,38 @@ class Endings(unittest.TestCase):
 
 
 class Settings(unittest.TestCase):
-    def run_it(self, *flags, **environment):
-        clean = {name: value for name, value in os.environ.items()
-                 if not name.startswith("CONVSCOPE_") and name != "PORT"}
-        return subprocess.run([BINARY, *flags], env=clean | environment, timeout=20,
-                              capture_output=True, text=True)
+    def memory(self, *flags):
+        """Workers' share, bytes in flight, and where the former came from."""
+        text = run_it("--print-config", *flags).stdout
+        value = {name: (float(number), source) for name, number, source in
+                 re.findall(r"CONVSCOPE_(\w+)=([\d.]+)  # (\w+)", text)}
+        request, source = value["MAX_REQUEST_MEMORY"]
+        return value["WORKERS"][0] * request, value["MAX_INFLIGHT_MEMORY"][0], source
+
+    def test_workers_and_requests_in_flight_share_the_memory(self):
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        for workers in ("1", "2", "16", "256"):
+            with self.subTest(workers=workers):
+                computing, inflight, source = self.memory("--workers", workers)
+                self.assertLessEqual(computing + inflight, 0.75 * whole)
+                self.assertGreater(inflight, 0)
+                self.assertEqual(source == "computed",
+                                 computing < int(workers) * 2 ** 30)
+        computing, inflight, source = self.memory("--workers", "256",
+                                                  "--max-request-memory", "1G")
+        self.assertEqual((computing, source), (2.0 ** 38, "flag"))
+        self.assertGreater(inflight, 0)
+
+    def test_lowered_memory_is_said(self):
+        for workers in ("1", "32"):
+            lowered = self.memory("--workers", workers)[2] == "computed"
+            with Service("--workers", workers) as service:
+                service.stop()
+                said = "CONVSCOPE_MAX_REQUEST_MEMORY" in service.output()
+                self.assertEqual(said, lowered, workers)
 
     def test_print_config_names_value_and_source(self):
-        done = self.run_it("--queue-size", "7", "--max-pixels=3M", "--max-body-bytes", "2K",
+        done = run_it("--queue-size", "7", "--max-pixels=3M", "--max-body-bytes", "2K",
                            "--print-config", CONVSCOPE_WORKERS="3",
                            CONVSCOPE_QUEUE_SIZE="9", CONVSCOPE_API_KEYS="secret", PORT="99")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -789,7 +870,7 @@ class Settings(unittest.TestCase):
                 (("--path-prefix", "vision/"), ("PATH_PREFIX", "vision/")),
                 (("--api-keys-file", "/nonexistent"), ("/nonexistent", "No such file"))):
             with self.subTest(flags=flags):
-                done = self.run_it(*flags)
+                done = run_it(*flags)
                 self.assertIn(done.returncode, (1, 2))
                 self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
                 self.assertTrue(done.stderr.startswith("convscope: "))
@@ -797,24 +878,24 @@ class Settings(unittest.TestCase):
                     self.assertIn(word, done.stderr)
 
     def test_unknown_variables_are_reported(self):
-        done = self.run_it("--print-config", CONVSCOPE_WORKER="3")
+        done = run_it("--print-config", CONVSCOPE_WORKER="3")
         self.assertEqual(done.returncode, 0)
         self.assertIn("CONVSCOPE_WORKER is no setting", done.stderr)
         self.assertIn("did you mean CONVSCOPE_WORKERS?", done.stderr)
 
     def test_help_and_version(self):
-        self.assertIn("--queue-size", self.run_it("--help").stdout)
-        self.assertRegex(self.run_it("--version").stdout, r"^convscope \d+\.\d+\.\d+\n$")
+        self.assertIn("--queue-size", run_it("--help").stdout)
+        self.assertRegex(run_it("--version").stdout, r"^convscope \d+\.\d+\.\d+\n$")
 
     def test_health_and_a_taken_port(self):
         with Service() as service:
             bind = ("--bind", f"127.0.0.1:{service.port}")
-            self.assertEqual(self.run_it("health", *bind).returncode, 0)
-            done = self.run_it(*bind)
+            self.assertEqual(run_it("health", *bind).returncode, 0)
+            done = run_it(*bind)
             self.assertEqual(done.returncode, 1)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
             self.assertIn("is taken by another process", done.stderr)
-        done = self.run_it("health", *bind)
+        done = run_it("health", *bind)
         self.assertEqual(done.returncode, 1)
         self.assertIn("nobody listens", done.stderr)
 

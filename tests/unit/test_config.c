@@ -241,7 +241,7 @@ Test(config, names_layers_as_keras_does)
         cr_expect_str_eq(layer(i)->name, names[i]);
 }
 
-Test(config, takes_kernels_in_four_forms)
+Test(config, takes_kernels_in_every_form)
 {
     cr_assert(read_config("[{\"type\":\"conv2d\",\"kernel\":\"edge\"}]"), "%s",
               err.detail);
@@ -260,6 +260,14 @@ Test(config, takes_kernels_in_four_forms)
               "%s", err.detail);
     cr_expect(layer(0)->filters == 3 && layer(0)->kernel_size[1] == 2);
     cr_expect(layer(0)->bank.values[3] == 4 && layer(0)->n_bias == 3);
+    cr_expect(config.gray);
+
+    cr_assert(
+        read_config("[{\"type\":\"conv2d\",\"kernel\":[\"edge\",\"bottom_sobel\"]}]"),
+        "%s", err.detail);
+    cr_expect(layer(0)->filters == 2 && layer(0)->kernel_size[1] == 3);
+    cr_expect(layer(0)->bank.filters == 2 && layer(0)->bank.channels == 0);
+    cr_expect(layer(0)->bank.values[4] == 8 && layer(0)->bank.values[9 + 7] == 2);
     cr_expect(config.gray);
 
     cr_assert(
@@ -365,8 +373,13 @@ Test(config, says_what_is_wrong_in_a_layer)
          "must hold numbers in the range of float32 only, in arrays of equal length"},
         {"\"kernel\":[[]]", "kernel", "must not have an empty array"},
         {"\"kernel\":[1,2]", "kernel",
-         "must be a name of the catalogue, a 2-D array, a list of 2-D arrays, or a 4-D "
+         "must be a name of the catalogue, a 2-D array, a list of either, or a 4-D "
          "array [height][width][channels][filters]"},
+        {"\"kernel\":[\"edge\",\"embos\"]", "kernel",
+         "must be a kernel of the catalogue or an array of numbers, not 'embos'; did "
+         "you mean emboss?"},
+        {"\"kernel\":[\"edge\",1]", "kernel",
+         "must be a list of names only: a number stands in it"},
         {"\"kernel\":\"edge\",\"filters\":2", "filters", "is 2, but kernel has 1"},
         {"\"kernel\":\"edge\",\"kernel_size\":[3,5]", "kernel_size",
          "is 3x5, but kernel is 3x3"},
@@ -450,6 +463,17 @@ Test(config, says_what_is_wrong_with_a_document)
         {"[{\"type\":\"activation\",\"activation\":\"relu\",\"name\":\"a\"}," ACT
          ",{\"type\":\"activation\",\"activation\":\"relu\",\"name\":\"a\"}]",
          "/2/name", "layers[2].name 'a' is also the name of layers[0]"},
+        {"[{\"type\":\"activation\",\"activation\":\"relu\",\"name\":\"a\"},"
+         "{\"type\":\"activation\",\"activation\":\"relu\",\"name\":\"a/pre\"}]",
+         "/1/name",
+         "layers[1].name 'a/pre' is also the name of the stage before the activation "
+         "of "
+         "layers[0]"},
+        {"[{\"type\":\"activation\",\"activation\":\"relu\",\"name\":"
+         "\"activation/pre\"}," ACT "]",
+         "/0/name",
+         "layers[0].name 'activation/pre' is also the name of the stage before the "
+         "activation of layers[1]"},
         {"[{\"type\":\"activation\",\"activation\":\"relu\",\"a/b~\":1}]", "/0/a~1b~0",
          "layers[0].a/b~ is not a parameter of Activation"},
         {"[{\"type\":\"activation\",\"activation\":\"relu\",\"kernel\":1}]",
@@ -512,87 +536,4 @@ Test(config, names_the_limit_that_was_met)
     cr_expect_eq(err.code, ERROR_PLAN_TOO_LARGE);
     cr_expect_str_eq(err.limit.name, "max_layers");
     cr_expect_eq(err.limit.actual, 1025);
-}
-
-static bool read_lesson(const char *query)
-{
-    arena_reset(&arena, SIZE_MAX);
-    error_init(&err);
-    options_init(&options);
-    return options_set_query(&options, query, &arena, &err) &&
-           config_read(&config, NULL, "", &options, &limits_default, &arena, &err);
-}
-
-Test(config, makes_the_lesson_without_layers)
-{
-    cr_assert(read_lesson(""), "%s", err.detail);
-    cr_expect(config.lesson && config.gray);
-    cr_assert_eq(config.network.n_layers, 3);
-    cr_expect_str_eq(layer(0)->name, "Filter");
-    cr_expect_str_eq(layer(1)->name, "Detect");
-    cr_expect_str_eq(layer(2)->name, "Condense");
-    cr_expect(layer(0)->bank.values[7] == 2 && layer(0)->kernel_size[0] == 3);
-    cr_expect(layer(0)->filters == 1 && !layer(0)->use_bias);
-    cr_expect(layer(0)->padding == PADDING_VALID && layer(2)->padding == PADDING_SAME);
-    cr_expect_eq(layer(1)->activation.id, ACTIVATION_RELU);
-    cr_expect(layer(2)->pool_size[1] == 2 && layer(2)->strides[0] == 2);
-
-    cr_assert(
-        read_lesson("kernel=%5B%5B1,2%5D%5D&conv_stride=3,4&conv_padding=SAME&"
-                    "activation=tanh&pool_size=3&pool_stride=1&pool_padding=valid"),
-        "%s", err.detail);
-    cr_expect(layer(0)->kernel_size[0] == 1 && layer(0)->kernel_size[1] == 2);
-    cr_expect(layer(0)->strides[0] == 3 && layer(0)->strides[1] == 4);
-    cr_expect(layer(0)->padding == PADDING_SAME && layer(2)->padding == PADDING_VALID);
-    cr_expect_eq(layer(1)->activation.id, ACTIVATION_TANH);
-    cr_expect(layer(2)->pool_size[1] == 3 && layer(2)->strides[0] == 1);
-}
-
-Test(config, says_which_option_of_the_lesson_is_wrong)
-{
-    static const struct {
-        const char *query, *name, *detail;
-    } rows[] = {
-        {"kernel=egde", "kernel",
-         "kernel must be a kernel of the catalogue or an array of numbers, not 'egde'; "
-         "did "
-         "you mean edge?"},
-        {"kernel=[[1,2],[3]]", "kernel",
-         "kernel must not be ragged: an array of another length stands where 2 "
-         "elements "
-         "should be"},
-        {"kernel=[[1,2]", "kernel",
-         "kernel: line 1, column 7: the text ends where ',' or ']' should be"},
-        {"kernel=[[[1]],[[2]]]", "kernel", "kernel must be one filter: a 2-D array"},
-        {"conv_padding=full", "conv_padding",
-         "conv_padding must be valid or same, not 'full'"},
-        {"pool_padding=sam", "pool_padding",
-         "pool_padding must be valid or same, not 'sam'; did you mean same?"},
-        {"activation=Tanh", "activation",
-         "activation is 'Tanh', which is not known here; did you mean tanh?"},
-        {"pool_size=64", "pool_size",
-         "Condense.pool_size 64 is above the limit of 63 (CONVSCOPE_MAX_KERNEL)"},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        cr_assert_not(read_lesson(rows[i].query), "%s", rows[i].query);
-        cr_expect_eq(err.code, ERROR_OPTION_INVALID);
-        cr_expect_eq(err.n_items, 1);
-        cr_expect_str_eq(err.items[0].parameter, rows[i].name);
-        cr_expect_str_eq(err.detail, rows[i].detail);
-    }
-}
-
-Test(config, keeps_the_lesson_and_layers_apart)
-{
-    cr_assert(options_set_query(&options, "gamma=2&ops=a&figsize=9,9&subplot_shape=1,2",
-                                &arena, &err));
-    cr_expect(read_config("[" ACT "]"));
-    options_init(&options);
-    cr_assert(options_set_query(&options, "conv_stride=1&kernel=edge", &arena, &err));
-    cr_expect_not(read_config("[" ACT "]"));
-    cr_expect_eq(err.code, ERROR_OPTION_INVALID);
-    cr_assert_eq(err.n_items, 2);
-    cr_expect_str_eq(err.items[0].parameter, "kernel");
-    cr_expect_str_eq(err.items[1].parameter, "conv_stride");
 }

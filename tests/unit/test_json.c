@@ -126,28 +126,35 @@ Test(json, refuses_what_it_does_not)
         cr_assert_null(parse(rows[i].text), "%s", rows[i].text);
         cr_expect_eq(err.code, ERROR_JSON_MALFORMED, "%s", rows[i].text);
         cr_expect_str_eq(err.detail, rows[i].detail);
+        cr_assert_eq(err.n_items, 1, "%s", rows[i].text);
+        cr_expect_str_eq(err.items[0].pointer, "");
+        cr_expect_str_eq(err.items[0].detail, rows[i].detail);
     }
 }
 
 Test(json, refuses_json_that_means_nothing_here)
 {
     static const struct {
-        const char *text, *detail;
+        const char *text, *pointer, *detail;
     } rows[] = {
-        {"\"add\\u0000evil\"",
+        {"\"add\\u0000evil\"", "",
          "config: line 1, column 5: \\u0000 is not accepted in a string"},
-        {"{\"a\":1,\"b\":2,\"a\":3}",
+        {"{\"a\":1,\"b\":2,\"a\":3}", "/a",
          "config: line 1, column 14: the key \"a\" stands twice in an object"},
-        {"{\"a\":1,\"\\u0061\":2}",
+        {"{\"a\":1,\"\\u0061\":2}", "/a",
          "config: line 1, column 8: the key \"a\" stands twice in an object"},
-        {"[{\"x\":{\"k\":1,\"k\":1}}]",
+        {"[{\"x\":{\"k\":1,\"k\":1}}]", "/0/x/k",
          "config: line 1, column 14: the key \"k\" stands twice in an object"},
+        {"{\"a\":[{\"b\":1},[],{\"c/d\":{\"\":0},\"c/d\":2}]}", "/a/2/c~1d",
+         "config: line 1, column 32: the key \"c/d\" stands twice in an object"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         cr_assert_null(parse(rows[i].text), "%s", rows[i].text);
         cr_expect_eq(err.code, ERROR_CONFIG_INVALID, "%s", rows[i].text);
         cr_expect_str_eq(err.detail, rows[i].detail);
+        cr_assert_eq(err.n_items, 1);
+        cr_expect_str_eq(err.items[0].pointer, rows[i].pointer);
     }
 }
 

@@ -140,6 +140,85 @@ Test(options, reads_colours)
     cr_expect(set_json("background", "\"#ffffff\"") && options.background[2] == 255);
 }
 
+Test(options, reads_a_generator)
+{
+    cr_expect(set("generator", " {\"name\":\"circle\",\"size\":[64,32],\"val\":1.0,"
+                               "\"r_shrink\":3}"),
+              "%s", err.detail);
+    cr_expect_eq(options.generator, GENERATOR_CIRCLE);
+    cr_expect(options.size[0] == 64 && options.size[1] == 32);
+    cr_expect(options.val == 1 && OPTION_GIVEN(&options, VAL));
+    cr_expect_eq(options.r_shrink, 3);
+    cr_expect(set("generator", "two_dots"));
+    cr_expect_eq(options.generator, GENERATOR_TWO_DOTS);
+    cr_expect(set_json("generator", "{\"x\":1,\"name\":\"two_dots\"}"));
+    cr_expect(options.generator == GENERATOR_TWO_DOTS && options.x == 1);
+    cr_expect(set_json("generator", "\"circle\""));
+    cr_expect_eq(options.generator, GENERATOR_CIRCLE);
+}
+
+Test(options, says_what_is_wrong_with_a_generator)
+{
+    static const struct {
+        const char *text, *detail;
+        enum error_code code;
+    } rows[] = {
+        {"cirle", "generator must be none, circle or two_dots; did you mean circle?",
+         ERROR_OPTION_INVALID},
+        {"{\"name\":\"cirle\"}",
+         "generator must be none, circle or two_dots; did you mean circle?",
+         ERROR_OPTION_INVALID},
+        {"{\"size\":3}", "generator has no name", ERROR_OPTION_INVALID},
+        {"{\"name\":\"circle\",\"size\":0}", "size must be an integer from 1 to 12000",
+         ERROR_OPTION_INVALID},
+        {"{\"name\":\"circle\",\"r_shink\":3}",
+         "r_shink is not an option; did you mean r_shrink?", ERROR_OPTION_INVALID},
+        {"{\"name\":\"circle\"",
+         "generator: line 1, column 17: the text ends where ',' or '}' should be",
+         ERROR_OPTION_INVALID},
+        {"{\"name\":\"circle\",\"size\":3,\"size\":3}",
+         "generator: line 1, column 27: the key \"size\" stands twice in an object",
+         ERROR_PART_DUPLICATE},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_expect_not(set("generator", rows[i].text), "%s", rows[i].text);
+        cr_expect_eq(err.code, rows[i].code, "%s", rows[i].text);
+        cr_assert_eq(err.n_items, 1);
+        cr_expect_str_eq(err.detail, rows[i].detail);
+        cr_expect_str_eq(err.items[0].parameter, "generator");
+    }
+    cr_expect_not(set_json("generator", "{\"name\":\"circle\",\"size\":0}"));
+    cr_expect_str_eq(err.items[0].pointer, "/at/size");
+    cr_expect_str_eq(err.items[0].value, "0");
+}
+
+Test(options, knows_where_options_stand)
+{
+    static const struct {
+        const char *pointer;
+        bool stands;
+    } rows[] = {
+        {"/kernel", true},
+        {"/input", true},
+        {"/render/gap", true},
+        {"/config/gamma", true},
+        {"/config/input/generator/size", true},
+        {"", false},
+        {"/", false},
+        {"/layers", false},
+        {"/render", false},
+        {"/layers/0/kernel", false},
+        {"/weights/kernel", false},
+        {"/generator/name", false},
+        {"/kernel/0", false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_eq(option_stands_at(rows[i].pointer), rows[i].stands, "%s",
+                     rows[i].pointer);
+}
+
 Test(options, says_what_would_be_right)
 {
     static const struct {
@@ -224,6 +303,16 @@ Test(options, knows_no_others)
     cr_expect_not(set("resize", "1"), "a later issue's");
     cr_expect_not(set("wholly_unlike_any", "1"));
     cr_expect_str_eq(err.detail, "wholly_unlike_any is not an option");
+    cr_expect_not(set("colormpa", "1"));
+    cr_expect_str_eq(err.detail, "colormpa is not an option; did you mean colormap?",
+                     "the beginning color is further");
+    cr_expect_not(set("pool", "1"));
+    cr_expect_str_eq(err.detail, "pool is not an option; did you mean pool_size?");
+    error_init(&err);
+    cr_expect_not(options_set_query(&options, "=x", &arena, &err));
+    cr_expect_eq(err.code, ERROR_OPTION_UNKNOWN);
+    cr_expect_str_eq(err.detail, "an option without a name");
+    cr_expect_str_eq(err.items[0].parameter, "");
 }
 
 Test(options, takes_each_once)
@@ -237,6 +326,11 @@ Test(options, takes_each_once)
     cr_expect_not(options_set_text(&options, "ops", "a", &arena, &err));
     cr_expect_eq(err.code, ERROR_PART_DUPLICATE);
     cr_expect_str_eq(err.detail, "ops is given twice: it is the same as stages");
+    error_init(&err);
+    cr_expect(options_set_text(&options, "input", "circle", &arena, &err));
+    cr_expect_not(options_set_text(&options, "generator", "circle", &arena, &err));
+    cr_expect_eq(err.code, ERROR_PART_DUPLICATE);
+    cr_expect_str_eq(err.detail, "generator is given twice: it is the same as input");
 }
 
 Test(options, reads_a_query)
@@ -274,7 +368,7 @@ Test(options, prints_its_table)
         const struct option_row row = option_row(n);
         cr_expect_eq(option_find(row.name), n, "%s", row.name);
         cr_expect(row.type && row.what && *row.what, "%s", row.name);
-        cr_expect_eq(strcmp(row.type, "choice") == 0, row.values != NULL, "%s",
+        cr_expect_eq(strncmp(row.type, "choice", 6) == 0, row.values != NULL, "%s",
                      row.name);
     }
     cr_expect_eq(n, OPTION_COUNT);

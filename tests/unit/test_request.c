@@ -226,6 +226,13 @@ Test(request, takes_the_options_out_of_a_request_document)
     cr_expect_eq(request.options.gap, 2);
     cr_expect_eq(request.options.format, FORMAT_NPY);
 
+    cr_assert(read_request(FORM, "",
+                           TEXT("generator", "{\"name\":\"circle\",\"size\":[64,64],"
+                                             "\"val\":1.0,\"r_shrink\":3}") END),
+              "%s", err.detail);
+    cr_expect_eq(request.options.generator, GENERATOR_CIRCLE);
+    cr_expect_eq(request.options.r_shrink, 3);
+
     cr_assert(read_request(FORM, "", TEXT("config", "{\"input\":\"two_dots\"}") END));
     cr_expect_eq(request.options.generator, GENERATOR_TWO_DOTS);
     expect_config("{}");
@@ -282,6 +289,25 @@ Test(request, points_into_documents)
          "gama is not an option; did you mean gamma?"},
         {"application/json", "{\"config\":[],\"layers\":[]}", ERROR_CONFIG_INVALID,
          "/layers", "layers stand beside config: one of them is too many"},
+        {"application/json", "{\"kernel\":\"edge\",\"kernel\":\"edge\"}",
+         ERROR_PART_DUPLICATE, "/kernel",
+         "the body: line 1, column 18: the key \"kernel\" stands twice in an object"},
+        {"application/json", "{\"image\":\"\",\"image\":\"\"}", ERROR_PART_DUPLICATE,
+         "/image",
+         "the body: line 1, column 13: the key \"image\" stands twice in an object"},
+        {"application/json", "{\"config\":{\"layers\":[{\"kernel\":1,\"kernel\":1}]}}",
+         ERROR_CONFIG_INVALID, "/config/layers/0/kernel",
+         "the body: line 1, column 34: the key \"kernel\" stands twice in an object"},
+        {FORM, TEXT("config", "{\"render\":{\"gap\":1,\"gap\":2}}") END,
+         ERROR_PART_DUPLICATE, "/render/gap",
+         "config: line 1, column 20: the key \"gap\" stands twice in an object"},
+        {FORM, TEXT("config", "{\"layers\":[],\"layers\":[]}") END,
+         ERROR_CONFIG_INVALID, "/layers",
+         "config: line 1, column 14: the key \"layers\" stands twice in an object"},
+        {FORM, TEXT("config", "{\"stage\":\"\\u0000\"}") END, ERROR_CONFIG_INVALID, "",
+         "config: line 1, column 11: \\u0000 is not accepted in a string"},
+        {FORM, TEXT("config", "[") END, ERROR_JSON_MALFORMED, "",
+         "config: line 1, column 2: the text ends where a value should be"},
         {"application/json", "3", ERROR_CONFIG_INVALID, "",
          "the body must be an object or an array of layers, not a number"},
         {"application/json", "{\"image\":3}", ERROR_OPTION_INVALID, "/image",
