@@ -91,8 +91,8 @@ void api_session_free(struct api_session *session);
 /* Answer the request. *reply need not be initialised. The parallel-for's cancelled()
  * stops it early; the reply then is a 499 with code client_closed, and the caller,
  * who knows why it cancelled, may send another in its place. HEAD is answered with
- * GET's headers and body, and a 304 with the body that the client has: the server leaves
- * them out. */
+ * GET's headers and body, and a 304 with the body that the client has: the server
+ * leaves them out. */
 void api_call(struct api_session *session, const struct api_request *request,
               struct api_reply *reply);
 
