@@ -34,7 +34,7 @@ typedef bool call_handler(struct call *call);
 /* extract.c: POST and GET /v1/extract; plan.c: POST /v1/plan */
 call_handler extract_call, plan_call;
 
-/* generated.c: GET /v1/inputs/circle.npy, circle.png, two_dots.npy, two_dots.png */
+/* inputs.c: GET /v1/inputs/circle.npy, circle.png, two_dots.npy, two_dots.png */
 call_handler circle_npy_call, circle_png_call, two_dots_npy_call, two_dots_png_call;
 
 /* catalogue.c: GET /v1/layers and the like, printed from the tables */
