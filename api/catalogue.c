@@ -54,7 +54,7 @@ static void write_default(struct buffer *out, const struct layer_param *param)
     const bool whole = param->type == PARAM_INT || param->type == PARAM_PAIR;
 
     buffer_text(out, ",\"default\":");
-    if ((param->flags & PARAM_REQUIRED) || (whole && param->fallback == 0))
+    if ((param->flags & PARAM_REQUIRED) || (whole && param->fallback <= 0))
         buffer_text(out, "null");
     else if (numeric)
         buffer_json_number(out, param->fallback);

@@ -19,6 +19,8 @@
 /* What infer, pack and run agree on; derived from the layer and its plan. */
 struct geometry {
     size_t kh, kw, sy, sx, dy, dx;
+    size_t ey, ex; /* zeros spread the input out: cells per cell */
+    bool transposed;
     size_t groups, channels, filters; /* of a group */
     size_t taps;                      /* of a filter */
     size_t padded;                    /* filters of a group, in whole vectors */
@@ -40,23 +42,28 @@ static struct geometry geometry_of(const struct layer *layer,
                                    const struct layer_plan *plan)
 {
     const size_t groups = plan->groups;
+    const bool transposed = plan->spread[0] > 0;
     struct geometry g = {
         .kh = (size_t)layer->kernel_size[0],
         .kw = (size_t)layer->kernel_size[1],
-        .sy = (size_t)layer->strides[0],
-        .sx = (size_t)layer->strides[1],
+        .sy = transposed ? 1 : (size_t)layer->strides[0],
+        .sx = transposed ? 1 : (size_t)layer->strides[1],
         .dy = (size_t)layer->dilation_rate[0],
         .dx = (size_t)layer->dilation_rate[1],
+        .ey = transposed ? plan->spread[0] : 1,
+        .ex = transposed ? plan->spread[1] : 1,
+        .transposed = transposed,
         .groups = groups,
         .channels = plan->in.dim[2] / groups,
         .filters = plan->filters / groups,
     };
     const struct pads *pad = &plan->pad;
-    const bool no_pad = !pad->top && !pad->bottom && !pad->left && !pad->right;
+    const bool no_pad = !pad->top && !pad->bottom && !pad->left && !pad->right &&
+                        g.ey == 1 && g.ex == 1;
 
     g.taps = g.kh * g.kw * g.channels;
     g.padded = round_up(g.filters, KERNEL_LANES);
-    g.width = plan->in.dim[1] + pad->left + pad->right;
+    g.width = (plan->in.dim[1] - 1) * g.ex + 1 + pad->left + pad->right;
     g.by_row = g.filters < KERNEL_LANES / 2;
     if (g.by_row) {
         g.phases = g.sx;
@@ -203,13 +210,86 @@ bool separable_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
+/* One axis of a transposed convolution: its output size, and where the window of the
+ * equivalent convolution begins and ends around the input spread out by the stride. */
+struct spread {
+    size_t out, before, after;
+};
+
+/* Keras' deconv_output_length, and TensorFlow's padding for that size: the one that the
+ * convolution from the output to the input would have. padding is -1 for none given. */
+static struct spread spread_axis(size_t in, size_t extent, size_t stride, int padding,
+                                 bool same)
+{
+    const size_t reach = (in - 1) * stride + extent;
+    struct spread s;
+
+    if (padding < 0)
+        s.out = same ? in * stride : reach + (stride > extent ? stride - extent : 0);
+    else
+        s.out = reach + (size_t)padding - (same ? 2 * (extent / 2) : 0);
+    const size_t cut = same && reach > s.out ? (reach - s.out) / 2 : 0;
+    s.before = extent - 1 - cut;
+    s.after = s.out + cut - ((in - 1) * stride + 1);
+    return s;
+}
+
+/* Run as a convolution of stride 1 over the input with zeros between its cells, by the
+ * kernel turned by half a turn. */
+bool conv2d_transpose_infer(const struct layer *layer, struct layer_plan *plan,
+                            struct error *err)
+{
+    struct spread axes[2];
+
+    if (!window_needs_map(layer, plan, err) || !check_strides(layer, err))
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        const int stride = layer->strides[i], padding = layer->output_padding[i];
+        const size_t extent =
+            (size_t)(layer->kernel_size[i] - 1) * (size_t)layer->dilation_rate[i] + 1;
+        if (padding >= stride)
+            return layer_fault(layer, "output_padding", err,
+                               "%d must be less than the stride %d", padding, stride);
+        axes[i] = spread_axis(plan->in.dim[i], extent, (size_t)stride, padding,
+                              layer->padding == PADDING_SAME);
+        if (axes[i].out == 0)
+            return layer_fault(layer, "output_padding", err, "leaves no output");
+        plan->spread[i] = (size_t)stride;
+        plan->window[i] = (extent + plan->spread[i] - 1) / plan->spread[i];
+    }
+    plan->pad =
+        (struct pads){axes[0].before, axes[0].after, axes[1].before, axes[1].after};
+    plan->groups = 1;
+    plan->filters = (size_t)layer->filters;
+    plan->out = SHAPE(axes[0].out, axes[1].out, plan->filters);
+    plan->weight_shape[0] =
+        SHAPE((size_t)layer->kernel_size[0], (size_t)layer->kernel_size[1],
+              plan->filters, plan->in.dim[2]);
+    if (layer->use_bias)
+        plan->weight_shape[1] = SHAPE(plan->filters);
+    set_cost(layer, plan);
+    return true;
+}
+
+/* The weight of a tap t = (ky, kx, c): kernel[t][filter], or, of a transposed
+ * convolution, the kernel turned by half a turn, [ky][kx][filter][c]. */
+static float weight_of(const struct geometry *g, const float *kernel, size_t t,
+                       size_t filter)
+{
+    const size_t all = g->filters * g->groups;
+
+    if (!g->transposed)
+        return kernel[t * all + filter];
+    const size_t cell = g->kh * g->kw - 1 - t / g->channels;
+    return kernel[(cell * all + filter) * g->channels + t % g->channels];
+}
+
 /* A group's weights as its loop reads them: [tap][padded filter] or [filter][tap], then
  * the biases. A tap is (ky, kx, c), as the kernel has them. Returns the end. */
 static float *pack_groups(const struct geometry *g, const float *kernel,
                           const float *bias, float *packed)
 {
-    const size_t all = g->filters * g->groups,
-                 width = g->by_row ? g->filters : g->padded;
+    const size_t width = g->by_row ? g->filters : g->padded;
     const size_t tap_step = g->by_row ? 1 : width,
                  filter_step = g->by_row ? g->taps : 1;
 
@@ -219,7 +299,8 @@ static float *pack_groups(const struct geometry *g, const float *kernel,
         for (size_t f = 0; f < g->filters; f++) {
             const size_t filter = group * g->filters + f;
             for (size_t t = 0; t < g->taps; t++)
-                packed[t * tap_step + f * filter_step] = kernel[t * all + filter];
+                packed[t * tap_step + f * filter_step] =
+                    weight_of(g, kernel, t, filter);
             biases[f] = bias ? bias[filter] : 0;
         }
         packed = biases + width;
@@ -286,7 +367,7 @@ static void split_row(const struct geometry *g, const struct layer_plan *plan,
     memset(out, 0, g->pitch * sizeof *out);
     for (size_t c = 0; c < channels; c++) {
         float *plane = out + c * g->phases * g->phase_width;
-        for (size_t x = 0, at = plan->pad.left; x < width; x++, at++)
+        for (size_t x = 0, at = plan->pad.left; x < width; x++, at += g->ex)
             plane[at % g->phases * g->phase_width + at / g->phases] =
                 in[x * channels + c];
     }
@@ -295,12 +376,13 @@ static void split_row(const struct geometry *g, const struct layer_plan *plan,
 static void pad_row(const struct geometry *g, const struct layer_plan *plan,
                     const float *in, float *out)
 {
-    const size_t row = plan->in.dim[1] * plan->in.dim[2];
-    const size_t before = plan->pad.left * plan->in.dim[2];
+    const size_t channels = plan->in.dim[2], width = plan->in.dim[1];
+    const size_t piece = g->ex == 1 ? width * channels : channels;
 
-    memset(out, 0, before * sizeof *out);
-    memcpy(out + before, in, row * sizeof *out);
-    memset(out + before + row, 0, (g->pitch - before - row) * sizeof *out);
+    memset(out, 0, g->pitch * sizeof *out);
+    out += plan->pad.left * channels;
+    for (size_t x = 0; x < width * channels; x += piece, out += g->ex * channels)
+        memcpy(out, in + x, piece * sizeof *out);
 }
 
 /* The rows that outputs first to last - 1 touch, into scratch. */
@@ -311,13 +393,13 @@ static void copy_rows(const struct geometry *g, const struct layer_plan *plan,
     const size_t n = rows_touched(g, last - first);
 
     for (size_t i = 0; i < n; i++, out += g->pitch) {
-        const size_t at = first * g->sy + i; /* in the padded map */
-        if (at < plan->pad.top || at - plan->pad.top >= plan->in.dim[0])
+        const size_t at = first * g->sy + i - plan->pad.top; /* wraps above the map */
+        if (at > (plan->in.dim[0] - 1) * g->ey || at % g->ey != 0)
             memset(out, 0, g->pitch * sizeof *out);
         else if (g->by_row)
-            split_row(g, plan, in + (at - plan->pad.top) * row, out);
+            split_row(g, plan, in + at / g->ey * row, out);
         else
-            pad_row(g, plan, in + (at - plan->pad.top) * row, out);
+            pad_row(g, plan, in + at / g->ey * row, out);
     }
 }
 

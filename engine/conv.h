@@ -16,6 +16,11 @@ void conv2d_pack(const struct layer *layer, const struct layer_plan *plan,
                  float *packed);
 void conv2d_run(const struct layer_task *task, size_t first, size_t last);
 
+/* The transpose of a convolution: each input cell adds its window to the output. The
+ * plan's pads are those of the equivalent convolution over the spread-out input. */
+bool conv2d_transpose_infer(const struct layer *layer, struct layer_plan *plan,
+                            struct error *err);
+
 /* Each channel by itself, depth_multiplier filters for it: output channel c *
  * multiplier
  * + m. Packed and run as a convolution with a group for every channel. */

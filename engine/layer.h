@@ -134,6 +134,7 @@ struct layer {
     int strides[2]; /* of a pool: 0 means pool_size */
     int padding;    /* enum padding */
     int dilation_rate[2];
+    int output_padding[2]; /* of Conv2DTranspose; -1: none given */
     int groups;
     bool use_bias;
     int pool_size[2];
@@ -169,6 +170,7 @@ struct layer_plan {
     double params;             /* weights */
     struct shape weight_shape[LAYER_MAX_WEIGHTS]; /* rank 0: the layer has no such */
     size_t groups, filters; /* of a convolution: filters of all groups */
+    size_t spread[2];       /* of a transposed one: its strides; 0: it is none */
     size_t packed;          /* floats of weights rearranged for the run, made once */
     size_t scratch;         /* floats of working memory per slot */
     size_t items;           /* independent pieces of work: rows of the output, mostly */

@@ -127,12 +127,8 @@ enum { CELLS_IN_A_ROW = 8, LEVELS = 32 };
 bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
                          struct error *err)
 {
-    char text[SHAPE_TEXT_SIZE];
-
-    if (plan->in.rank != 3)
-        return layer_fault(layer, "", err,
-                           "needs a map of height x width x channels; its input is %s",
-                           shape_print(&plan->in, text));
+    if (!window_needs_map(layer, plan, err))
+        return false;
     const size_t channels = plan->in.dim[2];
     plan->out = layer->keepdims ? SHAPE(1, 1, channels) : SHAPE(channels);
     plan->window[0] = plan->in.dim[0];

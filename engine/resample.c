@@ -5,19 +5,9 @@
 #include <string.h>
 
 #include "engine/kernels.h"
+#include "engine/window.h"
 
 enum { NEAREST, BILINEAR };
-
-static bool needs_map(const struct layer *layer, const struct layer_plan *plan,
-                      struct error *err)
-{
-    char text[SHAPE_TEXT_SIZE];
-
-    return plan->in.rank == 3 ||
-           layer_fault(layer, "", err,
-                       "needs a map of height x width x channels; its input is %s",
-                       shape_print(&plan->in, text));
-}
 
 static void set_out(struct layer_plan *plan, size_t height, size_t width)
 {
@@ -45,7 +35,7 @@ bool zero_padding2d_infer(const struct layer *layer, struct layer_plan *plan,
 {
     const struct pads pad = margins_of(layer);
 
-    if (!needs_map(layer, plan, err))
+    if (!window_needs_map(layer, plan, err))
         return false;
     plan->pad = pad;
     set_out(plan, plan->in.dim[0] + pad.top + pad.bottom,
@@ -70,7 +60,7 @@ bool cropping2d_infer(const struct layer *layer, struct layer_plan *plan,
 {
     const struct pads cut = margins_of(layer);
 
-    if (!needs_map(layer, plan, err))
+    if (!window_needs_map(layer, plan, err))
         return false;
     if (cut.top + cut.bottom >= plan->in.dim[0] ||
         cut.left + cut.right >= plan->in.dim[1])
@@ -102,7 +92,7 @@ void cropping2d_run(const struct layer_task *task, size_t first, size_t last)
 bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
                          struct error *err)
 {
-    if (!needs_map(layer, plan, err))
+    if (!window_needs_map(layer, plan, err))
         return false;
     set_out(plan, plan->in.dim[0] * (size_t)layer->size[0],
             plan->in.dim[1] * (size_t)layer->size[1]);

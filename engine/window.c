@@ -57,17 +57,25 @@ static bool does_not_fit(const struct layer *layer, const struct window axes[2],
     return false;
 }
 
+bool window_needs_map(const struct layer *layer, const struct layer_plan *plan,
+                      struct error *err)
+{
+    char text[SHAPE_TEXT_SIZE];
+
+    return plan->in.rank == 3 ||
+           layer_fault(layer, "", err,
+                       "needs a map of height x width x channels; its input is %s",
+                       shape_print(&plan->in, text));
+}
+
 bool window_infer(const struct layer *layer, const int size[2], const int stride[2],
                   const int dilation[2], const char *size_name, struct layer_plan *plan,
                   struct window axes[2], struct error *err)
 {
-    char text[SHAPE_TEXT_SIZE];
     bool fits = true;
 
-    if (plan->in.rank != 3)
-        return layer_fault(layer, "", err,
-                           "needs a map of height x width x channels; its input is %s",
-                           shape_print(&plan->in, text));
+    if (!window_needs_map(layer, plan, err))
+        return false;
     for (size_t i = 0; i < 2; i++) {
         fits &=
             window_slide(&axes[i], plan->in.dim[i], (size_t)size[i], (size_t)stride[i],

@@ -22,6 +22,10 @@ struct window {
 bool window_slide(struct window *w, size_t in, size_t size, size_t stride,
                   size_t dilation, enum padding padding) MUST_CHECK;
 
+/* False, with the fault recorded, unless the layer's input is a map (rank 3). */
+bool window_needs_map(const struct layer *layer, const struct layer_plan *plan,
+                      struct error *err) MUST_CHECK;
+
 /* Slide a layer's window over its input, which must be a map (rank 3): fills both axes,
  * and in the plan the pads, window and step. size_name is the parameter that a fault
  * names. */

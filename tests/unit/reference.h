@@ -86,6 +86,54 @@ static inline struct reference reference_conv2d(const struct layer *l, size_t h,
     return out;
 }
 
+/* Each input cell adds its window, the kernel [ky][kx][filter][channel], to the output;
+ * sizes and the cut before are Keras' and TensorFlow's. */
+static inline struct reference reference_transpose(const struct layer *l, size_t h,
+                                                   size_t w, size_t c, const float *in,
+                                                   const float *kernel,
+                                                   const float *bias)
+{
+    const size_t size[2] = {h, w}, filters = (size_t)l->filters;
+    long out[2], cut[2];
+
+    for (int i = 0; i < 2; i++) {
+        const long k = (l->kernel_size[i] - 1) * l->dilation_rate[i] + 1,
+                   s = l->strides[i];
+        const long p = l->output_padding[i], n = (long)size[i];
+        const long longest = k - s > 0 ? k - s : 0;
+        if (p < 0)
+            out[i] = l->padding ? n * s : n * s + longest;
+        else
+            out[i] = (n - 1) * s + k - (l->padding ? 2 * (k / 2) : 0) + p;
+        const long total = (n - 1) * s + k - out[i];
+        cut[i] = l->padding && total > 0 ? total / 2 : 0;
+    }
+    struct reference r = reference_new((size_t)out[0], (size_t)out[1], filters);
+    for (size_t i = 0; bias && i < r.h * r.w * filters; i++) {
+        r.v[i] = (double)bias[i % filters];
+        r.magnitude[i] = fabs(r.v[i]);
+    }
+    for (size_t i = 0; i < h * w * c; i++)
+        for (long ky = 0; ky < l->kernel_size[0]; ky++)
+            for (long kx = 0; kx < l->kernel_size[1]; kx++) {
+                const long y = (long)(i / c / w) * l->strides[0] - cut[0] +
+                               ky * l->dilation_rate[0];
+                const long x = (long)(i / c % w) * l->strides[1] - cut[1] +
+                               kx * l->dilation_rate[1];
+                if (y < 0 || x < 0 || y >= out[0] || x >= out[1])
+                    continue;
+                for (size_t f = 0; f < filters; f++) {
+                    const size_t tap = (size_t)(ky * l->kernel_size[1] + kx);
+                    const double term =
+                        (double)in[i] * (double)kernel[(tap * filters + f) * c + i % c];
+                    *reference_at(r.v, &r, (size_t)y, (size_t)x, f) += term;
+                    *reference_at(r.magnitude, &r, (size_t)y, (size_t)x, f) +=
+                        fabs(term);
+                }
+            }
+    return r;
+}
+
 static inline struct reference reference_pool2d(const struct layer *l, int average,
                                                 size_t h, size_t w, size_t c,
                                                 const float *in)

@@ -112,6 +112,39 @@ static struct layer random_pool(uint64_t *seed, int *channels)
     return layer;
 }
 
+static struct layer random_transpose(uint64_t *seed, int *channels)
+{
+    struct layer layer = new_layer("Conv2DTranspose", "transpose", 0);
+
+    *channels = draw(seed, 1, 6);
+    layer.filters = draw(seed, 1, 20);
+    for (int i = 0; i < 2; i++) {
+        layer.kernel_size[i] = draw(seed, 1, 5);
+        layer.strides[i] = draw(seed, 1, 4);
+        layer.output_padding[i] = draw(seed, -1, layer.strides[i] - 1);
+    }
+    if (layer.strides[0] == 1 && layer.strides[1] == 1)
+        layer.dilation_rate[0] = layer.dilation_rate[1] = draw(seed, 1, 3);
+    layer.padding = draw(seed, 0, 1);
+    layer.use_bias = draw(seed, 0, 1);
+    layer.weights[0].initializer.seed = *seed;
+    layer.weights[1].initializer =
+        (struct initializer){.id = INIT_GLOROT_UNIFORM, .seed = *seed};
+    return layer;
+}
+
+static struct layer random_windowed(uint64_t *seed, int *channels)
+{
+    switch (draw(seed, 0, 3)) {
+    case 0:
+        return random_pool(seed, channels);
+    case 1:
+        return random_transpose(seed, channels);
+    default:
+        return random_conv(seed, channels);
+    }
+}
+
 static struct reference expected(const struct layer *layer, const struct shape *shape,
                                  const float *input)
 {
@@ -120,6 +153,9 @@ static struct reference expected(const struct layer *layer, const struct shape *
     if (strcmp(layer->kind->class_name, "Conv2D") == 0)
         return reference_conv2d(layer, h, w, c, input, layer->weights[0].values,
                                 layer->use_bias ? layer->weights[1].values : NULL);
+    if (strcmp(layer->kind->class_name, "Conv2DTranspose") == 0)
+        return reference_transpose(layer, h, w, c, input, layer->weights[0].values,
+                                   layer->weights[1].values);
     return reference_pool2d(layer, layer->kind->class_name[0] == 'A', h, w, c, input);
 }
 
@@ -127,7 +163,8 @@ static void compare(const struct layer *layer, const struct layer_plan *plan,
                     const struct reference *want, size_t round)
 {
     const size_t n = want->h * want->w * want->c;
-    const double steps = (double)(plan->window[0] * plan->window[1]) * 8 + 2;
+    const double steps = (double)(layer->kernel_size[0] * layer->kernel_size[1] * 12 +
+                                  layer->pool_size[0] * layer->pool_size[1] + 2);
 
     cr_assert_eq(shape_elements(&plan->out), n, "round %zu", round);
     cr_assert_eq(plan->out.dim[0], want->h);
@@ -144,8 +181,7 @@ static void check_random_layer(size_t round, struct arena *arena)
 {
     uint64_t seed = round * 977 + 5;
     int channels;
-    struct layer layer = draw(&seed, 0, 2) ? random_conv(&seed, &channels)
-                                           : random_pool(&seed, &channels);
+    struct layer layer = random_windowed(&seed, &channels);
     const struct shape shape =
         SHAPE((size_t)draw(&seed, 1, 40), (size_t)draw(&seed, 1, 70), (size_t)channels);
     struct network network = {1, &layer};
@@ -180,7 +216,7 @@ Test(network, random_layers_are_their_definitions)
     struct arena arena;
 
     cr_assert(arena_init(&arena, ARENA));
-    for (size_t round = 0; round < 400; round++)
+    for (size_t round = 0; round < 600; round++)
         check_random_layer(round, &arena);
     arena_release(&arena);
 }
@@ -195,6 +231,7 @@ static struct layer random_layer(size_t kind, uint64_t *seed)
     for (int i = 0; i < 2; i++) {
         layer.kernel_size[i] = draw(seed, 1, 4);
         layer.strides[i] = draw(seed, 1, 3);
+        layer.output_padding[i] = draw(seed, -1, layer.strides[i] - 1);
         layer.pool_size[i] = draw(seed, 1, 9);
         layer.size[i] = draw(seed, 1, 3);
     }

@@ -1,0 +1,63 @@
+"""Well-known models, as Keras describes them: their plans and their runs."""
+
+import json
+import unittest
+
+import numpy as np
+
+from service import Service
+
+# Simonyan and Zisserman 2014; the parameter counts are those that Keras publishes for the
+# models without their top.
+VGG = {
+    "VGG16": ([2, 2, 3, 3, 3], 14_714_688),
+    "VGG19": ([2, 2, 4, 4, 4], 20_024_384),
+}
+
+
+def vgg(convolutions):
+    """model.to_json() of the model, Keras 2 style, but for keys without meaning here."""
+    layers = [{"class_name": "InputLayer", "config": {
+        "batch_input_shape": [None, None, None, 3], "name": "input_1"}}]
+    for block, count in enumerate(convolutions, 1):
+        for i in range(1, count + 1):
+            layers.append({"class_name": "Conv2D", "config": {
+                "name": f"block{block}_conv{i}", "filters": min(64 << (block - 1), 512),
+                "kernel_size": [3, 3], "padding": "same", "activation": "relu"}})
+        layers.append({"class_name": "MaxPooling2D", "config": {
+            "name": f"block{block}_pool", "pool_size": [2, 2], "strides": [2, 2]}})
+    return {"class_name": "Sequential", "config": {"name": "vgg", "layers": layers}}
+
+
+class Models(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = cls.enterClassContext(Service())
+
+    def post(self, path, document):
+        reply = self.service.request("POST", path, json.dumps(document).encode(),
+                                     {"Content-Type": "application/json"})
+        self.assertEqual(reply.status, 200, reply.body[:500])
+        return reply
+
+    def test_plans_have_the_published_parameters(self):
+        for name, (convolutions, params) in VGG.items():
+            with self.subTest(name):
+                plan = self.post("/v1/plan", {"config": vgg(convolutions),
+                                              "input_shape": [224, 224, 3]}).json()
+                self.assertEqual(plan["totals"]["params"], params)
+                self.assertEqual(plan["layers"][-1]["shape"], [7, 7, 512])
+
+    def test_they_run_with_seeded_weights(self):
+        for name, (convolutions, _) in VGG.items():
+            with self.subTest(name):
+                ask = {"config": vgg(convolutions), "input": "circle", "size": 32,
+                       "color": "rgb", "format": "npy", "seed": 3}
+                first, again = (np.frombuffer(self.post("/v1/extract", ask).body[-2048:],
+                                              "<f4") for _ in range(2))
+                self.assertTrue(np.isfinite(first).all() and first.max() > 0)
+                np.testing.assert_array_equal(first, again)
+
+
+if __name__ == "__main__":
+    unittest.main()
