@@ -72,41 +72,41 @@ bool error_set(struct error *err, enum error_code code, const char *format, ...)
     return false;
 }
 
-bool error_at(struct error *err, enum error_code code, const char *pointer,
-              const char *format, ...)
+/* One of pointer and parameter is "". */
+static void record_item(struct error *err, enum error_code code, const char *pointer,
+                        const char *parameter, const char *format, va_list args)
 {
     char detail[ERROR_DETAIL_SIZE];
-    va_list args;
 
-    va_start(args, format);
     vsnprintf(detail, sizeof detail, format, args);
-    va_end(args);
     record(err, code, detail);
-
     struct error_item *item = add_item(err);
     if (item) {
         snprintf(item->pointer, sizeof item->pointer, "%s", pointer);
+        snprintf(item->parameter, sizeof item->parameter, "%s", parameter);
         snprintf(item->detail, sizeof item->detail, "%s", detail);
     }
+}
+
+bool error_at(struct error *err, enum error_code code, const char *pointer,
+              const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    record_item(err, code, pointer, "", format, args);
+    va_end(args);
     return false;
 }
 
 bool error_option(struct error *err, enum error_code code, const char *parameter,
                   const char *format, ...)
 {
-    char detail[ERROR_DETAIL_SIZE];
     va_list args;
 
     va_start(args, format);
-    vsnprintf(detail, sizeof detail, format, args);
+    record_item(err, code, "", parameter, format, args);
     va_end(args);
-    record(err, code, detail);
-
-    struct error_item *item = add_item(err);
-    if (item) {
-        snprintf(item->parameter, sizeof item->parameter, "%s", parameter);
-        snprintf(item->detail, sizeof item->detail, "%s", detail);
-    }
     return false;
 }
 
