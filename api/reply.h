@@ -37,6 +37,12 @@ struct extraction {
     const struct parallel *parallel; /* is asked whether the reply is still wanted */
 };
 
+/* Of n media types the one that an Accept header likes best: the highest q, then the
+ * one named most specifically, then the one named first; the first of all without a
+ * header. ERROR_NOT_ACCEPTABLE names the types. */
+bool reply_choose(const char *accept, const char *const *types, size_t n,
+                  size_t *chosen, struct error *err) MUST_CHECK;
+
 /* The kind of reply: format= wins, else Accept, else JSON. Of the kinds that Accept
  * takes, the one with the highest q; of equal ones the one named most specifically,
  * then the one named first. ERROR_NOT_ACCEPTABLE names the kinds. */

@@ -107,37 +107,48 @@ static bool is_better(const struct match *a, const struct match *b)
     return a->specificity > 0 && a->place < b->place;
 }
 
-static bool not_acceptable(struct error *err)
+static bool not_acceptable(const char *const *types, size_t n, struct error *err)
 {
     char list[256] = "";
     size_t used = 0;
 
-    for (size_t i = 0; i < FORMAT_COUNT; i++)
+    for (size_t i = 0; i < n; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
-                                 reply_media_types[i]);
+                                 types[i]);
     return error_set(err, ERROR_NOT_ACCEPTABLE, "Accept names none of: %s", list);
+}
+
+bool reply_choose(const char *accept, const char *const *types, size_t n,
+                  size_t *chosen, struct error *err)
+{
+    struct match best = {0};
+
+    *chosen = 0;
+    if (!accept || strspn(accept, " \t,") == strlen(accept))
+        return true;
+    for (size_t i = 0; i < n; i++) {
+        const struct match match = match_type(accept, types[i]);
+        if (match.q > 0 && is_better(&match, &best)) {
+            best = match;
+            *chosen = i;
+        }
+    }
+    return best.q > 0 || not_acceptable(types, n, err);
 }
 
 bool reply_negotiate(const struct options *options, const char *accept,
                      enum reply_format *format, struct error *err)
 {
-    struct match best = {0};
+    size_t chosen;
 
-    *format = FORMAT_JSON;
     if (OPTION_GIVEN(options, FORMAT)) {
         *format = (enum reply_format)options->format;
         return true;
     }
-    if (!accept || strspn(accept, " \t,") == strlen(accept))
-        return true;
-    for (size_t i = 0; i < FORMAT_COUNT; i++) {
-        const struct match match = match_type(accept, reply_media_types[i]);
-        if (match.q > 0 && is_better(&match, &best)) {
-            best = match;
-            *format = (enum reply_format)i;
-        }
-    }
-    return best.q > 0 || not_acceptable(err);
+    const bool found =
+        reply_choose(accept, reply_media_types, FORMAT_COUNT, &chosen, err);
+    *format = (enum reply_format)chosen;
+    return found;
 }
 
 bool reply_has_pictures(enum reply_format format, const struct options *options)

@@ -34,9 +34,10 @@ class Models(unittest.TestCase):
     def setUpClass(cls):
         cls.service = cls.enterClassContext(Service())
 
-    def post(self, path, document):
+    def post(self, path, document, accept="*/*"):
         reply = self.service.request("POST", path, json.dumps(document).encode(),
-                                     {"Content-Type": "application/json"})
+                                     {"Content-Type": "application/json",
+                                      "Accept": accept})
         self.assertEqual(reply.status, 200, reply.body[:500])
         return reply
 
@@ -47,6 +48,16 @@ class Models(unittest.TestCase):
                                               "input_shape": [224, 224, 3]}).json()
                 self.assertEqual(plan["totals"]["params"], params)
                 self.assertEqual(plan["layers"][-1]["shape"], [7, 7, 512])
+
+    def test_a_plan_reads_as_a_table_too(self):
+        ask = {"config": vgg(VGG["VGG16"][0]), "input_shape": [224, 224, 3]}
+        reply = self.post("/v1/plan", ask, "text/html, text/plain;q=0.9, */*;q=0.1")
+        lines = reply.body.decode().splitlines()
+        self.assertEqual(reply.type, "text/plain")
+        self.assertEqual(len(lines), 1 + 1 + 18 + 1)
+        self.assertEqual(lines[2].split(), ["block1_conv1", "(Conv2D)", "224x224x64", "1,792",
+                                            "1,1,1,1", "86,704,128", "3x3", "12,845,056"])
+        self.assertIn("14,714,688 params", lines[-1])
 
     def test_they_run_with_seeded_weights(self):
         for name, (convolutions, _) in VGG.items():
