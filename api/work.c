@@ -339,7 +339,7 @@ static double input_bytes(const struct work *work)
 double work_peak_bytes(struct work *work, double *pictures)
 {
     return ceil((double)work->call->arena->used + work->plan.bytes +
-                weights_bytes(&work->config.network, &work->plan) +
+                weights_bytes(&work->plan) +
                 4 * (double)work->request.weights_file.size + input_bytes(work) +
                 reply_bytes(work, pictures));
 }

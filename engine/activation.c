@@ -27,12 +27,6 @@ bool activation_find(const char *name, enum keras keras, struct activation *foun
     return false;
 }
 
-bool activation_is_axial(enum activation_id id)
-{
-    return id == ACTIVATION_SOFTMAX || id == ACTIVATION_LOG_SOFTMAX ||
-           id == ACTIVATION_SPARSEMAX;
-}
-
 /* 2^n for n in [-1022, 1023]. */
 static double two_to(int n)
 {

@@ -81,9 +81,6 @@ const struct activation_row *activation_row(size_t i);
 /* Looks a name up as a document of that generation may spell it: exact case. */
 bool activation_find(const char *name, enum keras keras, struct activation *found);
 
-/* Works on the whole last axis, not on each value by itself. */
-bool activation_is_axial(enum activation_id id);
-
 /* The natural logarithm of a positive normal number. */
 double activation_log(double x);
 

@@ -192,7 +192,6 @@ bool network_plan(const struct network *network, const struct shape *input,
     if (!plan->layers)
         return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the plan");
 
-    /* A layer's shape depends on the one before, so the first fault ends the plan. */
     for (size_t i = 0; i < network->n_layers; i++)
         if (!infer_layer(network, i, limits, plan, err))
             return false;

@@ -42,8 +42,8 @@ struct plan {
 
 /* Infer every layer from the input's shape, lay out the memory, check the limits
  * max_layers, max_dimension, max_macs and max_request_memory. wanted has n_layers
- * entries. width is the number of slots of the parallel-for that will run it. All
- * independent faults are recorded. */
+ * entries. width is the number of slots of the parallel-for that will run it. A layer's
+ * shape depends on the one before, so the first layer that does not fit ends it. */
 bool network_plan(const struct network *network, const struct shape *input,
                   const struct stage_request *wanted, size_t width,
                   const struct limits *limits, struct arena *arena, struct plan *plan,

@@ -310,11 +310,11 @@ bool weights_bind(struct network *network, const struct plan *plan,
     return good;
 }
 
-double weights_bytes(const struct network *network, const struct plan *plan)
+double weights_bytes(const struct plan *plan)
 {
     double bytes = 0;
 
-    for (size_t i = 0; i < network->n_layers; i++)
+    for (size_t i = 0; i < plan->n_layers; i++)
         bytes += plan->layers[i].params * sizeof(float) +
                  LAYER_MAX_WEIGHTS * 2.0 * ARENA_ALIGN;
     return bytes;

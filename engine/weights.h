@@ -29,6 +29,6 @@ bool weights_bind(struct network *network, const struct plan *plan,
                   struct error *err) MUST_CHECK;
 
 /* Bytes that weights_bind takes from the arena, at most. */
-double weights_bytes(const struct network *network, const struct plan *plan);
+double weights_bytes(const struct plan *plan);
 
 #endif

@@ -375,11 +375,17 @@ Test(kernels, activations_are_their_formulas)
     }
 }
 
+/* Works on the whole last axis: has a test of its own. */
+static bool is_axial(size_t id)
+{
+    return id == ACTIVATION_SOFTMAX || id == ACTIVATION_LOG_SOFTMAX ||
+           id == ACTIVATION_SPARSEMAX;
+}
+
 Test(kernels, every_activation_is_checked)
 {
     for (size_t id = 0; id < ACTIVATION_COUNT; id++) {
-        bool found = activation_is_axial((enum activation_id)id) ||
-                     activation_row(id)->keras == KERAS_NONE;
+        bool found = is_axial(id) || activation_row(id)->keras == KERAS_NONE;
         for (size_t row = 0; row < N_ELEMENTWISE; row++)
             found |= elementwise[row].id == id;
         cr_expect(found, "%s", activation_row(id)->name);

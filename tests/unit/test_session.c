@@ -3,6 +3,7 @@
 #include "api/api.h"
 
 #include "tests/unit/api_harness.h"
+#include "tests/unit/odd_parallel.h"
 
 #include "api/buffer.h"
 #include "api/safetensors.h"
@@ -36,22 +37,6 @@ static struct api_reply answer_alone(const struct ask *ask,
 
 /* ---- the same bytes ---- */
 
-/* As many threads at odds might: the last piece first, slots in turn. */
-static void run_backwards(void *self, size_t n, parallel_body *body, void *context)
-{
-    (void)self;
-    for (size_t i = n; i-- > 0;)
-        body(context, i, i % 3);
-}
-
-static bool never(void *self)
-{
-    (void)self;
-    return false;
-}
-
-static const struct parallel backwards = {run_backwards, never, NULL, 3};
-
 #define NETWORK                                                                        \
     "[{\"type\":\"conv2d\",\"filters\":19,\"kernel_size\":[3,5],\"padding\":\"same\"," \
     "\"activation\":\"tanh\"},"                                                        \
@@ -71,7 +56,7 @@ Test(session, every_cpu_and_any_threads_give_the_same_bytes)
         POST("input=circle&size=97&split_activation=true&format=npz", JSON, NETWORK),
         POST("input=circle&size=97&format=zip", JSON, NETWORK),
     };
-    const struct parallel *const parallels[] = {&parallel_serial, &backwards};
+    const struct parallel *const parallels[] = {&parallel_serial, &odd_parallel};
 
     for (size_t i = 0; i < COUNT(asks); i++) {
         settings.kernels = kernels_nth(0);
@@ -140,7 +125,7 @@ Test(session, the_plan_is_enough_memory)
         struct api_reply reply;
         settings.limits.max_request_memory = 256 * 1024;
         for (int tries = 0; tries < 4; tries++) {
-            reply = answer_alone(&asks[i], &backwards);
+            reply = answer_alone(&asks[i], &odd_parallel);
             if (reply.status == 200)
                 break;
             cJSON *json = parse(&reply);
