@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/generate.h"
-#include "engine/hash.h"
-
 enum { NAME_SIZE = 192 };
 
 static const char *full_name(char *text, const struct layer *layer,
@@ -157,114 +154,7 @@ static bool bias_values(const struct layer *layer, const struct shape *shape,
     return true;
 }
 
-/* ---- initialised ---- */
-
-/* Keras' fans: the receptive field times the input or output channels. */
-static void fans(const struct shape *shape, double *in, double *out)
-{
-    double field = 1;
-
-    for (size_t i = 0; i + 2 < shape->rank; i++)
-        field *= (double)shape->dim[i];
-    *in =
-        field * (double)(shape->rank > 1 ? shape->dim[shape->rank - 2] : shape->dim[0]);
-    *out = field * (double)shape->dim[shape->rank - 1];
-}
-
-/* A standard normal number by Marsaglia's polar method (1964). */
-static double draw_normal(uint64_t *state)
-{
-    double x, y, r;
-
-    do {
-        x = 2 * generate_uniform(state) - 1;
-        y = 2 * generate_uniform(state) - 1;
-        r = x * x + y * y;
-    } while (r >= 1 || r == 0);
-    return x * sqrt(-2 * activation_log(r) / r);
-}
-
-/* The same, drawn again while it is beyond two standard deviations. */
-static double draw_truncated(uint64_t *state)
-{
-    double z;
-
-    do
-        z = draw_normal(state);
-    while (z < -2 || z > 2);
-    return z;
-}
-
-/* What an initializer draws from, and how wide. */
-struct distribution {
-    enum { FIXED, UNIFORM, NORMAL, TRUNCATED } kind;
-    double center, width; /* half the interval, or the standard deviation */
-};
-
-/* Variance scaling (Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998): the
- * variance is scale / fan. A truncated normal is widened to have it all the same. */
-static struct distribution scaled(double scale, double fan, bool uniform)
-{
-    const double truncated_stddev = 0.87962566103423978; /* of a normal cut at 2 */
-
-    if (uniform)
-        return (struct distribution){UNIFORM, 0, sqrt(3 * scale / fan)};
-    return (struct distribution){TRUNCATED, 0, sqrt(scale / fan) / truncated_stddev};
-}
-
-static struct distribution distribution_of(const struct initializer *init,
-                                           const struct shape *shape)
-{
-    const double a = (double)init->a, b = (double)init->b;
-    double in, out;
-
-    fans(shape, &in, &out);
-    switch (init->id) {
-    case INIT_GLOROT_UNIFORM:
-    case INIT_GLOROT_NORMAL:
-        return scaled(1, (in + out) / 2, init->id == INIT_GLOROT_UNIFORM);
-    case INIT_HE_UNIFORM:
-    case INIT_HE_NORMAL:
-        return scaled(2, in, init->id == INIT_HE_UNIFORM);
-    case INIT_LECUN_UNIFORM:
-    case INIT_LECUN_NORMAL:
-        return scaled(1, in, init->id == INIT_LECUN_UNIFORM);
-    case INIT_RANDOM_UNIFORM:
-        return (struct distribution){UNIFORM, (a + b) / 2, (b - a) / 2};
-    case INIT_RANDOM_NORMAL:
-        return (struct distribution){NORMAL, a, b};
-    case INIT_TRUNCATED_NORMAL:
-        return (struct distribution){TRUNCATED, a, b};
-    case INIT_ONES:
-        return (struct distribution){FIXED, 1, 0};
-    case INIT_CONSTANT:
-        return (struct distribution){FIXED, a, 0};
-    case INIT_ZEROS:
-    case INIT_COUNT:
-        break;
-    }
-    return (struct distribution){FIXED, 0, 0};
-}
-
-static void initialise(const struct initializer *init, const char *name,
-                       const struct shape *shape, float *out)
-{
-    const struct distribution d = distribution_of(init, shape);
-    const size_t n = shape_elements(shape);
-    /* every weight draws a sequence of its own */
-    uint64_t state = init->seed ^ hash_bytes(HASH_START, name, strlen(name));
-
-    for (size_t i = 0; i < n; i++) {
-        double z = 0;
-        if (d.kind == UNIFORM)
-            z = 2 * generate_uniform(&state) - 1;
-        else if (d.kind == NORMAL)
-            z = draw_normal(&state);
-        else if (d.kind == TRUNCATED)
-            z = draw_truncated(&state);
-        out[i] = (float)(d.center + d.width * z);
-    }
-}
+/* ---- all of them, layer by layer ---- */
 
 static bool fill_weight(struct layer *layer, struct weight *weight,
                         const struct shape *shape, float *out, struct error *err)
@@ -275,7 +165,7 @@ static bool fill_weight(struct layer *layer, struct weight *weight,
         return bank_values(layer, shape, out, err);
     if (layer->bias && strcmp(weight->name, "bias") == 0)
         return bias_values(layer, shape, out, err);
-    initialise(&weight->initializer, full_name(name, layer, weight), shape, out);
+    initializer_fill(&weight->initializer, full_name(name, layer, weight), shape, out);
     return true;
 }
 
