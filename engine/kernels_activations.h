@@ -282,13 +282,14 @@ INLINE vec f_thresholded(vec x, const struct activation *a)
 }
 
 #define ELEMENTWISE(name)                                                              \
-    static void apply_##name(float *x, size_t n, const struct activation *a)           \
+    static void apply_##name(float *out, const float *x, size_t n,                     \
+                             const struct activation *a)                               \
     {                                                                                  \
         size_t i = 0;                                                                  \
         for (; i + LANES <= n; i += LANES)                                             \
-            v_store(x + i, f_##name(v_load(x + i), a));                                \
+            v_store(out + i, f_##name(v_load(x + i), a));                              \
         if (i < n)                                                                     \
-            v_store_n(x + i, f_##name(v_load_n(x + i, n - i), a), n - i);              \
+            v_store_n(out + i, f_##name(v_load_n(x + i, n - i), a), n - i);            \
     }
 
 ELEMENTWISE(relu)
@@ -406,7 +407,7 @@ static void sparsemax(float *x, size_t n)
 
 /* An activation is a loop over all values, or over the channels of each cell. */
 static const struct {
-    void (*values)(float *x, size_t n, const struct activation *a);
+    void (*values)(float *out, const float *x, size_t n, const struct activation *a);
     void (*channels)(float *x, size_t n);
 } activations[ACTIVATION_COUNT] = {
     [ACTIVATION_RELU] = {.values = apply_relu},
@@ -443,12 +444,16 @@ static const struct {
     [ACTIVATION_THRESHOLDED] = {.values = apply_thresholded},
 };
 
-static void activate(const struct activation *activation, float *x, size_t n,
-                     size_t channels)
+static void activate(const struct activation *activation, float *out, const float *in,
+                     size_t n, size_t channels)
 {
-    if (activations[activation->id].values)
-        activations[activation->id].values(x, n, activation);
-    else if (activations[activation->id].channels)
+    if (activations[activation->id].values) {
+        activations[activation->id].values(out, in, n, activation);
+        return;
+    }
+    if (out != in)
+        memcpy(out, in, n * sizeof *out);
+    if (activations[activation->id].channels)
         for (size_t i = 0; i < n; i += channels)
-            activations[activation->id].channels(x + i, channels);
+            activations[activation->id].channels(out + i, channels);
 }

@@ -95,12 +95,31 @@ void layer_defaults(struct layer *layer)
         layer->weights[i].name = layer->kind->weights[i];
 }
 
-size_t layer_grain(size_t items, double item_cost)
+size_t layer_grain(size_t rows, double row_cost)
 {
     const double enough = 32768; /* vector steps: some 10 us, many times a hand-over */
-    const double grain = item_cost > 0 ? enough / item_cost : (double)items;
+    const double grain = row_cost > 0 ? enough / row_cost : (double)rows;
 
-    return grain < 1 ? 1 : grain > (double)items ? items : (size_t)grain;
+    return grain < 1 ? 1 : grain > (double)rows ? rows : (size_t)grain;
+}
+
+void layer_undivided(struct layer_plan *plan)
+{
+    plan->tile = shape_extent(&plan->out);
+}
+
+const float *layer_task_in(const struct layer_task *task, size_t y)
+{
+    const struct extent in = shape_extent(&task->plan->in);
+
+    return task->in + (y - task->in_top) * in.width * in.channels;
+}
+
+float *layer_task_out(const struct layer_task *task, size_t y)
+{
+    const struct extent out = shape_extent(&task->plan->out);
+
+    return task->out + (y - task->out_top) * out.width * out.channels;
 }
 
 bool layer_fault(const struct layer *layer, const char *param, struct error *err,

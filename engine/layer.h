@@ -119,6 +119,14 @@ struct pads {
     size_t top, bottom, left, right;
 };
 
+/* How a part of the output depends on the input, which tells whether a layer can run on
+ * what the layer before it has just made, part by part. */
+enum follows {
+    FOLLOWS_NOT,   /* in no such way */
+    FOLLOWS_CELLS, /* each row on the same row; the output may take the input's place */
+    FOLLOWS_ROWS,  /* each row on step[0] rows of its own, none of them padding above */
+};
+
 /* What planning finds out about one layer. */
 struct layer_plan {
     struct shape in, out;
@@ -127,35 +135,52 @@ struct layer_plan {
     double macs;               /* multiply-adds; comparisons of a pool count as none */
     double params;             /* weights */
     struct shape weight_shape[LAYER_MAX_WEIGHTS]; /* rank 0: the layer has no such */
-    size_t groups, filters; /* of a convolution: filters of all groups */
-    size_t spread[2];       /* of a transposed one: its strides; 0: it is none */
-    size_t packed;          /* floats of weights rearranged for the run, made once */
-    size_t scratch;         /* floats of working memory per slot */
-    size_t items;           /* independent pieces of work: rows of the output, mostly */
-    size_t grain;     /* items that one call of run takes; set by infer with layer_grain
-                         where scratch depends on it, else by network_plan */
-    double item_cost; /* about how many vectorised steps an item takes, for the grain */
+    size_t packed;      /* floats of weights rearranged for the run, made once */
+    size_t scratch;     /* floats of working memory per slot */
+    struct extent tile; /* of one part of the output: 0 of an axis is all of it, but
+                           rows, which then follow from row_cost */
+    double row_cost;    /* about how many vectorised steps an output row takes */
+    size_t band;        /* rows that one call of run makes, where that is fixed: the
+                           height of the tile. 0: as many as the first-level cache
+                           holds, where other layers follow */
+    enum follows follows;
 
     /* Filled in by network_plan. */
     size_t receptive_field[2];
-    double bytes; /* of the output */
+    double bytes;     /* of the output */
+    size_t packed_at; /* where its packed weights begin among those of the network */
 
     /* Filled in by network_run. */
     float *packed_weights;
     struct tensor output; /* values NULL unless the stage was asked for */
     struct tensor pre;    /* before the activation; likewise */
-    double duration_ms;
+    double
+        duration_ms; /* NaN: part of that of a later layer, which ran with this one */
 };
 
-/* One call of a layer's run function. */
+/* A part of a map: rows [top, bottom), columns [left, right), channels [first, last).
+ */
+struct box {
+    size_t top, bottom, left, right, first, last;
+};
+
+/* One call of a layer's run function: compute one part of the output. The maps may be
+ * bands: only the rows that the call needs, from row in_top and out_top on. */
 struct layer_task {
     const struct layer *layer;
     const struct layer_plan *plan;
     const struct kernels *kernels;
     const float *in;
     float *out;
+    size_t in_top, out_top;
+    struct box box;
+    float floor;    /* of kinds that rectify: what is below becomes it; or -INFINITY */
     float *scratch; /* plan->scratch floats, of this slot */
 };
+
+/* Where row y of the input and of the output lies. */
+const float *layer_task_in(const struct layer_task *task, size_t y);
+float *layer_task_out(const struct layer_task *task, size_t y);
 
 struct layer_kind {
     const char *class_name;     /* Keras' */
@@ -170,9 +195,10 @@ struct layer_kind {
     /* Fill packed from layer->weights; NULL where plan->packed is 0. */
     void (*pack)(const struct layer *layer, const struct layer_plan *plan,
                  float *packed);
-    /* Compute items first <= i < last of the output, before the activation.
-     * NULL: the output is the input. */
-    void (*run)(const struct layer_task *task, size_t first, size_t last);
+    /* Compute task->box of the output, before the activation. NULL: the output is the
+     * input. */
+    void (*run)(const struct layer_task *task);
+    bool rectifies; /* run applies task->floor */
 };
 
 /* The kinds in the order of the table; NULL past the end. */
@@ -182,9 +208,12 @@ const struct layer_kind *layer_kind_at(size_t i);
  * ("max_pooling2d", "MAXPOOL2D"). NULL if there is none. */
 const struct layer_kind *layer_kind_find(const char *name, bool exact);
 
-/* How many items make a call of run worth its overhead, given the cost of one. It
+/* How many rows make a part that is worth a hand-over, given the steps of one. It
  * depends on the plan alone, never on the CPU or the number of threads. */
-size_t layer_grain(size_t items, double item_cost);
+size_t layer_grain(size_t rows, double row_cost);
+
+/* One part makes the whole output. */
+void layer_undivided(struct layer_plan *plan);
 
 /* Set every parameter of the layer's kind to its default. */
 void layer_defaults(struct layer *layer);

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "engine/conv.h"
+#include "engine/conv_transpose.h"
 #include "engine/dense.h"
 #include "engine/norm.h"
 #include "engine/pool.h"
@@ -290,22 +291,25 @@ static const struct layer_kind kinds[] = {
      .what = "filters: a window of weights slides over the map",
      .infer = conv2d_infer,
      .pack = conv2d_pack,
-     .run = conv2d_run},
+     .run = conv2d_run,
+     .rectifies = true},
     {.class_name = "Conv2DTranspose",
      .aliases = NAMES("Convolution2DTranspose"),
      .params = conv2d_transpose_params,
      .weights = NAMES("kernel", "bias"),
      .what = "the transpose of a convolution: enlarges the map",
      .infer = conv2d_transpose_infer,
-     .pack = conv2d_pack,
-     .run = conv2d_run},
+     .pack = conv2d_transpose_pack,
+     .run = conv2d_transpose_run,
+     .rectifies = true},
     {.class_name = "DepthwiseConv2D",
      .params = depthwise_conv2d_params,
      .weights = NAMES("depthwise_kernel", "bias"),
      .what = "filters each channel by itself",
      .infer = depthwise_conv2d_infer,
-     .pack = conv2d_pack,
-     .run = conv2d_run},
+     .pack = depthwise_conv2d_pack,
+     .run = depthwise_conv2d_run,
+     .rectifies = true},
     {.class_name = "SeparableConv2D",
      .aliases = NAMES("SeparableConvolution2D"),
      .params = separable_conv2d_params,
@@ -313,7 +317,8 @@ static const struct layer_kind kinds[] = {
      .what = "filters each channel by itself, then mixes the channels",
      .infer = separable_conv2d_infer,
      .pack = separable_conv2d_pack,
-     .run = separable_conv2d_run},
+     .run = separable_conv2d_run,
+     .rectifies = true},
     {.class_name = "Activation",
      .params = activation_params,
      .what = "detects: a function of each cell",

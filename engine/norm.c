@@ -6,10 +6,12 @@
 
 #include "engine/kernels.h"
 
-/* Floats of a row: what one item of these layers is. */
+/* Floats of a row of the map. */
 static size_t row_of(const struct layer_plan *plan)
 {
-    return shape_elements(&plan->in) / plan->items;
+    const struct extent map = shape_extent(&plan->in);
+
+    return map.width * map.channels;
 }
 
 bool activation_infer(const struct layer *layer, struct layer_plan *plan,
@@ -18,8 +20,8 @@ bool activation_infer(const struct layer *layer, struct layer_plan *plan,
     (void)layer;
     (void)err;
     plan->out = plan->in;
-    plan->items = shape_extent(&plan->in).height;
-    plan->item_cost = (double)row_of(plan);
+    plan->row_cost = (double)row_of(plan) / KERNEL_LANES;
+    plan->follows = FOLLOWS_CELLS;
     return true;
 }
 
@@ -71,7 +73,8 @@ bool softmax_infer(const struct layer *layer, struct layer_plan *plan,
         return false;
     activation_infer(layer, plan, err);
     if (axis + 1 < plan->in.rank) { /* a line crosses rows */
-        plan->items = 1;
+        layer_undivided(plan);
+        plan->follows = FOLLOWS_NOT;
         plan->scratch = plan->in.dim[axis];
     }
     return true;
@@ -87,27 +90,26 @@ static void softmax_across(const struct layer_task *task, size_t n, size_t inner
         const size_t at = line / inner * inner * n + line % inner;
         for (size_t i = 0; i < n; i++)
             task->scratch[i] = task->in[at + i * inner];
-        task->kernels->activate(&softmax, task->scratch, n, n);
+        task->kernels->activate(&softmax, task->scratch, task->scratch, n, n);
         for (size_t i = 0; i < n; i++)
             task->out[at + i * inner] = task->scratch[i];
     }
 }
 
-void softmax_run(const struct layer_task *task, size_t first, size_t last)
+void softmax_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const struct activation softmax = {.id = ACTIVATION_SOFTMAX};
-    const size_t row = row_of(plan);
+    const size_t rows = task->box.bottom - task->box.top;
     size_t inner;
     const size_t axis = planned_axis(task->layer, plan, &inner);
 
-    if (inner > 1) {
+    if (inner > 1)
         softmax_across(task, plan->in.dim[axis], inner);
-        return;
-    }
-    float *out = task->out + first * row;
-    memcpy(out, task->in + first * row, (last - first) * row * sizeof *out);
-    task->kernels->activate(&softmax, out, (last - first) * row, plan->in.dim[axis]);
+    else
+        task->kernels->activate(&softmax, layer_task_out(task, task->box.top),
+                                layer_task_in(task, task->box.top), rows * row_of(plan),
+                                plan->in.dim[axis]);
 }
 
 /* ---- PReLU ---- */
@@ -142,14 +144,17 @@ static size_t alpha_of(const struct layer_plan *plan, size_t i)
     return at;
 }
 
-void prelu_run(const struct layer_task *task, size_t first, size_t last)
+void prelu_run(const struct layer_task *task)
 {
     const size_t row = row_of(task->plan);
     const float *alpha = task->layer->weights[0].values;
 
-    for (size_t i = first * row; i < last * row; i++) {
-        const float x = task->in[i];
-        task->out[i] = x > 0 ? x : alpha[alpha_of(task->plan, i)] * x;
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        const float *in = layer_task_in(task, y);
+        float *out = layer_task_out(task, y);
+        for (size_t i = 0; i < row; i++)
+            out[i] =
+                in[i] > 0 ? in[i] : alpha[alpha_of(task->plan, y * row + i)] * in[i];
     }
 }
 
@@ -164,7 +169,7 @@ bool rescaling_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-void rescaling_run(const struct layer_task *task, size_t first, size_t last)
+void rescaling_run(const struct layer_task *task)
 {
     const size_t row = row_of(task->plan);
     float *factors = task->scratch, *shifts = factors + row;
@@ -173,9 +178,9 @@ void rescaling_run(const struct layer_task *task, size_t first, size_t last)
         factors[i] = task->layer->factor;
         shifts[i] = task->layer->offset;
     }
-    for (size_t y = first; y < last; y++)
-        task->kernels->scale_row(task->out + y * row, task->in + y * row, factors,
-                                 shifts, row);
+    for (size_t y = task->box.top; y < task->box.bottom; y++)
+        task->kernels->scale_row(layer_task_out(task, y), layer_task_in(task, y),
+                                 factors, shifts, row);
 }
 
 bool batch_normalization_infer(const struct layer *layer, struct layer_plan *plan,
@@ -213,7 +218,7 @@ void batch_normalization_pack(const struct layer *layer, const struct layer_plan
     }
 }
 
-void batch_normalization_run(const struct layer_task *task, size_t first, size_t last)
+void batch_normalization_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const size_t row = row_of(plan), n = plan->packed / 2;
@@ -221,13 +226,13 @@ void batch_normalization_run(const struct layer_task *task, size_t first, size_t
     size_t inner;
 
     planned_axis(task->layer, plan, &inner);
-    for (size_t y = first; y < last; y++) {
-        for (size_t i = 0; i < row && (y == first || inner > 1); i++) {
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        for (size_t i = 0; i < row && (y == task->box.top || inner > 1); i++) {
             const size_t k = (y * row + i) / inner % n;
             factors[i] = plan->packed_weights[k];
             shifts[i] = plan->packed_weights[n + k];
         }
-        task->kernels->scale_row(task->out + y * row, task->in + y * row, factors,
-                                 shifts, row);
+        task->kernels->scale_row(layer_task_out(task, y), layer_task_in(task, y),
+                                 factors, shifts, row);
     }
 }

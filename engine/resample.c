@@ -12,8 +12,7 @@ enum { NEAREST, BILINEAR };
 static void set_out(struct layer_plan *plan, size_t height, size_t width)
 {
     plan->out = SHAPE(height, width, plan->in.dim[2]);
-    plan->items = height;
-    plan->item_cost = (double)width * (double)plan->in.dim[2];
+    plan->row_cost = (double)width * (double)plan->in.dim[2] / KERNEL_LANES;
 }
 
 static size_t row_of(const struct shape *shape)
@@ -43,16 +42,18 @@ bool zero_padding2d_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-void zero_padding2d_run(const struct layer_task *task, size_t first, size_t last)
+void zero_padding2d_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const size_t in_row = row_of(&plan->in), out_row = row_of(&plan->out);
 
-    memset(task->out + first * out_row, 0, (last - first) * out_row * sizeof(float));
-    for (size_t y = first; y < last; y++)
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        float *out = layer_task_out(task, y);
+        memset(out, 0, out_row * sizeof *out);
         if (y >= plan->pad.top && y - plan->pad.top < plan->in.dim[0])
-            memcpy(task->out + y * out_row + plan->pad.left * plan->in.dim[2],
-                   task->in + (y - plan->pad.top) * in_row, in_row * sizeof(float));
+            memcpy(out + plan->pad.left * plan->in.dim[2],
+                   layer_task_in(task, y - plan->pad.top), in_row * sizeof *out);
+    }
 }
 
 bool cropping2d_infer(const struct layer *layer, struct layer_plan *plan,
@@ -75,15 +76,15 @@ bool cropping2d_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-void cropping2d_run(const struct layer_task *task, size_t first, size_t last)
+void cropping2d_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const struct pads cut = margins_of(task->layer);
-    const size_t in_row = row_of(&plan->in), out_row = row_of(&plan->out);
+    const size_t out_row = row_of(&plan->out);
 
-    for (size_t y = first; y < last; y++)
-        memcpy(task->out + y * out_row,
-               task->in + (y + cut.top) * in_row + cut.left * plan->in.dim[2],
+    for (size_t y = task->box.top; y < task->box.bottom; y++)
+        memcpy(layer_task_out(task, y),
+               layer_task_in(task, y + cut.top) + cut.left * plan->in.dim[2],
                out_row * sizeof(float));
 }
 
@@ -118,10 +119,11 @@ static struct between locate(size_t i, size_t factor, size_t n)
 static void bilinear_row(const struct layer_task *task, size_t y)
 {
     const struct layer_plan *plan = task->plan;
-    const size_t channels = plan->in.dim[2], row = row_of(&plan->in);
+    const size_t channels = plan->in.dim[2];
     const struct between v = locate(y, (size_t)task->layer->size[0], plan->in.dim[0]);
-    const float *top = task->in + v.low * row, *bottom = task->in + v.high * row;
-    float *out = task->out + y * row_of(&plan->out);
+    const float *top = layer_task_in(task, v.low),
+                *bottom = layer_task_in(task, v.high);
+    float *out = layer_task_out(task, y);
 
     for (size_t x = 0; x < plan->out.dim[1]; x++) {
         const struct between h =
@@ -140,16 +142,16 @@ static void nearest_row(const struct layer_task *task, size_t y)
 {
     const struct layer_plan *plan = task->plan;
     const size_t channels = plan->in.dim[2], factor = (size_t)task->layer->size[1];
-    const float *in = task->in + y / (size_t)task->layer->size[0] * row_of(&plan->in);
-    float *out = task->out + y * row_of(&plan->out);
+    const float *in = layer_task_in(task, y / (size_t)task->layer->size[0]);
+    float *out = layer_task_out(task, y);
 
     for (size_t x = 0; x < plan->out.dim[1]; x++, out += channels)
         memcpy(out, in + x / factor * channels, channels * sizeof *out);
 }
 
-void up_sampling2d_run(const struct layer_task *task, size_t first, size_t last)
+void up_sampling2d_run(const struct layer_task *task)
 {
-    for (size_t y = first; y < last; y++)
+    for (size_t y = task->box.top; y < task->box.bottom; y++)
         if (task->layer->interpolation == BILINEAR)
             bilinear_row(task, y);
         else

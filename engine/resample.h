@@ -11,14 +11,14 @@
 
 bool zero_padding2d_infer(const struct layer *layer, struct layer_plan *plan,
                           struct error *err);
-void zero_padding2d_run(const struct layer_task *task, size_t first, size_t last);
+void zero_padding2d_run(const struct layer_task *task);
 
 bool cropping2d_infer(const struct layer *layer, struct layer_plan *plan,
                       struct error *err);
-void cropping2d_run(const struct layer_task *task, size_t first, size_t last);
+void cropping2d_run(const struct layer_task *task);
 
 bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
                          struct error *err);
-void up_sampling2d_run(const struct layer_task *task, size_t first, size_t last);
+void up_sampling2d_run(const struct layer_task *task);
 
 #endif

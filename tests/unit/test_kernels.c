@@ -36,133 +36,6 @@ Test(kernels, this_machine_runs)
     cr_assert_null(kernels_find("sse9"));
 }
 
-/* ---- convolution ---- */
-
-static void taps_of(ptrdiff_t *offsets, float *weights, size_t n)
-{
-    for (size_t t = 0; t < n; t++)
-        offsets[t] = (ptrdiff_t)(t % 3 + 300 * (t / 3));
-    fill_random(weights, n, 1, n);
-}
-
-Test(kernels, convolve_row_is_its_definition)
-{
-    enum { TAPS = 9 };
-    float weights[TAPS], out[257];
-    ptrdiff_t offsets[TAPS];
-    const size_t reach = 2 + 300 * 2;
-    float *in = guarded_floats(257 + reach);
-
-    fill_random(in, 257 + reach, 10, 1);
-    taps_of(offsets, weights, TAPS);
-    portable()->convolve_row(out, in, weights, offsets, TAPS, 0.5f, 257);
-    for (size_t x = 0; x < 257; x++) {
-        double sum = 0.5, magnitude = 0.5;
-        for (size_t t = 0; t < TAPS; t++) {
-            const double term = (double)weights[t] * (double)in[x + (size_t)offsets[t]];
-            sum += term;
-            magnitude += fabs(term);
-        }
-        cr_assert_lt(fabs((double)out[x] - sum),
-                     TAPS * (double)FLT_EPSILON * magnitude);
-    }
-}
-
-Test(kernels, convolve_row_gives_the_same_bits)
-{
-    enum { TAPS = 9 };
-    float weights[TAPS];
-    ptrdiff_t offsets[TAPS];
-
-    taps_of(offsets, weights, TAPS);
-    for (size_t i = 0; i < N_LENGTHS; i++) {
-        const size_t n = lengths[i];
-        float *in = guarded_floats(n + 602), *want = guarded_floats(n),
-              *got = guarded_floats(n);
-
-        fill_random(in, n + 602, 10, n);
-        in[n / 2] = NAN;
-        in[n - 1] = INFINITY;
-        portable()->convolve_row(want, in, weights, offsets, TAPS, 0.5f, n);
-        for (size_t k = 1; kernels_nth(k); k++) {
-            kernels_nth(k)->convolve_row(got, in, weights, offsets, TAPS, 0.5f, n);
-            cr_assert(same_bits(want, got, n), "%s, n %zu", kernels_nth(k)->name, n);
-        }
-    }
-}
-
-enum { RUNS = 3, RUN = 6 };
-
-/* pixels outputs of `filters` filters, a window of RUNS runs of RUN floats each. */
-static void convolve(const struct kernels *k, float *out, const float *in,
-                     const float *weights, const float *bias, size_t filters,
-                     size_t pixels)
-{
-    static const ptrdiff_t offsets[RUNS] = {0, 200, 400};
-
-    k->convolve_filters(out, filters, in, 2, offsets, RUNS, RUN, weights, bias, filters,
-                        pixels);
-}
-
-static const size_t filter_counts[] = {1, 3, 8, 15, 16, 17, 32, 48, 64, 65, 80, 130};
-enum { N_FILTERS = sizeof filter_counts / sizeof *filter_counts };
-
-/* Weights as the kernel reads them: zeros beyond the last filter. */
-static float *padded_weights(size_t filters, size_t rows, uint64_t seed)
-{
-    const size_t padded = (filters + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
-    float *weights = guarded_floats(padded * rows);
-
-    memset(weights, 0, padded * rows * sizeof *weights);
-    for (size_t r = 0; r < rows; r++)
-        fill_random(weights + r * padded, filters, 1, seed + r);
-    return weights;
-}
-
-Test(kernels, convolve_filters_is_its_definition)
-{
-    enum { FILTERS = 19, PIXELS = 13, PADDED = 32 };
-    float in[430], out[PIXELS * FILTERS];
-    const float *weights = padded_weights(FILTERS, RUNS * RUN, 3);
-    const float *bias = padded_weights(FILTERS, 1, 99);
-
-    fill_random(in, 430, 5, 7);
-    convolve(portable(), out, in, weights, bias, FILTERS, PIXELS);
-    for (size_t p = 0; p < PIXELS; p++)
-        for (size_t f = 0; f < FILTERS; f++) {
-            double sum = (double)bias[f], magnitude = fabs(sum);
-            for (size_t r = 0; r < RUNS; r++)
-                for (size_t i = 0; i < RUN; i++) {
-                    const double term = (double)in[p * 2 + r * 200 + i] *
-                                        (double)weights[(r * RUN + i) * PADDED + f];
-                    sum += term;
-                    magnitude += fabs(term);
-                }
-            cr_assert_lt(fabs((double)out[p * FILTERS + f] - sum),
-                         RUNS * RUN * (double)FLT_EPSILON * magnitude);
-        }
-}
-
-Test(kernels, convolve_filters_gives_the_same_bits)
-{
-    for (size_t i = 0; i < N_FILTERS; i++)
-        for (size_t pixels = 1; pixels < 15; pixels += 2) {
-            const size_t filters = filter_counts[i], n = filters * pixels;
-            const float *weights = padded_weights(filters, RUNS * RUN, i);
-            const float *bias = padded_weights(filters, 1, i + 50);
-            float *in = guarded_floats(2 * (pixels - 1) + 400 + RUN);
-            float *want = guarded_floats(n), *got = guarded_floats(n);
-
-            fill_random(in, 2 * (pixels - 1) + 400 + RUN, 3, n);
-            convolve(portable(), want, in, weights, bias, filters, pixels);
-            for (size_t k = 1; kernels_nth(k); k++) {
-                convolve(kernels_nth(k), got, in, weights, bias, filters, pixels);
-                cr_assert(same_bits(want, got, n), "%s, %zu filters, %zu pixels",
-                          kernels_nth(k)->name, filters, pixels);
-            }
-        }
-}
-
 /* ---- pooling ---- */
 
 Test(kernels, rows_fold_with_the_same_bits)
@@ -352,7 +225,7 @@ static double worst_error(size_t row)
         x[i] = (float)(value < -87 ? -87 : value > 88 ? 88 : value);
     }
     memcpy(y, x, sizeof y);
-    portable()->activate(&activation, y, POINTS, 1);
+    portable()->activate(&activation, y, y, POINTS, 1);
     for (size_t i = 0; i < POINTS; i++) {
         const double want = elementwise[row].exact((double)x[i]);
         const double size =
@@ -412,7 +285,7 @@ Test(kernels, rectifiers_follow_their_parameters)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         float x[6];
         memcpy(x, rows[i].in, sizeof x);
-        portable()->activate(&rows[i].activation, x, 6, 1);
+        portable()->activate(&rows[i].activation, x, x, 6, 1);
         for (size_t k = 0; k < 6; k++)
             cr_assert_float_eq(x[k], rows[i].want[k], 1e-6, "row %zu, x %g", i,
                                (double)rows[i].in[k]);
@@ -425,7 +298,7 @@ Test(kernels, a_nan_stays_a_nan)
         for (size_t k = 0; kernels_nth(k); k++) {
             float x[17] = {1, 2, 3, NAN, 5};
             const struct activation activation = named((enum activation_id)id);
-            kernels_nth(k)->activate(&activation, x, 17, 1);
+            kernels_nth(k)->activate(&activation, x, x, 17, 1);
             cr_expect(isnan(x[3]), "%s", activation_row(id)->name);
         }
 }
@@ -434,10 +307,10 @@ Test(kernels, activations_at_the_ends)
 {
     float x[] = {-INFINITY, INFINITY, -200, 200};
 
-    portable()->activate(&(struct activation){.id = ACTIVATION_SIGMOID}, x, 4, 1);
+    portable()->activate(&(struct activation){.id = ACTIVATION_SIGMOID}, x, x, 4, 1);
     cr_assert_arr_eq(x, ((float[]){0, 1, 0, 1}), sizeof x);
     memcpy(x, ((float[]){-INFINITY, INFINITY, -200, 200}), sizeof x);
-    portable()->activate(&(struct activation){.id = ACTIVATION_TANH}, x, 4, 1);
+    portable()->activate(&(struct activation){.id = ACTIVATION_TANH}, x, x, 4, 1);
     cr_assert_arr_eq(x, ((float[]){-1, 1, -1, 1}), sizeof x);
 }
 
@@ -448,7 +321,7 @@ Test(kernels, softmax_is_its_formula)
 
     fill_random(x, PIXELS * CHANNELS, 30, 4);
     memcpy(y, x, sizeof y);
-    portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, y,
+    portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, y, y,
                          PIXELS * CHANNELS, CHANNELS);
     for (size_t p = 0; p < PIXELS; p++) {
         const float *in = x + p * CHANNELS;
@@ -470,9 +343,9 @@ Test(kernels, log_softmax_is_the_logarithm_of_softmax)
 
     fill_random(x, CHANNELS, 9, 4);
     memcpy(y, x, sizeof y);
-    portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, x, CHANNELS,
+    portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, x, x, CHANNELS,
                          CHANNELS);
-    portable()->activate(&(struct activation){.id = ACTIVATION_LOG_SOFTMAX}, y,
+    portable()->activate(&(struct activation){.id = ACTIVATION_LOG_SOFTMAX}, y, y,
                          CHANNELS, CHANNELS);
     for (size_t c = 0; c < CHANNELS; c++)
         cr_assert_float_eq((double)y[c], log((double)x[c]), 3e-6);
@@ -489,7 +362,7 @@ Test(kernels, sparsemax_is_the_projection)
         double sum = 0, tau = NAN;
         fill_random(x, CHANNELS, pow(10, (double)(seed % 5) - 2), seed);
         memcpy(y, x, sizeof y);
-        portable()->activate(&(struct activation){.id = ACTIVATION_SPARSEMAX}, y,
+        portable()->activate(&(struct activation){.id = ACTIVATION_SPARSEMAX}, y, y,
                              CHANNELS, CHANNELS);
         for (size_t c = 0; c < CHANNELS; c++) {
             sum += (double)y[c];
@@ -519,10 +392,10 @@ Test(kernels, activations_give_the_same_bits)
                 if (n % channels)
                     continue;
                 memcpy(want, in, n * sizeof *in);
-                portable()->activate(&activation, want, n, channels);
+                portable()->activate(&activation, want, want, n, channels);
                 for (size_t k = 1; kernels_nth(k); k++) {
                     memcpy(got, in, n * sizeof *in);
-                    kernels_nth(k)->activate(&activation, got, n, channels);
+                    kernels_nth(k)->activate(&activation, got, got, n, channels);
                     cr_assert(same_bits(want, got, n), "%s, %s, n %zu, channels %zu",
                               activation_row(a)->name, kernels_nth(k)->name, n,
                               channels);
