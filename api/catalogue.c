@@ -12,15 +12,11 @@
 #include <string.h>
 
 static const char *const type_names[] = {
-    [PARAM_INT] = "integer",
-    [PARAM_PAIR] = "pair",
-    [PARAM_BOOL] = "boolean",
-    [PARAM_CHOICE] = "choice",
-    [PARAM_FLOAT] = "number",
-    [PARAM_PADS] = "sides",
-    [PARAM_INTS] = "integers",
-    [PARAM_ACTIVATION] = "activation",
-    [PARAM_INITIALIZER] = "initializer",
+    [PARAM_INT] = "integer",           [PARAM_PAIR] = "pair",
+    [PARAM_BOOL] = "boolean",          [PARAM_CHOICE] = "choice",
+    [PARAM_FLOAT] = "number",          [PARAM_PADS] = "sides",
+    [PARAM_INTS] = "integers",         [PARAM_FLOATS] = "numbers",
+    [PARAM_ACTIVATION] = "activation", [PARAM_INITIALIZER] = "initializer",
     [PARAM_IGNORED] = "ignored",
 };
 
@@ -45,7 +41,7 @@ static bool is_numeric(const struct layer_param *param)
 {
     return param->type == PARAM_INT || param->type == PARAM_PAIR ||
            param->type == PARAM_FLOAT || param->type == PARAM_PADS ||
-           param->type == PARAM_INTS;
+           param->type == PARAM_INTS || param->type == PARAM_FLOATS;
 }
 
 static void write_default(struct buffer *out, const struct layer_param *param)
@@ -54,7 +50,8 @@ static void write_default(struct buffer *out, const struct layer_param *param)
     const bool whole = param->type == PARAM_INT || param->type == PARAM_PAIR;
 
     buffer_text(out, ",\"default\":");
-    if ((param->flags & PARAM_REQUIRED) || (whole && param->fallback <= 0))
+    if ((param->flags & PARAM_REQUIRED) || param->type == PARAM_FLOATS ||
+        (whole && param->fallback <= 0))
         buffer_text(out, "null");
     else if (numeric)
         buffer_json_number(out, param->fallback);

@@ -334,7 +334,7 @@ static bool read_member(const struct config_reader *r, const cJSON *member, bool
     const struct layer_param *param = param_find(layer->kind, key);
 
     if (param)
-        return param_read(layer, param, member, r->limits, r->err);
+        return param_read(layer, param, member, r->limits, r->arena, r->err);
     if (strcmp(key, "name") == 0)
         return read_name(r, member, layer);
     if (strcmp(key, "batch_input_shape") == 0 || strcmp(key, "input_shape") == 0)

@@ -129,6 +129,9 @@ static bool probe_npy(const struct bytes *file, struct image_info *info,
 
     if (!npy_open(file, &npy, &reason))
         return bad_array(err, reason);
+    if (npy.type == NPY_I32 || npy.type == NPY_I64)
+        return bad_array(err, "its dtype is a signed integer, whose range says nothing "
+                              "of black and white");
     *info = (struct image_info){
         .format = IMAGE_NPY,
         .format_name = "npy",

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/bank.h"
 #include "api/json.h"
 #include "api/nearest.h"
 
@@ -123,14 +124,34 @@ static bool read_ints(const struct layer *layer, const struct layer_param *param
                       struct int_list *list, struct error *err)
 {
     const cJSON *item = cJSON_IsArray(value) ? value->child : value;
-    const int n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : 1;
+    const bool may_be_empty = param->flags & PARAM_MAY_BE_EMPTY;
+    const bool none = may_be_empty && cJSON_IsNull(value);
+    const int n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : !none;
 
-    if (n < 1 || n > LAYER_MAX_INTS)
+    if (n < !may_be_empty || n > LAYER_MAX_INTS)
         return layer_fault(layer, param->name, err,
-                           "must hold 1 to %d integers, not %d", LAYER_MAX_INTS, n);
+                           "must hold %d to %d integers, not %d", !may_be_empty,
+                           LAYER_MAX_INTS, n);
     list->n = n;
     for (int i = 0; i < n; i++, item = item->next)
         if (!read_int(layer, param, item, limits, &list->items[i], err))
+            return false;
+    return true;
+}
+
+static bool read_floats(const struct layer *layer, const struct layer_param *param,
+                        const cJSON *value, const struct limits *limits,
+                        struct arena *arena, struct tensor *tensor, struct error *err)
+{
+    char reason[BANK_REASON_SIZE];
+
+    if (cJSON_IsNull(value))
+        return true;
+    if (!bank_read_tensor(tensor, value, arena, reason))
+        return layer_fault(layer, param->name, err, "%s", reason);
+    const size_t n = shape_elements(&tensor->shape);
+    for (size_t i = 0; i < n; i++)
+        if (!param_check(layer, param, (double)tensor->values[i], limits, err))
             return false;
     return true;
 }
@@ -300,7 +321,8 @@ static bool read_initializer(const struct layer *layer, const struct layer_param
 }
 
 static bool read(struct layer *layer, const struct layer_param *param,
-                 const cJSON *value, const struct limits *limits, struct error *err)
+                 const cJSON *value, const struct limits *limits, struct arena *arena,
+                 struct error *err)
 {
     void *at = (char *)layer + param->offset;
 
@@ -315,6 +337,8 @@ static bool read(struct layer *layer, const struct layer_param *param,
         return read_pads(layer, param, value, limits, at, err);
     case PARAM_INTS:
         return read_ints(layer, param, value, limits, at, err);
+    case PARAM_FLOATS:
+        return read_floats(layer, param, value, limits, arena, at, err);
     case PARAM_BOOL:
         return read_bool(layer, param, value, at, err);
     case PARAM_CHOICE:
@@ -330,11 +354,12 @@ static bool read(struct layer *layer, const struct layer_param *param,
 }
 
 bool param_read(struct layer *layer, const struct layer_param *param,
-                const cJSON *value, const struct limits *limits, struct error *err)
+                const cJSON *value, const struct limits *limits, struct arena *arena,
+                struct error *err)
 {
     if (cJSON_IsNull(value) && param->flags & PARAM_NULLABLE)
         return true;
-    if (read(layer, param, value, limits, err))
+    if (read(layer, param, value, limits, arena, err))
         return true;
     json_error_value(err, value);
     return false;

@@ -139,6 +139,15 @@ struct kernels {
     void (*scale_row)(float *out, const float *in, const float *factors,
                       const float *shifts, size_t n);
 
+    /* out[i] = (in[i] - mean) / sqrt(variance + epsilon) * gamma[i] + beta[i], with the
+     * mean and population variance of the n values of in, in double precision and
+     * rounded once. Not centered: the mean is not subtracted. out may be in. */
+    void (*normalize)(float *out, const float *in, const float *gamma,
+                      const float *beta, size_t n, float epsilon, bool centered);
+    /* out[i] = (in[i] - means[i]) / deviations[i] */
+    void (*standardize_row)(float *out, const float *in, const float *means,
+                            const float *deviations, size_t n);
+
     /* out = activation(in), n values; channels is the length of the last axis, a
      * divisor of n. out and in are the same or do not overlap. */
     void (*activate)(const struct activation *activation, float *out, const float *in,

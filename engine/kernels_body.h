@@ -182,6 +182,8 @@ static void quantize(uint8_t *index, const float *values, size_t n, size_t strid
     }
 }
 
+#include "engine/kernels_norm.h"
+
 #define TABLE_NAME(isa)   TABLE_PASTE(isa)
 #define TABLE_PASTE(isa)  kernels_##isa
 #define TABLE_STRING(isa) TABLE_QUOTE(isa)
@@ -200,6 +202,8 @@ const struct kernels TABLE_NAME(ISA) = {
     .max_row = max_row,
     .add_row = add_row,
     .scale_row = scale_row,
+    .normalize = normalize,
+    .standardize_row = standardize_row,
     .activate = activate,
     .statistics = statistics,
     .quantize = quantize,

@@ -74,6 +74,9 @@ static void set_default(struct layer *layer, const struct layer_param *param)
         *(struct int_list *)at = (struct int_list){.n = param->fallback != 0,
                                                    .items = {(int)param->fallback}};
         break;
+    case PARAM_FLOATS:
+        *(struct tensor *)at = (struct tensor){.values = NULL};
+        break;
     case PARAM_ACTIVATION:
         *(struct activation *)at = (struct activation){.id = ACTIVATION_LINEAR};
         break;
@@ -91,8 +94,19 @@ void layer_defaults(struct layer *layer)
     layer->activation = (struct activation){.id = layer->kind->function};
     for (const struct layer_param *param = layer->kind->params; param->name; param++)
         set_default(layer, param);
-    for (size_t i = 0; layer->kind->weights && layer->kind->weights[i]; i++)
+    for (size_t i = 0; layer->kind->weights && layer->kind->weights[i]; i++) {
         layer->weights[i].name = layer->kind->weights[i];
+        if (layer->kind->starts)
+            layer->weights[i].initializer.id = layer->kind->starts[i];
+    }
+}
+
+bool layer_axis(int axis, size_t rank, size_t *found)
+{
+    const int from_one = axis < 0 ? axis + (int)rank + 1 : axis;
+
+    *found = (size_t)from_one - 1;
+    return from_one >= 1 && from_one <= (int)rank;
 }
 
 size_t layer_grain(size_t rows, double row_cost)

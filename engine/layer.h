@@ -31,6 +31,8 @@ enum param_type {
     PARAM_FLOAT,       /* float */
     PARAM_PADS,        /* int[4]: n, [h, w] or [[top, bottom], [left, right]] */
     PARAM_INTS,        /* struct int_list: an array of integers, or one */
+    PARAM_FLOATS,      /* struct tensor: a number (rank 0) or nested arrays of them;
+                          leading axes of length 1 are left out; null: no values */
     PARAM_ACTIVATION,  /* struct activation; null means linear */
     PARAM_INITIALIZER, /* struct initializer */
     PARAM_IGNORED,     /* a Keras key without meaning here; any value */
@@ -40,6 +42,7 @@ enum param_flags {
     PARAM_REQUIRED = 1,         /* must be given */
     PARAM_REQUIRED_KERAS_3 = 2, /* must be given where the document is Keras 3 */
     PARAM_NULLABLE = 4,         /* null means the default */
+    PARAM_MAY_BE_EMPTY = 8,     /* of PARAM_INTS: null and [] mean no integers */
 };
 
 struct layer_param {
@@ -102,9 +105,10 @@ struct layer {
     int margins[4]; /* top, bottom, left, right: of a padding or a cropping */
     int size[2];
     int interpolation;
-    bool keepdims, center, scale;
+    bool keepdims, center, scale, rms_scaling, invert;
     float epsilon, factor, offset;
-    struct int_list axis, axes, shape;
+    struct int_list axis, axes, shape, dims;
+    struct tensor mean, variance; /* of Normalization; values NULL: weights */
     struct activation activation;
 
     /* Weights given in the document; values NULL where none are. */
@@ -186,9 +190,11 @@ struct layer_kind {
     const char *class_name;     /* Keras' */
     const char *const *aliases; /* NULL-terminated; NULL: none */
     const struct layer_param *params;
-    const char *const *weights;  /* names in order, NULL-terminated; NULL: none */
-    const char *what;            /* one line for people */
-    enum activation_id function; /* of a layer that is one; else LINEAR, 0 */
+    const char *const *weights; /* names in order, NULL-terminated; NULL: none */
+    const char *const *unused;  /* more that an upload may hold, such as a counter */
+    const enum initializer_id *starts; /* of weights that no parameter gives one */
+    const char *what;                  /* one line for people */
+    enum activation_id function;       /* of a layer that is one; else LINEAR, 0 */
     /* Shape, pads, weights, cost and memory from the input's shape. */
     bool (*infer)(const struct layer *layer, struct layer_plan *plan,
                   struct error *err);
@@ -207,6 +213,10 @@ const struct layer_kind *layer_kind_at(size_t i);
 /* Looks up a class name or alias. Exactly, or in any case and in snake case
  * ("max_pooling2d", "MAXPOOL2D"). NULL if there is none. */
 const struct layer_kind *layer_kind_find(const char *name, bool exact);
+
+/* An axis as Keras counts it, with the batch as 0 and from the end below 0, as an index
+ * into a shape of this rank; false if there is none (the batch is none). */
+bool layer_axis(int axis, size_t rank, size_t *found) MUST_CHECK;
 
 /* How many rows make a part that is worth a hand-over, given the steps of one. It
  * depends on the plan alone, never on the CPU or the number of threads. */

@@ -7,6 +7,7 @@
 #include "engine/conv_transpose.h"
 #include "engine/dense.h"
 #include "engine/norm.h"
+#include "engine/normalization.h"
 #include "engine/pool.h"
 #include "engine/resample.h"
 
@@ -38,6 +39,10 @@ static const char *const interpolations[] = {"nearest", "bilinear", NULL};
 #define INTS(key, field, ...)                                                          \
     {                                                                                  \
         .name = key, .type = PARAM_INTS, AT(field), __VA_ARGS__                        \
+    }
+#define FLOATS(key, field, ...)                                                        \
+    {                                                                                  \
+        .name = key, .type = PARAM_FLOATS, AT(field), __VA_ARGS__                      \
     }
 #define CHOICE(key, field, names)                                                      \
     {                                                                                  \
@@ -216,6 +221,28 @@ static const struct layer_param batch_normalization_params[] = {
     {0},
 };
 
+static const struct layer_param layer_normalization_params[] = {
+    INTS("axis", axis, .minimum = -4, .maximum = 4, .fallback = -1),
+    FLOAT("epsilon", epsilon, .maximum = 3e38, .fallback = 1e-3),
+    FLAG("center", center, 1),
+    FLAG("scale", scale, 1),
+    FLAG("rms_scaling", rms_scaling, 0),
+    START("gamma_initializer", 0, INIT_ONES),
+    START("beta_initializer", 1, INIT_ZEROS),
+    REGULARIZERS("gamma"),
+    REGULARIZERS("beta"),
+    {0},
+};
+
+static const struct layer_param normalization_params[] = {
+    INTS("axis", axis, .minimum = -4, .maximum = 4, .fallback = -1,
+         .flags = PARAM_MAY_BE_EMPTY),
+    FLOATS("mean", mean, ANY_FLOAT),
+    FLOATS("variance", variance, .maximum = 3e38),
+    FLAG("invert", invert, 0),
+    {0},
+};
+
 static const struct layer_param rescaling_params[] = {
     FLOAT("scale", factor, ANY_FLOAT, .flags = PARAM_REQUIRED),
     FLOAT("offset", offset, ANY_FLOAT),
@@ -259,12 +286,20 @@ static const struct layer_param dropout_params[] = {
     IGNORED("stddev"), IGNORED("data_format"), {0},
 };
 
+static const struct layer_param activity_regularization_params[] = {
+    IGNORED("l1"), IGNORED("l2"), {0}};
+
+static const struct layer_param identity_params[] = {{0}};
+
 static const struct layer_param flatten_params[] = {DATA_FORMAT, {0}};
 
 static const struct layer_param reshape_params[] = {
     INTS("target_shape", shape, .minimum = -1, .maximum = 2147483647,
          .flags = PARAM_REQUIRED),
     {0}};
+
+static const struct layer_param permute_params[] = {
+    INTS("dims", dims, .minimum = 1, .maximum = 4, .flags = PARAM_REQUIRED), {0}};
 
 static const struct layer_param dense_params[] = {
     INT("units", units, LIMITED(max_filters), POSITIVE, .flags = PARAM_REQUIRED),
@@ -276,6 +311,9 @@ static const struct layer_param dense_params[] = {
     REGULARIZERS("bias"),
     {0},
 };
+
+/* A Normalization that was never adapted to anything. */
+static const enum initializer_id normalization_starts[] = {INIT_ZEROS, INIT_ONES};
 
 #define NAMES(...)                                                                     \
     (const char *const[])                                                              \
@@ -400,6 +438,22 @@ static const struct layer_kind kinds[] = {
      .infer = batch_normalization_infer,
      .pack = batch_normalization_pack,
      .run = batch_normalization_run},
+    {.class_name = "LayerNormalization",
+     .params = layer_normalization_params,
+     .weights = NAMES("gamma", "beta"),
+     .what = "shifts and scales each cell by the statistics along its axes",
+     .infer = layer_normalization_infer,
+     .pack = layer_normalization_pack,
+     .run = layer_normalization_run},
+    {.class_name = "Normalization",
+     .params = normalization_params,
+     .weights = NAMES("mean", "variance"),
+     .unused = NAMES("count"),
+     .starts = normalization_starts,
+     .what = "(x - mean) / sqrt(variance), as adapted to a data set",
+     .infer = normalization_infer,
+     .pack = normalization_pack,
+     .run = normalization_run},
     {.class_name = "Rescaling",
      .params = rescaling_params,
      .what = "x * scale + offset",
@@ -417,6 +471,22 @@ static const struct layer_kind kinds[] = {
      .params = dropout_params,
      .what = "the identity here",
      .infer = activation_infer},
+    {.class_name = "GaussianDropout",
+     .params = dropout_params,
+     .what = "the identity here",
+     .infer = activation_infer},
+    {.class_name = "AlphaDropout",
+     .params = dropout_params,
+     .what = "the identity here",
+     .infer = activation_infer},
+    {.class_name = "ActivityRegularization",
+     .params = activity_regularization_params,
+     .what = "the identity here",
+     .infer = activation_infer},
+    {.class_name = "Identity",
+     .params = identity_params,
+     .what = "the identity",
+     .infer = activation_infer},
     {.class_name = "Flatten",
      .params = flatten_params,
      .what = "the map as a vector",
@@ -425,6 +495,11 @@ static const struct layer_kind kinds[] = {
      .params = reshape_params,
      .what = "the same numbers in another shape",
      .infer = reshape_infer},
+    {.class_name = "Permute",
+     .params = permute_params,
+     .what = "the axes in another order",
+     .infer = permute_infer,
+     .run = permute_run},
     {.class_name = "Dense",
      .params = dense_params,
      .weights = NAMES("kernel", "bias"),

@@ -25,16 +25,6 @@ bool activation_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-/* An axis as Keras counts it, with the batch as 0 and from the end below 0, as an index
- * into the shape; false if there is none. */
-static bool find_axis(int axis, size_t rank, size_t *found)
-{
-    const int from_one = axis < 0 ? axis + (int)rank + 1 : axis;
-
-    *found = (size_t)from_one - 1;
-    return from_one >= 1 && from_one <= (int)rank;
-}
-
 static bool one_axis(const struct layer *layer, const struct layer_plan *plan,
                      size_t *axis, struct error *err)
 {
@@ -42,7 +32,7 @@ static bool one_axis(const struct layer *layer, const struct layer_plan *plan,
 
     if (layer->axis.n != 1)
         return layer_fault(layer, "axis", err, "must be one axis");
-    if (find_axis(layer->axis.items[0], plan->in.rank, axis))
+    if (layer_axis(layer->axis.items[0], plan->in.rank, axis))
         return true;
     return layer_fault(layer, "axis", err,
                        "%d is no axis of the %s input (the batch is 0)",
@@ -56,7 +46,7 @@ static size_t planned_axis(const struct layer *layer, const struct layer_plan *p
     size_t axis = 0;
 
     *inner = 1;
-    if (find_axis(layer->axis.items[0], plan->in.rank, &axis))
+    if (layer_axis(layer->axis.items[0], plan->in.rank, &axis))
         for (size_t i = axis + 1; i < plan->in.rank; i++)
             *inner *= plan->in.dim[i];
     return axis;
@@ -120,7 +110,7 @@ bool prelu_infer(const struct layer *layer, struct layer_plan *plan, struct erro
     plan->weight_shape[0] = plan->in;
     for (int i = 0; i < layer->axes.n; i++) {
         size_t axis;
-        if (!find_axis(layer->axes.items[i], plan->in.rank, &axis))
+        if (!layer_axis(layer->axes.items[i], plan->in.rank, &axis))
             return layer_fault(layer, "shared_axes", err, "%d is no axis of the input",
                                layer->axes.items[i]);
         plan->weight_shape[0].dim[axis] = 1;
@@ -129,32 +119,19 @@ bool prelu_infer(const struct layer *layer, struct layer_plan *plan, struct erro
     return true;
 }
 
-/* Where element i of the input finds its alpha. */
-static size_t alpha_of(const struct layer_plan *plan, size_t i)
-{
-    const struct shape *alpha = &plan->weight_shape[0];
-    size_t at = 0, step = 1;
-
-    for (size_t axis = plan->in.rank; axis-- > 0;) {
-        const size_t position = i % plan->in.dim[axis];
-        i /= plan->in.dim[axis];
-        at += alpha->dim[axis] > 1 ? position * step : 0;
-        step *= alpha->dim[axis];
-    }
-    return at;
-}
-
 void prelu_run(const struct layer_task *task)
 {
     const size_t row = row_of(task->plan);
+    const struct shape *shape = &task->plan->weight_shape[0];
     const float *alpha = task->layer->weights[0].values;
 
     for (size_t y = task->box.top; y < task->box.bottom; y++) {
         const float *in = layer_task_in(task, y);
         float *out = layer_task_out(task, y);
-        for (size_t i = 0; i < row; i++)
-            out[i] =
-                in[i] > 0 ? in[i] : alpha[alpha_of(task->plan, y * row + i)] * in[i];
+        for (size_t i = 0; i < row; i++) {
+            const size_t k = shape_broadcast(shape, &task->plan->in, y * row + i);
+            out[i] = in[i] > 0 ? in[i] : alpha[k] * in[i];
+        }
     }
 }
 

@@ -1,10 +1,11 @@
-/* resample.c - ZeroPadding2D, Cropping2D and UpSampling2D. */
+/* resample.c - ZeroPadding2D, Cropping2D, UpSampling2D and Permute. */
 #include "engine/resample.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "engine/kernels.h"
+#include "engine/walk.h"
 #include "engine/window.h"
 
 enum { NEAREST, BILINEAR };
@@ -156,4 +157,56 @@ void up_sampling2d_run(const struct layer_task *task)
             bilinear_row(task, y);
         else
             nearest_row(task, y);
+}
+
+/* ---- Permute ---- */
+
+static bool check_dims(const struct layer *layer, size_t rank, struct error *err)
+{
+    unsigned seen = 0;
+
+    if ((size_t)layer->dims.n != rank)
+        return layer_fault(layer, "dims", err,
+                           "lists %d axes, but the input has %zu beside the batch",
+                           layer->dims.n, rank);
+    for (size_t i = 0; i < rank; i++)
+        seen |= 1u << layer->dims.items[i];
+    return seen == (2u << rank) - 2 ||
+           layer_fault(layer, "dims", err, "must hold each of 1 to %zu once", rank);
+}
+
+/* The cells of the input in the order of the output. */
+static struct walk permuted(const struct layer *layer, const struct shape *in)
+{
+    struct walk walk = {0};
+
+    for (int i = 0; i < layer->dims.n; i++)
+        walk_add(&walk, in, (size_t)layer->dims.items[i] - 1);
+    return walk;
+}
+
+bool permute_infer(const struct layer *layer, struct layer_plan *plan,
+                   struct error *err)
+{
+    if (!check_dims(layer, plan->in.rank, err))
+        return false;
+    const struct walk walk = permuted(layer, &plan->in);
+    plan->out.rank = plan->in.rank;
+    for (size_t i = 0; i < plan->out.rank; i++)
+        plan->out.dim[i] = walk.dim[i];
+    const struct extent out = shape_extent(&plan->out);
+    plan->row_cost = (double)(out.width * out.channels); /* a cell at a time */
+    return true;
+}
+
+void permute_run(const struct layer_task *task)
+{
+    const struct layer_plan *plan = task->plan;
+    const struct walk walk = permuted(task->layer, &plan->in);
+    const struct extent out = shape_extent(&plan->out);
+    const size_t row = out.width * out.channels;
+    const struct box *box = &task->box;
+
+    walk_gather(&walk, layer_task_out(task, box->top), task->in, box->top * row,
+                (box->bottom - box->top) * row);
 }

@@ -96,6 +96,21 @@ static void bind_entry(struct layer *layer, struct weight *weight,
         weight->values = entry->tensor->tensor.values;
 }
 
+/* Keras stores some numbers that mean nothing here, such as a counter. */
+static void pass_unused(const struct network *network, struct entry *entries, size_t n)
+{
+    for (size_t i = 0; i < network->n_layers; i++) {
+        const struct layer *layer = &network->layers[i];
+        for (const char *const *name = layer->kind->unused; name && *name; name++) {
+            char text[NAME_SIZE];
+            struct entry *entry = find_entry(
+                entries, n, full_name(text, layer, &(struct weight){.name = *name}));
+            if (entry)
+                entry->used = true;
+        }
+    }
+}
+
 static bool bind_upload(struct network *network, const struct plan *plan,
                         const struct weights_upload *upload, struct arena *arena,
                         struct error *err)
@@ -109,6 +124,7 @@ static bool bind_upload(struct network *network, const struct plan *plan,
             if (plan->layers[i].weight_shape[w].rank)
                 bind_entry(&network->layers[i], &network->layers[i].weights[w],
                            &plan->layers[i].weight_shape[w], entries, upload->n, err);
+    pass_unused(network, entries, upload->n);
     for (size_t i = 0; i < upload->n; i++)
         if (!entries[i].used)
             error_option(err, ERROR_WEIGHTS_INVALID, entries[i].tensor->name,

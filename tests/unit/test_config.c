@@ -291,6 +291,92 @@ Test(config, seeds_initializers)
     cr_expect_eq(layer(2)->weights[1].initializer.seed, 9);
 }
 
+/* As Keras 2.11 and Keras 3 write them, and as people do. */
+#define KERAS_2_LAYER(class_name, config)                                              \
+    "[{\"class_name\":\"" class_name "\",\"config\":{" config "}}]"
+#define KERAS_3_LAYER(class_name, config)                                              \
+    "[{\"module\":\"keras.layers\",\"class_name\":\"" class_name                       \
+    "\",\"config\":{" config "},\"registered_name\":null}]"
+
+Test(config, reads_normalizations)
+{
+    static const char *const layer_normalizations[] = {
+        KERAS_2_LAYER("LayerNormalization",
+                      "\"name\":\"layer_normalization\",\"trainable\":true,\"dtype\":"
+                      "\"float32\",\"axis\":[3],\"epsilon\":0.5,\"center\":false,"
+                      "\"scale\":true,\"beta_initializer\":{\"class_name\":\"Zeros\","
+                      "\"config\":{}},\"gamma_initializer\":{\"class_name\":\"Ones\","
+                      "\"config\":{}},\"beta_regularizer\":null,\"gamma_regularizer\":"
+                      "null,\"beta_constraint\":null,\"gamma_constraint\":null"),
+        KERAS_3_LAYER("LayerNormalization",
+                      "\"axis\":[3],\"epsilon\":0.5,\"center\":false,\"scale\":true,"
+                      "\"rms_scaling\":false,\"beta_initializer\":{\"module\":"
+                      "\"keras.initializers\",\"class_name\":\"Zeros\",\"config\":{},"
+                      "\"registered_name\":null}"),
+        "[{\"type\":\"layer_normalization\",\"axis\":3,\"epsilon\":0.5,\"center\":"
+        "false}]",
+    };
+    static const char *const normalizations[] = {
+        KERAS_2_LAYER("Normalization", "\"axis\":[-1],\"invert\":true,\"mean\":[[[[0.5,"
+                                       "1,2]]]],\"variance\":4"),
+        KERAS_3_LAYER("Normalization", "\"axis\":[-1],\"invert\":true,\"mean\":[0.5,1,"
+                                       "2],\"variance\":[[4]]"),
+    };
+
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert(read_config(layer_normalizations[i]), "%s", err.detail);
+        cr_expect(layer(0)->axis.n == 1 && layer(0)->axis.items[0] == 3);
+        cr_expect(layer(0)->epsilon == 0.5f && !layer(0)->center && layer(0)->scale &&
+                  !layer(0)->rms_scaling);
+        cr_expect_eq(layer(0)->weights[0].initializer.id, INIT_ONES);
+        cr_expect_eq(layer(0)->weights[1].initializer.id, INIT_ZEROS);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert(read_config(normalizations[i]), "%s", err.detail);
+        cr_expect(layer(0)->axis.n == 1 && layer(0)->axis.items[0] == -1);
+        cr_expect(layer(0)->invert && layer(0)->mean.shape.rank == 1);
+        cr_expect(layer(0)->mean.shape.dim[0] == 3 && layer(0)->mean.values[2] == 2);
+        cr_expect(layer(0)->variance.shape.rank == 0 &&
+                  layer(0)->variance.values[0] == 4);
+    }
+}
+
+/* An axis of null or [] is none at all; one that is not given is the last. */
+Test(config, normalization_may_have_no_axis)
+{
+    static const struct {
+        const char *text;
+        int n;
+    } rows[] = {
+        {KERAS_2_LAYER("Normalization", "\"axis\":[],\"mean\":null,\"variance\":null"),
+         0},
+        {KERAS_3_LAYER("Normalization", "\"axis\":null"), 0},
+        {KERAS_3_LAYER("Normalization", "\"axis\":[1,2]"), 2},
+        {"[{\"type\":\"normalization\"}]", 1},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_assert(read_config(rows[i].text), "%s: %s", rows[i].text, err.detail);
+        cr_expect_eq(layer(0)->axis.n, rows[i].n, "%s", rows[i].text);
+        cr_expect_null(layer(0)->mean.values);
+        cr_expect_eq(layer(0)->weights[1].initializer.id, INIT_ONES);
+    }
+}
+
+Test(config, reads_the_rest_of_keras_sequential_layers)
+{
+    cr_assert(
+        read_config("[{\"class_name\":\"Permute\",\"config\":{\"dims\":[2,3,1]}},"
+                    "{\"class_name\":\"GaussianDropout\",\"config\":{\"rate\":0.2}},"
+                    "{\"class_name\":\"AlphaDropout\",\"config\":{\"rate\":0.2,"
+                    "\"noise_shape\":null,\"seed\":null}},"
+                    "{\"class_name\":\"ActivityRegularization\",\"config\":{\"l1\":0.1,"
+                    "\"l2\":0.0}},{\"class_name\":\"Identity\",\"config\":{}}]"),
+        "%s", err.detail);
+    cr_expect(layer(0)->dims.n == 3 && layer(0)->dims.items[2] == 1);
+    cr_expect_str_eq(layer(4)->name, "identity");
+}
+
 static void expect_fault(const char *text, const char *pointer, const char *detail)
 {
     cr_assert_not(read_config(text), "%s", text);
@@ -397,6 +483,53 @@ Test(config, says_what_is_wrong_in_a_layer)
                  rows[i].params);
         snprintf(pointer, sizeof pointer, "/layers/1/%s", rows[i].key);
         snprintf(detail, sizeof detail, "layers[1].%s %s", rows[i].key, rows[i].detail);
+        expect_fault(text, pointer, detail);
+    }
+}
+
+Test(config, says_what_is_wrong_in_a_normalization)
+{
+    static const struct {
+        const char *type, *params, *key, *detail;
+    } rows[] = {
+        {"layer_normalization", "\"axis\":null", "axis",
+         "must be an integer, not null"},
+        {"layer_normalization", "\"axis\":[]", "axis",
+         "must hold 1 to 4 integers, not 0"},
+        {"layer_normalization", "\"axis\":\"last\"", "axis",
+         "must be an integer, not a string"},
+        {"layer_normalization", "\"epsilon\":-1", "epsilon",
+         "must be at least 0, not -1"},
+        {"layer_normalization", "\"invert\":true", "invert",
+         "is not a parameter of LayerNormalization"},
+        {"normalization", "\"axis\":5", "axis", "must be at most 4, not 5"},
+        {"normalization", "\"mean\":\"1\"", "mean",
+         "must hold numbers in the range of float32 only, in arrays of equal length"},
+        {"normalization", "\"mean\":[[1,2],[3]]", "mean",
+         "must not be ragged: an array of another length stands where 2 elements "
+         "should "
+         "be"},
+        {"normalization", "\"mean\":[]", "mean", "must not have an empty array"},
+        {"normalization",
+         "\"mean\":[[[[[1,2],[1,2]],[[1,2],[1,2]]],[[[1,2],[1,2]],"
+         "[[1,2],[1,2]]]],[[[[1,2],[1,2]],[[1,2],[1,2]]],[[[1,2],[1,2]],[[1,2],"
+         "[1,2]]]]]",
+         "mean", "must not have more than 4 axes"},
+        {"normalization", "\"variance\":[1,-1]", "variance",
+         "must be at least 0, not -1"},
+        {"normalization", "\"invert\":1", "invert",
+         "must be true or false, not a number"},
+        {"permute", "\"dims\":[0,1,2]", "dims", "must be at least 1, not 0"},
+        {"permute", "\"dims\":[1,2,3,4,5]", "dims", "must hold 1 to 4 integers, not 5"},
+        {"permute", "\"name\":\"p\"", "dims", "is required by Permute"},
+    };
+    char text[512], pointer[64], detail[400];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text, "[{\"type\":\"%s\",%s}]", rows[i].type,
+                 rows[i].params);
+        snprintf(pointer, sizeof pointer, "/0/%s", rows[i].key);
+        snprintf(detail, sizeof detail, "layers[0].%s %s", rows[i].key, rows[i].detail);
         expect_fault(text, pointer, detail);
     }
 }

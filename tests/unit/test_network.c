@@ -6,58 +6,13 @@
 #include "tests/unit/check.h"
 #include "tests/unit/odd_parallel.h"
 #include "tests/unit/reference.h"
+#include "tests/unit/run_network.h"
 
 #include <float.h>
 
-#include "engine/network.h"
-#include "engine/weights.h"
-
 enum { ARENA = 64 << 20 };
 
-static const size_t inputs[64] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
-                                  13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25};
-
-static struct layer new_layer(const char *kind, const char *name, size_t index)
-{
-    struct layer layer = {.kind = layer_kind_find(kind, false),
-                          .name = name,
-                          .label = name,
-                          .pointer = "",
-                          .keras = KERAS_3,
-                          .inputs = &inputs[index],
-                          .n_inputs = 1};
-
-    cr_assert_not_null(layer.kind, "%s", kind);
-    layer_defaults(&layer);
-    return layer;
-}
-
-/* Plans and runs; the output of every wanted layer is in the plan. */
-static bool run(struct network *network, const struct shape *shape, const float *input,
-                const struct stage_request *wanted, const struct kernels *kernels,
-                const struct parallel *parallel, struct arena *arena, struct plan *plan,
-                struct error *err)
-{
-    error_init(err);
-    if (!network_plan(network, shape, wanted, parallel->width, &limits_default, arena,
-                      plan, err))
-        return false;
-    if (!weights_bind(network, plan, NULL, arena, err))
-        return false;
-    const size_t before = arena->used;
-    const bool done =
-        network_run(network, plan, wanted, input, kernels, parallel, arena, err);
-    cr_assert_leq((double)(arena->used - before), plan->bytes,
-                  "memory beyond the plan");
-    return done;
-}
-
 /* ---- one layer against its definition ---- */
-
-static int draw(uint64_t *seed, int low, int high)
-{
-    return low + (int)(generate_uniform(seed) * (high - low + 1));
-}
 
 static struct layer random_conv(uint64_t *seed, int *channels)
 {
@@ -233,7 +188,16 @@ static struct layer random_layer(size_t kind, uint64_t *seed)
     layer.padding = draw(seed, 0, 1);
     layer.interpolation = draw(seed, 0, 1);
     layer.keepdims = draw(seed, 0, 1);
-    layer.axis = (struct int_list){1, {draw(seed, 1, 3)}};
+    layer.axis = (struct int_list){draw(seed, 0, 3) ? 1 : 2, {draw(seed, 1, 3)}};
+    layer.axis.items[1] = layer.axis.items[0] % 3 + 1;
+    layer.center = draw(seed, 0, 1);
+    layer.scale = draw(seed, 0, 1);
+    layer.rms_scaling = draw(seed, 0, 1);
+    layer.invert = draw(seed, 0, 1);
+    const int turn = draw(seed, 0, 2), turned = draw(seed, 0, 1);
+    for (int i = 0; i < 3; i++)
+        layer.dims.items[i] = 1 + (turn + (turned ? 3 - i : i)) % 3;
+    layer.dims.n = 3;
     layer.axes = (struct int_list){draw(seed, 0, 2), {1, 2}};
     layer.shape = (struct int_list){1, {-1}};
     for (size_t i = 0; i < LAYER_MAX_WEIGHTS; i++)

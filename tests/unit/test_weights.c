@@ -68,6 +68,38 @@ Test(weights, a_complete_upload_is_bound_by_name)
     arena_release(&f.arena);
 }
 
+/* What Keras stores beside the weights may be there; it need not. */
+Test(weights, a_counter_is_passed_over)
+{
+    const struct named_tensor tensors[] = {
+        {"adapted/mean", TENSOR(kernel_values, CHANNELS)},
+        {"adapted/variance", TENSOR(kernel_values, CHANNELS)},
+        {"adapted/count", TENSOR(kernel_values, 1)},
+        {"other/count", TENSOR(kernel_values, 1)},
+    };
+
+    for (size_t n = 2; n <= 4; n++) {
+        struct fixture f;
+
+        set_up(&f);
+        f.layer = (struct layer){.kind = layer_kind_find("Normalization", true),
+                                 .name = "adapted",
+                                 .label = "layers[0]",
+                                 .pointer = "/layers/0",
+                                 .inputs = first_input,
+                                 .n_inputs = 1};
+        layer_defaults(&f.layer);
+        cr_assert(network_plan(&f.network, &SHAPE(8, 8, CHANNELS),
+                               &(struct stage_request){0}, 1, &limits_default, &f.arena,
+                               &f.plan, &f.err));
+        cr_assert_eq(bind(&f, &(struct weights_upload){n, tensors}), n < 4);
+        if (n == 4)
+            cr_assert_str_eq(f.err.detail,
+                             "other/count belongs to no layer of the network");
+        arena_release(&f.arena);
+    }
+}
+
 Test(weights, every_fault_of_an_upload_is_named)
 {
     const struct named_tensor tensors[] = {
