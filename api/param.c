@@ -271,20 +271,27 @@ static const char *initializer_at(const void *context, size_t i)
     return row ? row->name : NULL;
 }
 
-/* A number in an initializer's config, as "mean"; none where key is NULL. */
+/* One parameter of an initializer, such as "mean". */
 static bool read_number(const struct layer *layer, const struct layer_param *param,
-                        const cJSON *config, const char *key, float *out,
-                        struct error *err)
+                        const struct initializer_param *row, const cJSON *item,
+                        float *out, struct error *err)
 {
-    const cJSON *item = key ? json_member(config, key) : NULL;
+    char reason[PARAM_REASON_SIZE];
     double number;
 
-    if (!item)
-        return true;
+    if (row->values) {
+        const int choice = param_choice(json_string(item), row->values, reason);
+        *out = (float)choice;
+        return choice >= 0 || layer_fault(layer, param->name, err, "has a %s that %s",
+                                          row->name, reason);
+    }
     if (!json_number(item, &number) || fabs(number) > 3e38)
-        return layer_fault(layer, param->name, err, "has a %s that is no float", key);
+        return layer_fault(layer, param->name, err, "has a %s that is no float",
+                           row->name);
     *out = (float)number;
-    return true;
+    return !row->positive || *out > 0 ||
+           layer_fault(layer, param->name, err, "has a %s that is not positive",
+                       row->name);
 }
 
 static bool read_seed(const struct layer *layer, const struct layer_param *param,
@@ -292,12 +299,42 @@ static bool read_seed(const struct layer *layer, const struct layer_param *param
 {
     double number;
 
-    if (!value || cJSON_IsNull(value))
+    if (cJSON_IsNull(value))
         return true;
     if (!json_integer(value, &number) || number < 0 || number > 0x1p53)
         return layer_fault(layer, param->name, err,
                            "has a seed that is no integer from 0 to 2^53");
     *seed = (uint64_t)number;
+    return true;
+}
+
+/* Every key of an initializer's config: its parameters, and a seed. */
+static bool read_initializer_config(const struct layer *layer,
+                                    const struct layer_param *param,
+                                    const cJSON *config,
+                                    struct initializer *initializer, struct error *err)
+{
+    const struct initializer_row *row = initializer_row(initializer->id);
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, config)
+    {
+        size_t k = 0;
+        while (k < INITIALIZER_MAX_PARAMS &&
+               (!row->params[k].name || strcmp(row->params[k].name, item->string) != 0))
+            k++;
+        const bool seed = strcmp(item->string, "seed") == 0;
+        if (seed && !read_seed(layer, param, item, &initializer->seed, err))
+            return false;
+        if (k < INITIALIZER_MAX_PARAMS &&
+            !read_number(layer, param, &row->params[k], item, &initializer->params[k],
+                         err))
+            return false;
+        if (!seed && k == INITIALIZER_MAX_PARAMS && strcmp(item->string, "dtype") != 0)
+            return layer_fault(layer, param->name, err,
+                               "has a %.64s, which is no parameter of %s", item->string,
+                               row->name);
+    }
     return true;
 }
 
@@ -312,12 +349,8 @@ static bool read_initializer(const struct layer *layer, const struct layer_param
         explain(name, initializer_at, NULL, reason);
         return layer_fault(layer, param->name, err, "%s", reason);
     }
-    const struct initializer_row *row = initializer_row(initializer->id);
-    const cJSON *config = json_member(value, "config");
-    return read_number(layer, param, config, row->a, &initializer->a, err) &&
-           read_number(layer, param, config, row->b, &initializer->b, err) &&
-           read_seed(layer, param, json_member(config, "seed"), &initializer->seed,
-                     err);
+    return read_initializer_config(layer, param, json_member(value, "config"),
+                                   initializer, err);
 }
 
 static bool read(struct layer *layer, const struct layer_param *param,

@@ -339,7 +339,7 @@ static double input_bytes(const struct work *work)
 double work_peak_bytes(struct work *work, double *pictures)
 {
     return ceil((double)work->call->arena->used + work->plan.bytes +
-                weights_bytes(&work->plan) +
+                weights_bytes(&work->config.network, &work->plan) +
                 4 * (double)work->request.weights_file.size + input_bytes(work) +
                 reply_bytes(work, pictures));
 }
@@ -353,7 +353,8 @@ static bool make_plan(struct work *work)
                                       call->parallel->width, limits, call->arena,
                                       &work->plan, &call->err);
     /* The lesson has no document to point into: its options are at fault. */
-    return planned || (work->config.lesson && lesson_tell_options(&call->err));
+    return (planned && weights_check(&work->config.network, &work->plan, &call->err)) ||
+           (work->config.lesson && lesson_tell_options(&call->err));
 }
 
 /* Render options that do not suit a stage are refused before anything is computed. */

@@ -8,9 +8,32 @@
 #include "engine/generate.h"
 #include "engine/hash.h"
 
+enum { FAN_IN, FAN_OUT, FAN_AVG };
+static const char *const modes[] = {"fan_in", "fan_out", "fan_avg", NULL};
+
+/* Old documents say normal for the truncated one. */
+enum { TRUNCATED_NORMAL, UNTRUNCATED_NORMAL, UNIFORM, OLD_NORMAL };
+static const char *const distributions[] = {"truncated_normal", "untruncated_normal",
+                                            "uniform", "normal", NULL};
+
 static const struct initializer_row initializers[] = {
-#define ROW(id, name, class_name, a, a_default, b, b_default)                          \
-    {name, class_name, a, b, a_default, b_default},
+#define NONE                                                                           \
+    {                                                                                  \
+        NULL, 0, false, NULL                                                           \
+    }
+#define NUMBER(key, value)                                                             \
+    {                                                                                  \
+        key, value, false, NULL                                                        \
+    }
+#define POSITIVE(key, value)                                                           \
+    {                                                                                  \
+        key, value, true, NULL                                                         \
+    }
+#define CHOICE(key, names)                                                             \
+    {                                                                                  \
+        key, 0, false, names                                                           \
+    }
+#define ROW(id, name, class_name, alias, ...) {name, class_name, alias, {__VA_ARGS__}},
     FOR_EACH_INITIALIZER(ROW)
 #undef ROW
 };
@@ -22,17 +45,30 @@ const struct initializer_row *initializer_row(size_t id)
 
 bool initializer_find(const char *name, struct initializer *found)
 {
-    for (size_t i = 0; i < INIT_COUNT; i++)
-        if (strcmp(initializers[i].name, name) == 0 ||
-            strcmp(initializers[i].class_name, name) == 0) {
-            *found = (struct initializer){.id = (enum initializer_id)i,
-                                          .seed = found->seed,
-                                          .a = initializers[i].a_default,
-                                          .b = initializers[i].b_default};
-            return true;
-        }
+    for (size_t i = 0; i < INIT_COUNT; i++) {
+        const struct initializer_row *row = &initializers[i];
+        if (strcmp(row->name, name) != 0 && strcmp(row->class_name, name) != 0 &&
+            (!row->alias || strcmp(row->alias, name) != 0))
+            continue;
+        found->id = (enum initializer_id)i;
+        for (size_t k = 0; k < INITIALIZER_MAX_PARAMS; k++)
+            found->params[k] = row->params[k].fallback;
+        return true;
+    }
     return false;
 }
+
+const char *initializer_misfit(const struct initializer *init,
+                               const struct shape *shape)
+{
+    if (init->id == INIT_IDENTITY && shape->rank != 2)
+        return "makes matrices of 2 axes";
+    if (init->id == INIT_ORTHOGONAL && shape->rank < 2)
+        return "makes matrices of at least 2 axes";
+    return NULL;
+}
+
+/* ---- numbers of a distribution ---- */
 
 /* Keras' fans: the receptive field times the input or output channels. */
 static void fans(const struct shape *shape, double *in, double *out)
@@ -59,7 +95,6 @@ static double draw_normal(uint64_t *state)
     return x * sqrt(-2 * activation_log(r) / r);
 }
 
-/* The same, drawn again while it is beyond two standard deviations. */
 static double draw_truncated(uint64_t *state)
 {
     double z;
@@ -70,73 +105,189 @@ static double draw_truncated(uint64_t *state)
     return z;
 }
 
+/* From -1 to 1. */
+static double draw_uniform(uint64_t *state)
+{
+    return 2 * generate_uniform(state) - 1;
+}
+
 /* What an initializer draws from, and how wide. */
 struct distribution {
-    enum { FIXED, UNIFORM, NORMAL, TRUNCATED } kind;
-    double center, width; /* half the interval, or the standard deviation */
+    double (*draw)(uint64_t *state); /* NULL: every number is the center */
+    double center, width;            /* half the interval, or the standard deviation */
 };
 
-/* Variance scaling (Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998): the
- * variance is scale / fan. A truncated normal is widened to have it all the same. */
-static struct distribution scaled(double scale, double fan, bool uniform)
+static struct distribution scaled(double scale, double fan, int distribution)
 {
     const double truncated_stddev = 0.87962566103423978; /* of a normal cut at 2 */
+    const double stddev = sqrt(scale / fan);
 
-    if (uniform)
-        return (struct distribution){UNIFORM, 0, sqrt(3 * scale / fan)};
-    return (struct distribution){TRUNCATED, 0, sqrt(scale / fan) / truncated_stddev};
+    if (distribution == UNIFORM)
+        return (struct distribution){draw_uniform, 0, sqrt(3 * scale / fan)};
+    if (distribution == UNTRUNCATED_NORMAL)
+        return (struct distribution){draw_normal, 0, stddev};
+    return (struct distribution){draw_truncated, 0, stddev / truncated_stddev};
 }
 
 static struct distribution distribution_of(const struct initializer *init,
                                            const struct shape *shape)
 {
-    const double a = (double)init->a, b = (double)init->b;
-    double in, out;
+    const double a = (double)init->params[0], b = (double)init->params[1];
+    double fan[3];
 
-    fans(shape, &in, &out);
+    fans(shape, &fan[FAN_IN], &fan[FAN_OUT]);
+    fan[FAN_AVG] = (fan[FAN_IN] + fan[FAN_OUT]) / 2;
     switch (init->id) {
     case INIT_GLOROT_UNIFORM:
+        return scaled(1, fan[FAN_AVG], UNIFORM);
     case INIT_GLOROT_NORMAL:
-        return scaled(1, (in + out) / 2, init->id == INIT_GLOROT_UNIFORM);
+        return scaled(1, fan[FAN_AVG], TRUNCATED_NORMAL);
     case INIT_HE_UNIFORM:
+        return scaled(2, fan[FAN_IN], UNIFORM);
     case INIT_HE_NORMAL:
-        return scaled(2, in, init->id == INIT_HE_UNIFORM);
+        return scaled(2, fan[FAN_IN], TRUNCATED_NORMAL);
     case INIT_LECUN_UNIFORM:
+        return scaled(1, fan[FAN_IN], UNIFORM);
     case INIT_LECUN_NORMAL:
-        return scaled(1, in, init->id == INIT_LECUN_UNIFORM);
+        return scaled(1, fan[FAN_IN], TRUNCATED_NORMAL);
+    case INIT_VARIANCE_SCALING:
+        return scaled(a, fan[(int)b], (int)init->params[2]);
     case INIT_RANDOM_UNIFORM:
-        return (struct distribution){UNIFORM, (a + b) / 2, (b - a) / 2};
+        return (struct distribution){draw_uniform, (a + b) / 2, (b - a) / 2};
     case INIT_RANDOM_NORMAL:
-        return (struct distribution){NORMAL, a, b};
+        return (struct distribution){draw_normal, a, b};
     case INIT_TRUNCATED_NORMAL:
-        return (struct distribution){TRUNCATED, a, b};
+        return (struct distribution){draw_truncated, a, b};
     case INIT_ONES:
-        return (struct distribution){FIXED, 1, 0};
+        return (struct distribution){NULL, 1, 0};
     case INIT_CONSTANT:
-        return (struct distribution){FIXED, a, 0};
+        return (struct distribution){NULL, a, 0};
     case INIT_ZEROS:
+    case INIT_ORTHOGONAL:
+    case INIT_IDENTITY:
     case INIT_COUNT:
         break;
     }
-    return (struct distribution){FIXED, 0, 0};
+    return (struct distribution){NULL, 0, 0};
+}
+
+/* ---- matrices ---- */
+
+/* The weight as a matrix, columns being its last axis; what is decomposed has the
+ * longer side as its rows. */
+struct matrix {
+    size_t rows, columns, longer, shorter;
+};
+
+static struct matrix matrix_of(const struct shape *shape)
+{
+    const size_t columns = shape->dim[shape->rank - 1];
+    const size_t rows = shape_elements(shape) / columns;
+
+    return rows > columns ? (struct matrix){rows, columns, rows, columns}
+                          : (struct matrix){rows, columns, columns, rows};
+}
+
+static void identity(float gain, const struct matrix *m, float *out)
+{
+    for (size_t i = 0; i < m->rows * m->columns; i++)
+        out[i] = i / m->columns == i % m->columns ? gain : 0;
+}
+
+/* In 8 lanes, which compilers make vectors of. */
+static double dot(const double *a, const double *b, size_t n)
+{
+    enum { LANES = 8 };
+    const size_t whole = n - n % LANES;
+    double lanes[LANES] = {0};
+
+    for (size_t i = 0; i < whole; i += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            lanes[l] += a[i + l] * b[i + l];
+    for (size_t i = whole; i < n; i++)
+        lanes[i - whole] += a[i] * b[i];
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++)
+            lanes[l] += lanes[l + half];
+    return lanes[0];
+}
+
+/* Take out of v what lies along the unit vector q. */
+static void project_out(double *v, const double *q, size_t n)
+{
+    const double along = dot(v, q, n);
+
+    for (size_t i = 0; i < n; i++)
+        v[i] -= along * q[i];
+}
+
+/* Make n vectors of this length, end to end, orthonormal: Gram and Schmidt, modified
+ * and done twice, which is as good as Householder's way (Giraud et al. 2005). Some
+ * vectors go together, so that those before them are read from memory once for all. */
+static void orthonormalize(double *vectors, size_t n, size_t length)
+{
+    enum { TOGETHER = 16, TIMES = 2 };
+
+    for (size_t first = 0; first < n; first += TOGETHER) {
+        const size_t last = n - first < TOGETHER ? n : first + TOGETHER;
+        for (size_t k = 0; k < TIMES * first; k++)
+            for (size_t j = first; j < last; j++)
+                project_out(vectors + j * length, vectors + k % first * length, length);
+        for (size_t j = first; j < last; j++) {
+            double *v = vectors + j * length;
+            for (size_t k = 0; k < TIMES * (j - first); k++)
+                project_out(v, vectors + (first + k % (j - first)) * length, length);
+            const double norm = sqrt(dot(v, v, length));
+            for (size_t i = 0; i < length; i++)
+                v[i] /= norm;
+        }
+    }
+}
+
+static void orthogonal(float gain, const struct matrix *m, uint64_t *state, float *out,
+                       double *vectors)
+{
+    for (size_t i = 0; i < m->longer; i++)
+        for (size_t j = 0; j < m->shorter; j++)
+            vectors[j * m->longer + i] = draw_normal(state);
+    orthonormalize(vectors, m->shorter, m->longer);
+    for (size_t i = 0; i < m->rows; i++)
+        for (size_t j = 0; j < m->columns; j++)
+            *out++ = (float)((double)gain * (m->rows > m->columns
+                                                 ? vectors[j * m->longer + i]
+                                                 : vectors[i * m->longer + j]));
+}
+
+double initializer_cost(const struct initializer *init, const struct shape *shape)
+{
+    const double weight = 100; /* 2e9 a second were measured */
+
+    if (init->id != INIT_ORTHOGONAL || initializer_misfit(init, shape))
+        return 0;
+    const struct matrix m = matrix_of(shape);
+    return weight * 2 * (double)m.longer * (double)m.shorter * (double)m.shorter;
+}
+
+size_t initializer_scratch(const struct initializer *init, const struct shape *shape)
+{
+    return init->id == INIT_ORTHOGONAL ? shape_elements(shape) : 0;
 }
 
 void initializer_fill(const struct initializer *init, const char *name,
-                      const struct shape *shape, float *out)
+                      const struct shape *shape, float *out, double *scratch)
 {
-    const struct distribution d = distribution_of(init, shape);
-    const size_t n = shape_elements(shape);
-    /* every weight draws a sequence of its own */
     uint64_t state = init->seed ^ hash_bytes(HASH_START, name, strlen(name));
 
-    for (size_t i = 0; i < n; i++) {
-        double z = 0;
-        if (d.kind == UNIFORM)
-            z = 2 * generate_uniform(&state) - 1;
-        else if (d.kind == NORMAL)
-            z = draw_normal(&state);
-        else if (d.kind == TRUNCATED)
-            z = draw_truncated(&state);
-        out[i] = (float)(d.center + d.width * z);
+    if (init->id == INIT_IDENTITY || init->id == INIT_ORTHOGONAL) {
+        const struct matrix m = matrix_of(shape);
+        if (init->id == INIT_IDENTITY)
+            identity(init->params[0], &m, out);
+        else
+            orthogonal(init->params[0], &m, &state, out, scratch);
+        return;
     }
+    const struct distribution d = distribution_of(init, shape);
+    const size_t n = shape_elements(shape);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)(d.center + (d.draw ? d.width * d.draw(&state) : 0));
 }

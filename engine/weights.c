@@ -172,16 +172,27 @@ static bool bias_values(const struct layer *layer, const struct shape *shape,
 
 /* ---- all of them, layer by layer ---- */
 
-static bool fill_weight(struct layer *layer, struct weight *weight,
-                        const struct shape *shape, float *out, struct error *err)
+/* Whether the document gives its values. */
+static bool is_given(const struct layer *layer, const struct weight *weight)
 {
+    return (layer->bank.values && strcmp(weight->name, "kernel") == 0) ||
+           (layer->bias && strcmp(weight->name, "bias") == 0);
+}
+
+static bool initialise(const struct layer *layer, const struct weight *weight,
+                       const struct shape *shape, struct arena *arena, float *out,
+                       struct error *err)
+{
+    const size_t used = arena->used;
+    double *scratch = arena_take(
+        arena, initializer_scratch(&weight->initializer, shape), sizeof *scratch);
     char name[NAME_SIZE];
 
-    if (layer->bank.values && strcmp(weight->name, "kernel") == 0)
-        return bank_values(layer, shape, out, err);
-    if (layer->bias && strcmp(weight->name, "bias") == 0)
-        return bias_values(layer, shape, out, err);
-    initializer_fill(&weight->initializer, full_name(name, layer, weight), shape, out);
+    if (!scratch)
+        return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
+    initializer_fill(&weight->initializer, full_name(name, layer, weight), shape, out,
+                     scratch);
+    arena_rewind(arena, used);
     return true;
 }
 
@@ -192,13 +203,19 @@ static bool fill_layer(struct layer *layer, const struct layer_plan *plan,
 
     for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
         const struct shape *shape = &plan->weight_shape[w];
+        struct weight *weight = &layer->weights[w];
         if (!shape->rank)
             continue;
         float *values = arena_take(arena, shape_elements(shape), sizeof *values);
         if (!values)
             return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
-        good &= fill_weight(layer, &layer->weights[w], shape, values, err);
-        layer->weights[w].values = values;
+        if (!is_given(layer, weight))
+            good &= initialise(layer, weight, shape, arena, values, err);
+        else if (strcmp(weight->name, "kernel") == 0)
+            good &= bank_values(layer, shape, values, err);
+        else
+            good &= bias_values(layer, shape, values, err);
+        weight->values = values;
     }
     return good;
 }
@@ -216,12 +233,68 @@ bool weights_bind(struct network *network, const struct plan *plan,
     return good;
 }
 
-double weights_bytes(const struct plan *plan)
+/* The parameter that the initializer of a weight was read from. */
+static const char *initializer_param_of(const struct layer *layer, size_t w)
+{
+    const size_t offset = offsetof(struct layer, weights[w].initializer);
+    const struct layer_param *param = layer->kind->params;
+
+    while (param->name && param->offset != offset)
+        param++;
+    return param->name ? param->name : "";
+}
+
+bool weights_check(const struct network *network, const struct plan *plan,
+                   struct error *err)
+{
+    char text[SHAPE_TEXT_SIZE];
+
+    for (size_t i = 0; i < network->n_layers; i++)
+        for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
+            const struct shape *shape = &plan->layers[i].weight_shape[w];
+            const struct layer *layer = &network->layers[i];
+            const struct weight *weight = &layer->weights[w];
+            const char *misfit = shape->rank && !is_given(layer, weight)
+                                     ? initializer_misfit(&weight->initializer, shape)
+                                     : NULL;
+            if (misfit)
+                layer_fault(layer, initializer_param_of(layer, w), err,
+                            "%s %s; %s has the shape %s",
+                            initializer_row(weight->initializer.id)->name, misfit,
+                            weight->name, shape_print(shape, text));
+        }
+    return err->n_items == 0;
+}
+
+double weights_cost(const struct network *network, const struct plan *plan)
+{
+    double cost = 0;
+
+    for (size_t i = 0; i < network->n_layers; i++)
+        for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
+            const struct shape *shape = &plan->layers[i].weight_shape[w];
+            const struct weight *weight = &network->layers[i].weights[w];
+            if (shape->rank && !is_given(&network->layers[i], weight))
+                cost += initializer_cost(&weight->initializer, shape);
+        }
+    return cost;
+}
+
+double weights_bytes(const struct network *network, const struct plan *plan)
 {
     double bytes = 0;
+    size_t scratch = 0;
 
-    for (size_t i = 0; i < plan->n_layers; i++)
+    for (size_t i = 0; i < plan->n_layers; i++) {
         bytes += plan->layers[i].params * sizeof(float) +
                  LAYER_MAX_WEIGHTS * 2.0 * ARENA_ALIGN;
-    return bytes;
+        for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
+            const struct shape *shape = &plan->layers[i].weight_shape[w];
+            const struct weight *weight = &network->layers[i].weights[w];
+            const size_t more =
+                shape->rank ? initializer_scratch(&weight->initializer, shape) : 0;
+            scratch = more > scratch ? more : scratch;
+        }
+    }
+    return bytes + (double)scratch * sizeof(double) + 2.0 * ARENA_ALIGN;
 }

@@ -28,7 +28,15 @@ bool weights_bind(struct network *network, const struct plan *plan,
                   const struct weights_upload *upload, struct arena *arena,
                   struct error *err) MUST_CHECK;
 
+/* False, with the faults recorded, if a weight that nothing is given for cannot begin
+ * as its initializer would have it. */
+bool weights_check(const struct network *network, const struct plan *plan,
+                   struct error *err) MUST_CHECK;
+
+/* What initializers cost beyond drawing, in multiply-adds of layers. */
+double weights_cost(const struct network *network, const struct plan *plan);
+
 /* Bytes that weights_bind takes from the arena, at most. */
-double weights_bytes(const struct plan *plan);
+double weights_bytes(const struct network *network, const struct plan *plan);
 
 #endif

@@ -377,6 +377,59 @@ Test(config, reads_the_rest_of_keras_sequential_layers)
     cr_expect_str_eq(layer(4)->name, "identity");
 }
 
+Test(config, reads_initializers_of_both_generations)
+{
+#define VARIANCE_SCALING                                                               \
+    "\"class_name\":\"VarianceScaling\",\"config\":{\"scale\":2.0,\"mode\":\"fan_"     \
+    "out\","                                                                           \
+    "\"distribution\":\"untruncated_normal\",\"seed\":4}"
+    static const struct {
+        const char *json;
+        enum initializer_id id;
+        float params[3];
+        uint64_t seed;
+    } rows[] = {
+        {"{\"class_name\":\"Orthogonal\",\"config\":{\"gain\":0.5,\"seed\":null}}",
+         INIT_ORTHOGONAL,
+         {0.5f},
+         0},
+        {"{\"module\":\"keras.initializers\",\"class_name\":\"OrthogonalInitializer\","
+         "\"config\":{\"gain\":0.5,\"seed\":7},\"registered_name\":null}",
+         INIT_ORTHOGONAL,
+         {0.5f},
+         7},
+        {"\"orthogonal\"", INIT_ORTHOGONAL, {1}, 0},
+        {"{\"class_name\":\"Identity\",\"config\":{\"gain\":3}}",
+         INIT_IDENTITY,
+         {3},
+         0},
+        {"{" VARIANCE_SCALING "}", INIT_VARIANCE_SCALING, {2, 1, 1}, 4},
+        {"{\"module\":\"keras.initializers\"," VARIANCE_SCALING
+         ",\"registered_name\":null}",
+         INIT_VARIANCE_SCALING,
+         {2, 1, 1},
+         4},
+        {"\"variance_scaling\"", INIT_VARIANCE_SCALING, {1, 0, 0}, 0},
+        {"{\"class_name\":\"TruncatedNormal\",\"config\":{\"stddev\":0.25,\"dtype\":"
+         "\"float32\"}}",
+         INIT_TRUNCATED_NORMAL,
+         {0, 0.25f},
+         0},
+    };
+    char text[512];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text,
+                 "[{\"type\":\"dense\",\"units\":3,\"kernel_initializer\":%s}]",
+                 rows[i].json);
+        cr_assert(read_config(text), "%s: %s", text, err.detail);
+        const struct initializer *init = &layer(0)->weights[0].initializer;
+        cr_expect(init->id == rows[i].id && init->seed == rows[i].seed, "%s", text);
+        for (size_t k = 0; k < 3; k++)
+            cr_expect_eq(init->params[k], rows[i].params[k], "%s", text);
+    }
+}
+
 static void expect_fault(const char *text, const char *pointer, const char *detail)
 {
     cr_assert_not(read_config(text), "%s", text);
@@ -421,11 +474,27 @@ Test(config, says_what_is_wrong_in_a_layer)
          "must be channels_last, not 'channels_first'"},
         {CONV ",\"use_bias\":1", "use_bias", "must be true or false, not a number"},
         {CONV ",\"dtype\":\"float16\"", "dtype", "must be float32"},
-        {CONV ",\"kernel_initializer\":\"zero\"", "kernel_initializer",
-         "is 'zero', which is not known here; did you mean zeros?"},
+        {CONV ",\"kernel_initializer\":\"zeroes\"", "kernel_initializer",
+         "is 'zeroes', which is not known here; did you mean zeros?"},
         {CONV
          ",\"kernel_initializer\":{\"class_name\":\"Ones\",\"config\":{\"seed\":-1}}",
          "kernel_initializer", "has a seed that is no integer from 0 to 2^53"},
+#define STARTS(class_name, config)                                                     \
+    CONV ",\"kernel_initializer\":{\"class_name\":\"" class_name                       \
+         "\",\"config\":{" config "}}"
+        {STARTS("Orthogonal", "\"gain\":null"), "kernel_initializer",
+         "has a gain that is no float"},
+        {STARTS("Orthogonal", "\"gains\":1"), "kernel_initializer",
+         "has a gains, which is no parameter of orthogonal"},
+        {STARTS("VarianceScaling", "\"scale\":0"), "kernel_initializer",
+         "has a scale that is not positive"},
+        {STARTS("VarianceScaling", "\"mode\":\"fan\""), "kernel_initializer",
+         "has a mode that must be fan_in, fan_out or fan_avg, not 'fan'; did you mean "
+         "fan_in?"},
+        {STARTS("VarianceScaling", "\"distribution\":3"), "kernel_initializer",
+         "has a distribution that must be truncated_normal, untruncated_normal, "
+         "uniform "
+         "or normal"},
         {CONV ",\"seed\":0.5", "seed", "must be an integer from 0 to 2^53"},
         {CONV ",\"kernal\":1", "kernal",
          "is not a parameter of Conv2D; did you mean kernel?"},

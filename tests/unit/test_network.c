@@ -202,7 +202,7 @@ static struct layer random_layer(size_t kind, uint64_t *seed)
     layer.shape = (struct int_list){1, {-1}};
     for (size_t i = 0; i < LAYER_MAX_WEIGHTS; i++)
         layer.weights[i].initializer = (struct initializer){
-            .id = INIT_RANDOM_UNIFORM, .seed = *seed, .a = 0.1f, .b = 1};
+            .id = INIT_RANDOM_UNIFORM, .seed = *seed, .params = {0.1f, 1}};
     return layer;
 }
 

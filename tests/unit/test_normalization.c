@@ -243,11 +243,10 @@ Test(normalization, normalization_is_its_definition)
             layer.axis.n = 0; /* one mean and variance for all */
         layer.invert = draw(&seed, 0, 1);
         for (size_t w = 0; w < 2; w++)
-            layer.weights[w].initializer =
-                (struct initializer){.id = INIT_RANDOM_UNIFORM,
-                                     .seed = seed,
-                                     .a = round % 7 ? 0.1f : 0,
-                                     .b = round % 7 ? 2 : 0};
+            layer.weights[w].initializer = (struct initializer){
+                .id = INIT_RANDOM_UNIFORM,
+                .seed = seed,
+                .params = {round % 7 ? 0.1f : 0, round % 7 ? 2 : 0}};
         fill_random(x, shape_elements(&shape), 3, seed);
         const float *y = output_of(&layer, &shape, x, &out);
         for (size_t i = 0; i < shape_elements(&shape); i++) {

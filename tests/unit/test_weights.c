@@ -204,3 +204,57 @@ Test(weights, glorot_uniform_keeps_its_bounds_and_its_seed)
     arena_release(&g.arena);
     arena_release(&h.arena);
 }
+
+/* ---- initializers that do not suit ---- */
+
+Test(weights, an_initializer_that_does_not_suit_is_told_with_its_parameter)
+{
+    struct fixture f;
+
+    set_up(&f);
+    cr_assert(weights_check(&f.network, &f.plan, &f.err));
+    cr_assert(initializer_find("identity", &f.layer.weights[0].initializer));
+    cr_assert(initializer_find("orthogonal", &f.layer.weights[1].initializer));
+    cr_assert_not(weights_check(&f.network, &f.plan, &f.err));
+    cr_assert_eq(f.err.code, ERROR_CONFIG_INVALID);
+    cr_assert_eq(f.err.n_items, 2);
+    cr_assert_str_eq(f.err.items[0].pointer, "/layers/0/kernel_initializer");
+    cr_assert_str_eq(f.err.items[0].detail,
+                     "layers[0].kernel_initializer identity makes matrices of 2 axes; "
+                     "kernel has the shape 3x3x3x2");
+    cr_assert_str_eq(f.err.items[1].detail,
+                     "layers[0].bias_initializer orthogonal makes matrices of at least "
+                     "2 axes; bias has the shape 2");
+    arena_release(&f.arena);
+}
+
+/* What the document gives needs no initializer. */
+Test(weights, what_is_given_is_not_drawn)
+{
+    static const float bank[FILTERS * 9] = {1};
+    struct fixture f;
+
+    set_up(&f);
+    cr_assert(initializer_find("orthogonal", &f.layer.weights[0].initializer));
+    cr_assert_eq(weights_cost(&f.network, &f.plan), 100 * 2.0 * 27 * 2 * 2);
+    cr_assert(initializer_find("identity", &f.layer.weights[0].initializer));
+    f.layer.bank = (struct filter_bank){FILTERS, 3, 3, 0, bank};
+    cr_assert(weights_check(&f.network, &f.plan, &f.err));
+    cr_assert_eq(weights_cost(&f.network, &f.plan), 0);
+    arena_release(&f.arena);
+}
+
+Test(weights, drawing_stays_within_its_bytes)
+{
+    struct fixture f;
+
+    set_up(&f);
+    cr_assert(initializer_find("orthogonal", &f.layer.weights[0].initializer));
+    const size_t before = f.arena.used;
+    cr_assert(bind(&f, NULL));
+    cr_assert_leq((double)(f.arena.peak - before), weights_bytes(&f.network, &f.plan));
+    cr_assert_leq((double)(f.arena.used - before),
+                  (KERNEL + FILTERS) * sizeof(float) + 4.0 * 2 * ARENA_ALIGN,
+                  "working memory is kept");
+    arena_release(&f.arena);
+}
