@@ -248,6 +248,7 @@ bool weights_check(const struct network *network, const struct plan *plan,
                    struct error *err)
 {
     char text[SHAPE_TEXT_SIZE];
+    bool good = true;
 
     for (size_t i = 0; i < network->n_layers; i++)
         for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
@@ -258,12 +259,12 @@ bool weights_check(const struct network *network, const struct plan *plan,
                                      ? initializer_misfit(&weight->initializer, shape)
                                      : NULL;
             if (misfit)
-                layer_fault(layer, initializer_param_of(layer, w), err,
-                            "%s %s; %s has the shape %s",
-                            initializer_row(weight->initializer.id)->name, misfit,
-                            weight->name, shape_print(shape, text));
+                good = layer_fault(layer, initializer_param_of(layer, w), err,
+                                   "%s %s; %s has the shape %s",
+                                   initializer_row(weight->initializer.id)->name,
+                                   misfit, weight->name, shape_print(shape, text));
         }
-    return err->n_items == 0;
+    return good;
 }
 
 double weights_cost(const struct network *network, const struct plan *plan)
