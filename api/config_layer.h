@@ -36,6 +36,9 @@ bool config_layer_read(const struct config_reader *reader, const cJSON *json,
                        const char *label, const char *pointer,
                        struct config_layer *out) MUST_CHECK;
 
+/* True if the kind takes the short form of this name: "kernel", "bias" or "seed". */
+bool config_layer_has_short_form(const struct layer_kind *kind, const char *name);
+
 /* False if dtype (NULL: none) is anything but float32, in any of Keras' forms. */
 bool config_is_float32(const cJSON *dtype);
 

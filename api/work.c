@@ -19,16 +19,29 @@ bool work_no_memory(struct work *work)
                      "the request does not fit into its memory");
 }
 
+/* True if what failed are options: the layers can still be read for their faults. */
+static bool only_options_failed(const struct work *work)
+{
+    const enum error_code code = work->call->err.code;
+
+    return work->request.config &&
+           (code == ERROR_OPTION_INVALID || code == ERROR_OPTION_UNKNOWN ||
+            code == ERROR_CONFIG_INVALID);
+}
+
 bool work_read(struct work *work, unsigned parts)
 {
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
+    const bool read = request_read(&work->request, call->request, parts, limits,
+                                   call->arena, &call->err);
 
-    return request_read(&work->request, call->request, parts, limits, call->arena,
-                        &call->err) &&
-           config_read(&work->config, work->request.config,
+    if (!read && !only_options_failed(work))
+        return false;
+    return config_read(&work->config, work->request.config,
                        work->request.config_pointer, work_options(work), limits,
-                       call->arena, &call->err);
+                       call->arena, &call->err) &&
+           read;
 }
 
 /* ---- the input ---- */

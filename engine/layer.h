@@ -194,7 +194,8 @@ struct layer_kind {
     const char *const *unused;  /* more that an upload may hold, such as a counter */
     const enum initializer_id *starts; /* of weights that no parameter gives one */
     const char *what;                  /* one line for people */
-    enum activation_id function;       /* of a layer that is one; else LINEAR, 0 */
+    bool bank;                   /* the document may give the kernel: filter_bank */
+    enum activation_id function; /* of a layer that is one; else LINEAR, 0 */
     /* Shape, pads, weights, cost and memory from the input's shape. */
     bool (*infer)(const struct layer *layer, struct layer_plan *plan,
                   struct error *err);

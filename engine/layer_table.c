@@ -327,6 +327,7 @@ static const struct layer_kind kinds[] = {
      .params = conv2d_params,
      .weights = NAMES("kernel", "bias"),
      .what = "filters: a window of weights slides over the map",
+     .bank = true,
      .infer = conv2d_infer,
      .pack = conv2d_pack,
      .run = conv2d_run,

@@ -648,10 +648,11 @@ Test(config, says_what_is_wrong_with_a_document)
          "/config/layers/0/class_name", "layers[0].class_name is missing"},
         {MODEL("{\"class_name\":\"Conv2D\"}"), "/config/layers/0/config",
          "layers[0].config is missing"},
-        {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[],\"foo\":1}}",
+        {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[{\"class_name\":"
+         "\"ReLU\",\"config\":{}}],\"foo\":1}}",
          "/config/foo", "config.foo is not known"},
         {"{\"class_name\":\"Sequential\",\"config\":{\"dtype\":\"float16\",\"layers\":["
-         "]}}",
+         "{\"class_name\":\"ReLU\",\"config\":{}}]}}",
          "/config/dtype", "config.dtype must be float32"},
         {"[" ACT ",{\"type\":\"InputLayer\",\"shape\":[1,1,1]}]", "/1",
          "layers[1] is an InputLayer, which must come first"},
@@ -708,6 +709,62 @@ Test(config, records_all_independent_faults)
         cr_expect_str_eq(err.items[i].value, items[i].value);
     }
     cr_expect_str_eq(err.detail, "layers[0].filters must be at least 1, not 0");
+}
+
+/* Faults of the wrappers, of layers and between layers: none hides another. */
+Test(config, a_fault_hides_no_other)
+{
+    cr_assert_not(read_config(
+        "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"s\",\"dtype\":"
+        "\"float16\",\"layer\":[],\"layers\":["
+        "{\"class_name\":\"InputLayer\",\"config\":{\"batch_shape\":[null,9,9,1],"
+        "\"shape\":[9,9,1],\"dtype\":\"int8\",\"spare\":1}},"
+        "{\"class_name\":\"Conv2D\",\"config\":{\"name\":\"twin\",\"filters\":\"8\","
+        "\"kernel_size\":3,\"activation\":\"Relu\"}},"
+        "{\"class_name\":\"conv2d\",\"config\":{}},"
+        "{\"class_name\":\"Dense\",\"config\":{\"use_bias\":1,\"kernel\":[[1]]}},"
+        "{\"class_name\":\"ReLU\",\"stray\":0,\"config\":{\"max_value\":-1}},"
+        "{\"class_name\":\"MaxPooling2D\",\"config\":{\"name\":\"twin\",\"padding\":"
+        "\"sane\"}},"
+        "{\"class_name\":\"InputLayer\",\"config\":{\"shape\":[9,9]}}]},"
+        "\"keras\":3}"));
+    static const char *const pointers[] = {
+        "/keras",
+        "/config/layer",
+        "/config/dtype",
+        "/config/layers/0/config/spare",
+        "/config/layers/0/config/dtype",
+        "/config/layers/0/config/shape",
+        "/config/layers/1/config/filters",
+        "/config/layers/1/config/activation",
+        "/config/layers/2/class_name",
+        "/config/layers/3/config/use_bias",
+        "/config/layers/3/config/kernel",
+        "/config/layers/3/config/units",
+        "/config/layers/4/stray",
+        "/config/layers/4/config/max_value",
+        "/config/layers/5/config/padding",
+        "/config/layers/6/config/shape",
+        "/config/layers/6/config",
+        "/config/layers/5/config/name",
+    };
+    for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
+        cr_expect_str_eq(err.items[i].pointer, pointers[i]);
+    cr_expect_eq(err.n_items, sizeof pointers / sizeof *pointers);
+}
+
+/* The short form kernel is a bank of filters, laid out as Conv2D's kernel is. */
+Test(config, only_a_bank_of_filters_has_a_kernel)
+{
+    expect_fault("[{\"type\":\"dense\",\"units\":2,\"kernel\":[[1,2],[3,4]]}]",
+                 "/0/kernel",
+                 "layers[0].kernel is not a parameter of Dense; "
+                 "did you mean kernel_constraint?");
+    expect_fault("[{\"type\":\"conv2d_transpose\",\"filters\":2,\"kernel_size\":1,"
+                 "\"kernel\":[[[1]],[[1]]]}]",
+                 "/0/kernel",
+                 "layers[0].kernel is not a parameter of Conv2DTranspose; "
+                 "did you mean kernel_size?");
 }
 
 /* A document may hold more faults than anybody reads. */
