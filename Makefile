@@ -19,7 +19,10 @@ TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy curl
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
 FRESH_PACKAGES := debootstrap curl python3
 CONTAINER_PACKAGES := docker.io docker-compose iptables debootstrap curl python3
-BROWSER_PACKAGES := $(PACKAGES) chromium $(if $(shell command -v npm),,npm)
+NODE_PACKAGES := $(PACKAGES) $(if $(shell command -v npm),,npm)
+BROWSER_PACKAGES := $(NODE_PACKAGES) chromium
+
+NPM_INSTALL = npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
@@ -77,6 +80,12 @@ test-browser: browser-deps
 	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@cd tests/browser && CONVSCOPE_BIN=$(abspath $(B))/convscope npm test --silent
 
+## test-schema: the JSON Schema of configs, by a validator, against the server
+.PHONY: test-schema
+test-schema: schema-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@cd tests/schema && CONVSCOPE_BIN=$(abspath $(B))/convscope npm test --silent
+
 ## test-container: build the image, run it as compose does, check it (needs root)
 .PHONY: test-container
 test-container: container-deps
@@ -108,7 +117,7 @@ units: $(UNITS)
 stress: $(B)/tests/stress/stress_workers
 
 ## deps: install the Debian packages that building needs, if any is missing
-.PHONY: deps test-deps lint-deps fresh-deps container-deps browser-deps
+.PHONY: deps test-deps lint-deps fresh-deps container-deps browser-deps schema-deps
 deps:
 	@deploy/install-packages.sh $(PACKAGES)
 test-deps:
@@ -121,8 +130,10 @@ container-deps:
 	@deploy/install-packages.sh $(CONTAINER_PACKAGES)
 browser-deps:
 	@deploy/install-packages.sh $(BROWSER_PACKAGES)
-	@cd tests/browser && [ -d node_modules/playwright-core ] || \
-	    npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
+	@cd tests/browser && [ -d node_modules/playwright-core ] || $(NPM_INSTALL)
+schema-deps:
+	@deploy/install-packages.sh $(NODE_PACKAGES)
+	@cd tests/schema && [ -d node_modules/ajv ] || $(NPM_INSTALL)
 
 ## help: show this list
 .PHONY: help

@@ -39,6 +39,9 @@ call_handler circle_npy_call, circle_png_call, two_dots_npy_call, two_dots_png_c
 
 /* catalogue.c: GET /v1/layers and the like, printed from the tables */
 call_handler layers_call, activations_call, kernels_call, kernel_call, colormaps_call,
-    limits_call, problem_call;
+    limits_call, presets_call, preset_call, problem_call;
+
+/* schema.c: GET /v1/config.schema.json */
+call_handler schema_call;
 
 #endif

@@ -1,9 +1,12 @@
 /* catalogue.c - what the service offers, printed from the tables that make it so. */
+#include "api/catalogue.h"
+
 #include "api/call.h"
 #include "api/colormap.h"
 #include "api/json.h"
 #include "api/nearest.h"
 #include "api/png.h"
+#include "api/preset.h"
 #include "api/reply.h"
 #include "engine/activation.h"
 #include "engine/generate.h"
@@ -44,16 +47,14 @@ static bool is_numeric(const struct layer_param *param)
            param->type == PARAM_INTS || param->type == PARAM_FLOATS;
 }
 
-static void write_default(struct buffer *out, const struct layer_param *param)
+void catalogue_default(struct buffer *out, const struct layer_param *param)
 {
-    const bool numeric = is_numeric(param);
     const bool whole = param->type == PARAM_INT || param->type == PARAM_PAIR;
 
-    buffer_text(out, ",\"default\":");
     if ((param->flags & PARAM_REQUIRED) || param->type == PARAM_FLOATS ||
         (whole && param->fallback <= 0))
         buffer_text(out, "null");
-    else if (numeric)
+    else if (is_numeric(param))
         buffer_json_number(out, param->fallback);
     else if (param->type == PARAM_BOOL)
         buffer_text(out, param->fallback != 0 ? "true" : "false");
@@ -67,7 +68,7 @@ static void write_default(struct buffer *out, const struct layer_param *param)
         buffer_text(out, "null");
 }
 
-static double highest(const struct layer_param *param, const struct limits *limits)
+double catalogue_highest(const struct layer_param *param, const struct limits *limits)
 {
     const double limit =
         param->maximum_offset
@@ -84,12 +85,13 @@ static void write_param(struct buffer *out, const struct layer_param *param,
     buffer_json_string(out, param->name);
     buffer_print(out, ",\"type\":\"%s\",\"required\":%s", type_names[param->type],
                  param->flags & PARAM_REQUIRED ? "true" : "false");
-    write_default(out, param);
+    buffer_text(out, ",\"default\":");
+    catalogue_default(out, param);
     if (is_numeric(param)) {
         buffer_text(out, ",\"min\":");
         buffer_json_number(out, param->minimum);
         buffer_text(out, ",\"max\":");
-        buffer_json_number(out, highest(param, limits));
+        buffer_json_number(out, catalogue_highest(param, limits));
     } else {
         buffer_text(out, ",\"min\":null,\"max\":null");
     }
@@ -235,6 +237,22 @@ static bool each_limit(struct buffer *out, size_t i, const struct call *call)
     return true;
 }
 
+static bool each_preset(struct buffer *out, size_t i, const struct call *call)
+{
+    const struct preset *preset = preset_at(i);
+
+    (void)call;
+    if (!preset)
+        return false;
+    next_item(out, i);
+    buffer_print(out,
+                 "{\"name\":\"%s\",\"description\":\"%s\",\"config\":", preset->name,
+                 preset->what);
+    preset_write(preset, out);
+    buffer_text(out, "}");
+    return true;
+}
+
 bool layers_call(struct call *call)
 {
     return print_list(call, "layers", each_layer);
@@ -258,6 +276,30 @@ bool colormaps_call(struct call *call)
 bool limits_call(struct call *call)
 {
     return print_list(call, "limits", each_limit);
+}
+
+bool presets_call(struct call *call)
+{
+    return print_list(call, "presets", each_preset);
+}
+
+bool preset_call(struct call *call)
+{
+    const struct preset *preset;
+    char hint[NEAREST_TEXT_SIZE];
+    struct buffer body;
+    size_t i = 0;
+
+    while ((preset = preset_at(i)) && strcmp(preset->name, call->tail) != 0)
+        i++;
+    if (!preset)
+        return error_set(
+            &call->err, ERROR_NOT_FOUND, "there is no preset of that name%s",
+            nearest_hint(nearest_name(call->tail, preset_name, NULL), hint));
+    buffer_init(&body, 1 << 16);
+    preset_write(preset, &body);
+    buffer_text(&body, "\n");
+    return reply_body(call->reply, "application/json", &body, &call->err);
 }
 
 static const char *kernel_name(const void *context, size_t i)

@@ -17,6 +17,7 @@
 #include "api/json.h"
 #include "api/lesson.h"
 #include "api/param.h"
+#include "api/preset.h"
 
 /* A document on its way from the outside in. */
 struct document {
@@ -28,13 +29,13 @@ struct document {
     bool ok;             /* no fault was found that leaves the layers readable */
 };
 
-static const char *const tfjs_keys[] = {"modelTopology",       "format",
+const char *const config_tfjs_keys[] = {"modelTopology",       "format",
                                         "generatedBy",         "convertedBy",
                                         "weightsManifest",     "trainingConfig",
                                         "userDefinedMetadata", "signature",
                                         "modelInitializer",    NULL};
 
-static const char *const model_keys[] = {"class_name",    "config",
+const char *const config_model_keys[] = {"class_name",    "config",
                                          "module",        "registered_name",
                                          "build_config",  "compile_config",
                                          "name",          "keras_version",
@@ -42,8 +43,7 @@ static const char *const model_keys[] = {"class_name",    "config",
                                          "model_config",  "training_config",
                                          "inbound_nodes", NULL};
 
-/* The keys of a Sequential model's own config. */
-static const char *const sequential_keys[] = {
+const char *const config_sequential_keys[] = {
     "layers", "name", "trainable", "dtype", "build_input_shape", NULL};
 
 static const char *const request_keys[] = {"layers", NULL};
@@ -63,7 +63,7 @@ bool config_is_keras(const cJSON *json)
     if (!cJSON_IsObject(json))
         return false;
     return has_any(json, outer) ||
-           (json_member(json, "layers") && has_any(json, sequential_keys + 1));
+           (json_member(json, "layers") && has_any(json, config_sequential_keys + 1));
 }
 
 static bool fault(struct document *d, const char *key, const char *format, ...)
@@ -105,7 +105,7 @@ static bool open_tfjs(struct document *d)
 {
     if (!json_member(d->json, "modelTopology"))
         return true;
-    check_keys(d, tfjs_keys);
+    check_keys(d, config_tfjs_keys);
     return step(d, "modelTopology");
 }
 
@@ -113,7 +113,7 @@ static bool open_model_config(struct document *d)
 {
     if (!json_member(d->json, "model_config"))
         return true;
-    check_keys(d, model_keys);
+    check_keys(d, config_model_keys);
     return step(d, "model_config");
 }
 
@@ -134,7 +134,7 @@ static bool open_model(struct document *d)
                      "is '%.64s': only Sequential models are supported", name);
     if (!json_member(d->json, "config"))
         return fault(d, "config", "is missing");
-    check_keys(d, model_keys);
+    check_keys(d, config_model_keys);
     return step(d, "config");
 }
 
@@ -145,7 +145,7 @@ static bool open_sequential(struct document *d)
     if (cJSON_IsArray(d->json))
         return true;
     d->reader.exact = keras;
-    check_keys(d, keras ? sequential_keys : request_keys);
+    check_keys(d, keras ? config_sequential_keys : request_keys);
     if (!config_is_float32(json_member(d->json, "dtype")))
         d->ok = fault(d, "dtype", "must be float32");
     if (!json_member(d->json, "layers"))
@@ -182,8 +182,7 @@ static enum keras generation(const struct document *d)
 
 /* ---- names ---- */
 
-/* Keras' snake case of a class name, in the arena: MaxPooling2D is max_pooling2d. */
-static char *snake_case(const char *class_name, struct arena *arena)
+char *config_snake_case(const char *class_name, struct arena *arena)
 {
     char *out = arena_take(arena, 2 * strlen(class_name) + 1, 1), *to = out;
 
@@ -258,7 +257,7 @@ static bool name_layers(struct network *network, const struct named *named,
         for (size_t k = i; k-- > 0 && !count[i];)
             if (network->layers[k].kind == layer->kind)
                 count[i] = count[k];
-        const char *base = snake_case(layer->kind->class_name, arena);
+        const char *base = config_snake_case(layer->kind->class_name, arena);
         do {
             const size_t number = count[i]++;
             layer->name =
@@ -400,6 +399,19 @@ static bool read_document(struct config *config, struct document *d)
            name_layers(network, &named, arena, err) && check_pre_names(network, err);
 }
 
+/* A preset is a document like any other, but for being ours. */
+static bool read_preset(struct config *config, struct document *d, int row)
+{
+    cJSON *json = preset_config(preset_at((size_t)row), d->reader.arena, d->reader.err);
+
+    if (!json)
+        return false;
+    d->json = json;
+    const bool ok = read_document(config, d);
+    cJSON_Delete(json);
+    return ok;
+}
+
 bool config_read(struct config *config, const cJSON *json, const char *pointer,
                  const struct options *options, const struct limits *limits,
                  struct arena *arena, struct error *err)
@@ -412,11 +424,19 @@ bool config_read(struct config *config, const cJSON *json, const char *pointer,
                          .what = "config",
                          .pointer = pointer};
 
+    const bool preset = OPTION_GIVEN(options, PRESET);
+    const bool layers = json && (!cJSON_IsObject(json) || json_member(json, "layers") ||
+                                 config_is_keras(json));
+
     *config = (struct config){0};
-    if (json && (!cJSON_IsObject(json) || json_member(json, "layers") ||
-                 config_is_keras(json))) {
+    if (preset && layers)
+        return error_option(err, ERROR_OPTION_INVALID, "preset",
+                            "preset stands beside layers: one of them is too many");
+    if (preset || layers) {
         const bool absent = lesson_check_absent(options, err);
-        return read_document(config, &d) && absent;
+        return (layers ? read_document(config, &d)
+                       : read_preset(config, &d, options->preset)) &&
+               absent;
     }
     config->lesson = config->gray = true;
     d.ok = true;

@@ -10,16 +10,14 @@
 #include "api/nearest.h"
 #include "api/param.h"
 
-enum { MAX_NAME = 128 };
-
 /* Beside "config" in Keras' form. */
-static const char *const wrapper_keys[] = {
+const char *const config_layer_wrapper_keys[] = {
     "class_name",   "type", "config",        "module", "registered_name",
     "build_config", "name", "inbound_nodes", NULL};
 
 /* Parameters of every layer that mean nothing here. */
-static const char *const ignored_keys[] = {"trainable", "activity_regularizer",
-                                           "dynamic", NULL};
+const char *const config_layer_ignored_keys[] = {"trainable", "activity_regularizer",
+                                                 "dynamic", NULL};
 
 /* The rest of the names that a layer's parameters may have, for "did you mean". */
 static const char *const common_keys[] = {"name", "dtype", "batch_input_shape",
@@ -27,21 +25,21 @@ static const char *const common_keys[] = {"name", "dtype", "batch_input_shape",
 
 static const char *const short_forms[] = {"kernel", "bias", "seed", NULL};
 
-static const char *const shape_keys[] = {"batch_input_shape", "batch_shape",
-                                         "input_shape", "shape", NULL};
+const char *const config_layer_shape_keys[] = {"batch_input_shape", "batch_shape",
+                                               "input_shape", "shape", NULL};
 
-static const char *const input_keys[] = {"batch_input_shape",
-                                         "batch_shape",
-                                         "input_shape",
-                                         "shape",
-                                         "name",
-                                         "dtype",
-                                         "sparse",
-                                         "ragged",
-                                         "optional",
-                                         "batch_size",
-                                         "trainable",
-                                         NULL};
+const char *const config_layer_input_keys[] = {"batch_input_shape",
+                                               "batch_shape",
+                                               "input_shape",
+                                               "shape",
+                                               "name",
+                                               "dtype",
+                                               "sparse",
+                                               "ragged",
+                                               "optional",
+                                               "batch_size",
+                                               "trainable",
+                                               NULL};
 
 static bool among(const char *name, const char *const *names)
 {
@@ -106,7 +104,7 @@ bool config_is_float32(const cJSON *dtype)
  * of an archive under it. */
 static const char *name_fault(const char *name)
 {
-    if (strlen(name) > MAX_NAME)
+    if (strlen(name) > CONFIG_LAYER_MAX_NAME)
         return "must not be longer than 128 bytes";
     for (const char *c = name; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
@@ -195,11 +193,12 @@ static bool read_input_layer(const struct config_reader *r, const cJSON *params,
     const cJSON *shape = NULL;
 
     out->is_input = true;
-    bool ok = check_keys(r, params, layer->label, layer->pointer, input_keys,
-                         flat ? wrapper_keys : NULL);
+    bool ok =
+        check_keys(r, params, layer->label, layer->pointer, config_layer_input_keys,
+                   flat ? config_layer_wrapper_keys : NULL);
     if (!config_is_float32(json_member(params, "dtype")))
         ok = layer_fault(layer, "dtype", r->err, "must be float32");
-    for (const char *const *key = shape_keys; *key; key++) {
+    for (const char *const *key = config_layer_shape_keys; *key; key++) {
         const cJSON *member = json_member(params, *key);
         if (member && shape)
             ok = layer_fault(layer, *key, r->err, "stands beside %s", shape->string);
@@ -359,8 +358,10 @@ static bool read_member(const struct config_reader *r, const cJSON *member, bool
     if (strcmp(key, "dtype") == 0)
         return config_is_float32(member) ||
                member_fault(r, layer->label, layer->pointer, member, "must be float32");
-    return config_layer_has_short_form(layer->kind, key) || among(key, ignored_keys) ||
-           (flat && among(key, wrapper_keys)) || unknown_param(r, member, layer);
+    return config_layer_has_short_form(layer->kind, key) ||
+           among(key, config_layer_ignored_keys) ||
+           (flat && among(key, config_layer_wrapper_keys)) ||
+           unknown_param(r, member, layer);
 }
 
 static bool check_required(const struct config_reader *r, const cJSON *params,
@@ -503,7 +504,8 @@ bool config_layer_read(const struct config_reader *r, const cJSON *json,
         return unknown_class(r, layer, class_name->string, class_name->valuestring);
     if (!open_params(r, json, layer, &params, &flat))
         return false;
-    const bool keys = flat || config_check_keys(r, json, label, pointer, wrapper_keys);
+    const bool keys =
+        flat || config_check_keys(r, json, label, pointer, config_layer_wrapper_keys);
     if (is_input)
         return read_input_layer(r, params, flat, out) && keys;
     const bool ok = read_params(r, params, flat, out) && keys;

@@ -11,6 +11,16 @@
 #include "engine/arena.h"
 #include "engine/layer.h"
 
+enum { CONFIG_LAYER_MAX_NAME = 128 }; /* bytes */
+
+/* The keys of a layer, NULL-terminated: beside "config" in Keras' form; parameters of
+ * every layer that mean nothing here; those of an InputLayer, and of them the ones that
+ * hold its shape. */
+extern const char *const config_layer_wrapper_keys[];
+extern const char *const config_layer_ignored_keys[];
+extern const char *const config_layer_input_keys[];
+extern const char *const config_layer_shape_keys[];
+
 /* What holds for a whole document. */
 struct config_reader {
     const struct limits *limits;

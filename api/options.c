@@ -215,6 +215,8 @@ struct option_row option_row(size_t i)
     return (struct option_row){.name = rows[i].name,
                                .type = type_names[rows[i].type],
                                .what = rows[i].what,
+                               .type_id = rows[i].type,
+                               .offset = rows[i].offset,
                                .minimum = rows[i].minimum,
                                .maximum = rows[i].maximum,
                                .values = rows[i].names};

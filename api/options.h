@@ -70,8 +70,9 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
  * Types: INT int · PAIR int[2] · FLOAT double · FLOATS double[2] · LIST of up to
  * OPTION_MAX_LIST doubles · CHOICE int · BOOL bool · TEXT char * · JSON char *, a word
  * or the text of a JSON array · NAMES list of strings · SHAPE struct shape · COLORMAP
- * int, a row of colormap.h · RGB double[3], 0..255, as "r,g,b", "#rrggbb", "white" or
- * "black" · GENERATOR int, a name or a JSON object of one and the generator's options.
+ * int, a row of colormap.h · PRESET int, a row of preset.h · RGB double[3], 0..255, as
+ * "r,g,b", "#rrggbb", "white" or "black" · GENERATOR int, a name or a JSON object of
+ * one and the generator's options.
  */
 #define FOR_EACH_OPTION_TYPE(X)                                                        \
     X(INT, "int")                                                                      \
@@ -86,6 +87,7 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(NAMES, "string_list")                                                            \
     X(SHAPE, "shape")                                                                  \
     X(COLORMAP, "colormap")                                                            \
+    X(PRESET, "preset")                                                                \
     X(RGB, "rgb")                                                                      \
     X(GENERATOR, "choice_or_object")
 #define FOR_EACH_OPTION(X)                                                             \
@@ -99,6 +101,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
       "pictures in a JSON reply")                                                      \
     X(VALUES, "values", CHOICE, values, 0, 0, values_names,                            \
       "float32 numbers in a JSON reply")                                               \
+    X(PRESET, "preset", PRESET, preset, 0, 0, NULL,                                    \
+      "a network of GET /v1/presets in place of layers")                               \
     X(KERNEL, "kernel", JSON, kernel, 0, 0, NULL,                                      \
       "the lesson's kernel: a catalogue name or a JSON 2-D array")                     \
     X(CONV_STRIDE, "conv_stride", PAIR, conv_stride, 1, 1e6, NULL,                     \
@@ -152,6 +156,12 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(GAP, "gap", INT, gap, 0, 64, NULL, "cells between the maps of a mosaic")         \
     X(SCALE, "scale", INT, scale, 1, 64, NULL, "pixels per cell")
 
+enum option_type {
+#define ENUMERATE(id, name) OPTION_TYPE_##id,
+    FOR_EACH_OPTION_TYPE(ENUMERATE)
+#undef ENUMERATE
+};
+
 enum option_id {
 #define ENUMERATE(id, name, type, field, min, max, names, what) OPTION_##id,
     FOR_EACH_OPTION(ENUMERATE)
@@ -179,6 +189,7 @@ struct options {
     struct option_names stages;
     bool split_activation;
     int images, values;
+    int preset; /* if given */
 
     const char *kernel;
     int conv_stride[2];
@@ -232,9 +243,14 @@ bool options_set_json(struct options *options, const char *name, const cJSON *va
 bool options_set_query(struct options *options, const char *query, struct arena *arena,
                        struct error *err) MUST_CHECK;
 
+/* What an object of a generator may hold: its name, and options. NULL-terminated. */
+extern const char *const option_generator_members[];
+
 /* A row of the table as JSON-able facts, for the catalogue; name NULL past the end. */
 struct option_row {
     const char *name, *type, *what;
+    enum option_type type_id;
+    size_t offset; /* in struct options: aliases share it */
     double minimum, maximum;
     const char *const *values; /* names of a choice, or NULL */
 };

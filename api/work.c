@@ -23,8 +23,9 @@ bool work_no_memory(struct work *work)
 static bool only_options_failed(const struct work *work)
 {
     const enum error_code code = work->call->err.code;
+    const cJSON *config = work->request.config;
 
-    return work->request.config &&
+    return (cJSON_IsObject(config) || cJSON_IsArray(config)) &&
            (code == ERROR_OPTION_INVALID || code == ERROR_OPTION_UNKNOWN ||
             code == ERROR_CONFIG_INVALID);
 }

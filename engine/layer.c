@@ -120,6 +120,7 @@ size_t layer_grain(size_t rows, double row_cost)
 void layer_undivided(struct layer_plan *plan)
 {
     plan->tile = shape_extent(&plan->out);
+    plan->band = plan->tile.height;
 }
 
 const float *layer_task_in(const struct layer_task *task, size_t y)

@@ -4,6 +4,7 @@
 #include "tests/unit/api_harness.h"
 
 #include "api/colormap.h"
+#include "api/preset.h"
 #include "engine/layer.h"
 
 static struct api_settings settings;
@@ -209,6 +210,11 @@ static const char *limit_name(size_t i)
     return limits_row(i) ? limits_row(i)->name : NULL;
 }
 
+static const char *preset_name_at(size_t i)
+{
+    return preset_name(NULL, i);
+}
+
 /* Only those that a document may name. */
 static const char *activation_name(size_t n)
 {
@@ -229,6 +235,7 @@ Test(api, catalogues_list_every_row)
         {"/v1/kernels", "kernels", "name", kernel_name},
         {"/v1/colormaps", "colormaps", "name", colormap_name},
         {"/v1/limits", "limits", "name", limit_name},
+        {"/v1/presets", "presets", "name", preset_name_at},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
