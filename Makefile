@@ -40,6 +40,7 @@ SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard server/*.c))
 WEB    := $(wildcard server/web/*)
 SOURCES := $(wildcard engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch])
 UNITS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+REFERENCE := $(patsubst %.c,$(B)/%.o,$(wildcard tests/property/reference*.c))
 ISAS   := $(patsubst engine/kernels_%.c,%,$(filter-out engine/kernels_body.c,$(wildcard engine/kernels_*.c)))
 
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),x86_64)
@@ -148,7 +149,7 @@ clean:
 $(B)/convscope: $(SERVER) $(API) $(ENGINE)
 	$(LD) -o $@ $^ $(LDLIBS)
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(API) $(ENGINE)
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(REFERENCE) $(API) $(ENGINE)
 	$(LD) -o $@ $^ $(LDLIBS) -lcriterion
 
 $(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server/workers.o

@@ -383,10 +383,12 @@ static void log_softmax(float *x, size_t n)
 }
 
 /* Projection on the simplex (Michelot 1986): x - tau clipped at 0, where tau makes the
- * rest sum to 1; values at or below tau leave the sum until none does. */
+ * rest sum to 1; values at or below tau leave the sum until none does. Counted from the
+ * largest value, so that the 1 is not lost beside it. */
 static void sparsemax(float *x, size_t n)
 {
-    double tau = (double)largest(x, n) - 1; /* nothing below it can stay */
+    const double most = (double)largest(x, n);
+    double tau = -1; /* nothing below it can stay */
     size_t kept = 0, before;
 
     do {
@@ -394,15 +396,17 @@ static void sparsemax(float *x, size_t n)
         before = kept;
         kept = 0;
         for (size_t i = 0; i < n; i++)
-            if ((double)x[i] > tau) {
-                sum += (double)x[i];
+            if ((double)x[i] - most > tau) {
+                sum += (double)x[i] - most;
                 kept++;
             }
         if (kept > 0 && kept != before)
             tau = sum / (double)kept;
     } while (kept != before && kept > 0);
-    for (size_t i = 0; i < n; i++)
-        x[i] = (double)x[i] > tau ? (float)((double)x[i] - tau) : x[i] - x[i];
+    for (size_t i = 0; i < n; i++) {
+        const double above = (double)x[i] - most - tau;
+        x[i] = above > 0 ? (float)above : x[i] - x[i];
+    }
 }
 
 /* An activation is a loop over all values, or over the channels of each cell. */

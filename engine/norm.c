@@ -201,10 +201,10 @@ void batch_normalization_run(const struct layer_task *task)
     const size_t row = row_of(plan), n = plan->packed / 2;
     float *factors = task->scratch, *shifts = factors + row;
     size_t inner;
+    const bool same = planned_axis(task->layer, plan, &inner) + 1 == plan->in.rank;
 
-    planned_axis(task->layer, plan, &inner);
     for (size_t y = task->box.top; y < task->box.bottom; y++) {
-        for (size_t i = 0; i < row && (y == task->box.top || inner > 1); i++) {
+        for (size_t i = 0; i < row && (y == task->box.top || !same); i++) {
             const size_t k = (y * row + i) / inner % n;
             factors[i] = plan->packed_weights[k];
             shifts[i] = plan->packed_weights[n + k];

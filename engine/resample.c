@@ -101,7 +101,8 @@ bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-/* The two cells that output cell i lies between, and how far it is past the first. */
+/* The two cells that output cell i lies between, and how far it is past the first. One
+ * that has no share is not read: it may be no number. */
 struct between {
     size_t low, high;
     float part;
@@ -112,9 +113,9 @@ static struct between locate(size_t i, size_t factor, size_t n)
     const float center = ((float)i + 0.5f) / (float)factor - 0.5f;
     const float low = floorf(center < 0 ? 0 : center);
     const size_t at = (size_t)low < n - 1 ? (size_t)low : n - 1;
+    const float part = center < 0 ? 0 : center - (float)at;
 
-    return (struct between){at, at + 1 < n ? at + 1 : at,
-                            center < 0 ? 0 : center - (float)at};
+    return (struct between){at, part > 0 && at + 1 < n ? at + 1 : at, part};
 }
 
 static void bilinear_row(const struct layer_task *task, size_t y)

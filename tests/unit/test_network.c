@@ -3,12 +3,10 @@
  * bits for every table of kernels and every way of splitting the work, memory never
  * above what was planned.
  */
+#include "tests/property/reference.h"
 #include "tests/unit/check.h"
 #include "tests/unit/odd_parallel.h"
-#include "tests/unit/reference.h"
 #include "tests/unit/run_network.h"
-
-#include <float.h>
 
 enum { ARENA = 64 << 20 };
 
@@ -84,33 +82,13 @@ static struct layer random_windowed(uint64_t *seed, int *channels)
     }
 }
 
-static struct reference expected(const struct layer *layer, const struct shape *shape,
-                                 const float *input)
-{
-    const size_t h = shape->dim[0], w = shape->dim[1], c = shape->dim[2];
-
-    if (strcmp(layer->kind->class_name, "Conv2D") == 0)
-        return reference_conv2d(layer, h, w, c, input, layer->weights[0].values,
-                                layer->use_bias ? layer->weights[1].values : NULL);
-    if (strcmp(layer->kind->class_name, "Conv2DTranspose") == 0)
-        return reference_transpose(layer, h, w, c, input, layer->weights[0].values,
-                                   layer->weights[1].values);
-    return reference_pool2d(layer, layer->kind->class_name[0] == 'A', h, w, c, input);
-}
-
 static void compare(const struct layer *layer, const struct layer_plan *plan,
                     const struct reference *want, size_t round)
 {
-    const size_t n = want->h * want->w * want->c;
-    const double steps = (double)(layer->kernel_size[0] * layer->kernel_size[1] * 12 +
-                                  layer->pool_size[0] * layer->pool_size[1] + 2);
-
-    cr_assert_eq(shape_elements(&plan->out), n, "round %zu", round);
-    cr_assert_eq(plan->out.dim[0], want->h);
-    cr_assert_eq(plan->out.dim[1], want->w);
-    for (size_t i = 0; i < n; i++)
+    cr_assert(shape_equal(&plan->out, &want->shape), "round %zu", round);
+    for (size_t i = 0; i < shape_elements(&plan->out); i++)
         cr_assert_leq(fabs((double)plan->output.values[i] - want->v[i]),
-                      steps * (double)FLT_EPSILON * want->magnitude[i] + 1e-30,
+                      want->roundings * 0x1p-24 * want->magnitude[i] + 1e-30,
                       "round %zu, %s, value %zu", round, layer->kind->class_name, i);
 }
 
@@ -137,7 +115,7 @@ static bool check_random_layer(size_t round, struct arena *arena)
         cr_assert_eq(err.code, ERROR_CONFIG_INVALID, "%s", err.detail);
         return false; /* does not fit: its message is tested elsewhere */
     }
-    const struct reference want = expected(&layer, &shape, input);
+    struct reference want = reference_layer(&layer, &shape, input);
     compare(&layer, &plan.layers[0], &want, round);
     for (size_t k = 0; kernels_nth(k); k++) {
         cr_assert(run(&network, &shape, input, &wanted, kernels_nth(k), &odd_parallel,
@@ -146,8 +124,7 @@ static bool check_random_layer(size_t round, struct arena *arena)
                             shape_elements(&plan.layers[0].out)),
                   "round %zu, %s", round, kernels_nth(k)->name);
     }
-    free(want.v);
-    free(want.magnitude);
+    reference_free(&want);
     return true;
 }
 
@@ -278,11 +255,68 @@ Test(network, pools_may_be_far_larger_than_the_map)
                 arena_reset(&arena, ARENA);
                 cr_assert(run(&network, &shape, input, &wanted, kernels_find(NULL),
                               &parallel_serial, &arena, &plan, &err));
-                const struct reference want = expected(&layer, &shape, input);
+                struct reference want = reference_layer(&layer, &shape, input);
                 compare(&layer, &plan.layers[0], &want, (size_t)size);
-                free(want.v);
-                free(want.magnitude);
+                reference_free(&want);
             }
+    arena_release(&arena);
+}
+
+/* ---- corners that random layers found ---- */
+
+/* The axis is not the last one, but nothing lies between its neighbours. */
+Test(network, batch_normalization_of_rows_of_one_cell)
+{
+    static const float mean[] = {1, 2, 3}, variance[] = {1, 1, 1};
+    const struct named_tensor tensors[] = {
+        {"bn/moving_mean", {SHAPE(3), (float *)(uintptr_t)mean}},
+        {"bn/moving_variance", {SHAPE(3), (float *)(uintptr_t)variance}},
+    };
+    const struct weights_upload upload = {2, tensors};
+    const struct stage_request wanted = {.output = true};
+    const struct shape shape = SHAPE(3, 1, 1);
+    const float input[] = {10, 10, 10};
+    struct layer layer = new_layer("BatchNormalization", "bn", 0);
+    struct network network = {1, &layer};
+    struct arena arena;
+    struct plan plan;
+    struct error err;
+
+    layer.axis = (struct int_list){1, {1}};
+    layer.scale = layer.center = false;
+    layer.epsilon = 0;
+    error_init(&err);
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert(network_plan(&network, &shape, &wanted, 1, &limits_default, &arena, &plan,
+                           &err) &&
+                  weights_bind(&network, &plan, &upload, &arena, &err) &&
+                  network_run(&network, &plan, &wanted, input, kernels_find(NULL),
+                              &parallel_serial, &arena, &err),
+              "%s", err.detail);
+    cr_assert_arr_eq(plan.layers[0].output.values, ((float[]){9, 8, 7}), sizeof input);
+    arena_release(&arena);
+}
+
+/* A cell that has no share in an output is not read. */
+Test(network, bilinear_keeps_a_nan_to_its_neighbours)
+{
+    const struct stage_request wanted = {.output = true};
+    const struct shape shape = SHAPE(1, 3, 1);
+    const float input[] = {1, 3, NAN};
+    struct layer layer = new_layer("UpSampling2D", "up", 0);
+    struct network network = {1, &layer};
+    struct arena arena;
+    struct plan plan;
+    struct error err;
+
+    layer.interpolation = 1;
+    layer.size[0] = 1;
+    layer.size[1] = 3;
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert(run(&network, &shape, input, &wanted, kernels_find(NULL),
+                  &parallel_serial, &arena, &plan, &err));
+    for (size_t x = 0; x < 9; x++)
+        cr_assert_eq(isnan(plan.layers[0].output.values[x]), x > 4, "x %zu", x);
     arena_release(&arena);
 }
 
