@@ -40,7 +40,8 @@ SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard server/*.c))
 WEB    := $(wildcard server/web/*)
 SOURCES := $(wildcard engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch])
 UNITS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-REFERENCE := $(patsubst %.c,$(B)/%.o,$(wildcard tests/property/reference*.c))
+PROPERTY  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/property/*.c))
+REFERENCE := $(filter $(B)/tests/property/reference%,$(PROPERTY))
 ISAS   := $(patsubst engine/kernels_%.c,%,$(filter-out engine/kernels_body.c,$(wildcard engine/kernels_*.c)))
 
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),x86_64)
@@ -74,6 +75,14 @@ test-asan test-tsan:
 test-isas: test-deps
 	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@ISAS='$(ISAS)' tests/run.sh isas
+
+## test-property: COUNT (10000) random networks from SEED on against definitions
+.PHONY: test-property
+COUNT ?= 10000
+SEED  ?= 1
+test-property: test-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/tests/property/property
+	@$(B)/tests/property/property --seed $(SEED) --count $(COUNT)
 
 ## test-browser: the page in a real browser
 .PHONY: test-browser
@@ -114,7 +123,7 @@ format: lint-deps
 	@clang-format -i $(SOURCES)
 
 .PHONY: units stress
-units: $(UNITS)
+units: $(UNITS) $(B)/tests/property/property
 stress: $(B)/tests/stress/stress_workers
 
 ## deps: install the Debian packages that building needs, if any is missing
@@ -151,6 +160,9 @@ $(B)/convscope: $(SERVER) $(API) $(ENGINE)
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(REFERENCE) $(API) $(ENGINE)
 	$(LD) -o $@ $^ $(LDLIBS) -lcriterion
+
+$(B)/tests/property/property: $(PROPERTY) $(API) $(ENGINE)
+	$(LD) -o $@ $^ $(LDLIBS)
 
 $(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server/workers.o
 	$(LD) -o $@ $^ -pthread
