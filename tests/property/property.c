@@ -34,7 +34,7 @@
 #include "tests/unit/odd_parallel.h"
 
 enum { ARENA = 512 << 20, GUARD = 1 << 16, MAX_FAILURES = 3 };
-enum { ALL_TABLES_EVERY = 8, REQUEST_EVERY = 16 }; /* networks, on average */
+enum { ALL_TABLES_EVERY = 8 }; /* networks */
 
 /* One network being tried. */
 struct trial {

@@ -213,7 +213,7 @@ static void draw_conv2d(struct draft *d)
     if (chance(d, 0.25))
         groups = draw(d, 2, 4);
     if (channels % groups || d->layer->filters % groups)
-        groups = chance(d, 0.05) ? groups : 1;
+        groups = chance(d, 0.3) ? groups : 1; /* Keras refuses that */
     put_int(d, "groups", &d->layer->groups, groups, 1);
     put_bias(d);
     put_activation(d, 0.5);

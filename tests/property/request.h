@@ -8,7 +8,7 @@
 
 #include "tests/property/random_network.h"
 
-enum { REQUEST_CHANNELS = 64, REQUEST_FAULT = 256 };
+enum { REQUEST_EVERY = 8 /* networks */, REQUEST_CHANNELS = 64, REQUEST_FAULT = 256 };
 
 /* Ask for the plan of the network on its input, then for its stages: the bytes that the
  * plan says, and the most that the request's arena held. False, with the reason in
