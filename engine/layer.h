@@ -223,7 +223,7 @@ bool layer_axis(int axis, size_t rank, size_t *found) MUST_CHECK;
  * depends on the plan alone, never on the CPU or the number of threads. */
 size_t layer_grain(size_t rows, double row_cost);
 
-/* One part makes the whole output. */
+/* One part, and one call of run, makes the whole output. */
 void layer_undivided(struct layer_plan *plan);
 
 /* Set every parameter of the layer's kind to its default. */

@@ -297,6 +297,32 @@ Test(network, batch_normalization_of_rows_of_one_cell)
     arena_release(&arena);
 }
 
+/* A softmax across rows is one call, whatever follows it band by band. */
+Test(network, a_softmax_across_rows_is_not_cut_in_bands)
+{
+    static float input[40 * 30 * 16];
+    const struct shape shape = SHAPE(40, 30, 16);
+    const struct stage_request all[2] = {{.output = true}, {.output = true}};
+    const struct stage_request last[2] = {{0}, {.output = true}};
+    struct layer layers[2] = {new_layer("Softmax", "a", 0),
+                              new_layer("MaxPooling2D", "b", 1)};
+    struct network network = {2, layers};
+    struct plan whole, part;
+    struct arena arena;
+    struct error err;
+
+    fill_random(input, shape_elements(&shape), 4, 7);
+    layers[0].axis = (struct int_list){1, {1}};
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert(run(&network, &shape, input, all, kernels_find(NULL), &parallel_serial,
+                  &arena, &whole, &err));
+    cr_assert(run(&network, &shape, input, last, kernels_find(NULL), &parallel_serial,
+                  &arena, &part, &err));
+    cr_assert(same_bits(whole.layers[1].output.values, part.layers[1].output.values,
+                        shape_elements(&whole.layers[1].out)));
+    arena_release(&arena);
+}
+
 /* A cell that has no share in an output is not read. */
 Test(network, bilinear_keeps_a_nan_to_its_neighbours)
 {
