@@ -24,6 +24,8 @@ BROWSER_PACKAGES := $(NODE_PACKAGES) chromium
 
 NPM_INSTALL = npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
 
+BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev
+
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
 LIBS     := libmicrohttpd libcjson libpng libisal libzip
@@ -96,6 +98,17 @@ test-schema: schema-deps
 	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@cd tests/schema && CONVSCOPE_BIN=$(abspath $(B))/convscope npm test --silent
 
+## bench: the engine against the machine's limits and the peers that are installed
+##        (ROWS=regex THREADS=1 QUICK=1 JSON=file MARKDOWN=1)
+## bench-peers: install the peers: oneDNN, OpenCV, XNNPACK
+.PHONY: bench bench-peers
+bench: deps
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/tests/bench/bench
+	@$(B)/tests/bench/bench $(if $(ROWS),--rows '$(ROWS)') $(if $(JSON),--json '$(JSON)') \
+	    $(if $(THREADS),--threads $(THREADS)) $(if $(QUICK),--quick) $(if $(MARKDOWN),--markdown)
+bench-peers:
+	@deploy/install-packages.sh $(BENCH_PACKAGES)
+
 ## test-container: build the image, run it as compose does, check it (needs root)
 .PHONY: test-container
 test-container: container-deps
@@ -166,6 +179,24 @@ $(B)/tests/property/property: $(PROPERTY) $(API) $(ENGINE)
 
 $(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server/workers.o
 	$(LD) -o $@ $^ -pthread
+
+# The bench: its own C files, the engine, the server's workers, and a C++ or C file for
+# each library that is installed.
+BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out %/peer_xnnpack.c,$(wildcard tests/bench/*.c))) \
+         $(B)/server/workers.o
+ifneq ($(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),)
+BENCH += $(B)/tests/bench/peer_onednn.o
+BENCH_LIBS += -ldnnl -lgomp
+endif
+ifneq ($(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),)
+BENCH += $(B)/tests/bench/peer_opencv.o
+BENCH_LIBS += -lopencv_imgproc -lopencv_core
+endif
+$(B)/tests/bench/bench: $(BENCH) $(ENGINE)
+	$(if $(BENCH_LIBS),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS) -lm -pthread
+$(B)/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=gnu++17 -Wall -Wextra -I. -isystem /usr/include/opencv4 $(FLAGS_$(MODE)) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 # The files of the page: a numbered line for each, which server/pages.c makes data of.
 $(B)/server/web.inc: server/web $(WEB)

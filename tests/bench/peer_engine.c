@@ -1,0 +1,111 @@
+/*
+ * peer_engine.c - our own engine, once for each table of kernels.
+ *
+ * This is the one place that knows how a network is run in the steady state, where
+ * a request repeats one before it.
+ */
+#include <stdlib.h>
+
+#include "tests/bench/peer.h"
+
+enum { MAX_ISAS = 8 };
+
+/* The portable kernels are there to be right; above this many multiply-adds they
+ * would use up the run. */
+static const double portable_macs = 5e7;
+
+struct state {
+    const struct problem *problem;
+    const struct kernels *kernels;
+    const struct parallel *parallel;
+    struct plan plan;
+    struct arena arena;
+    size_t mark; /* memory of the plan; the rest is the run's */
+};
+
+static void release(void *self)
+{
+    struct state *s = self;
+
+    arena_release(&s->arena);
+    free(s);
+}
+
+static void *prepare(const struct problem *problem, const char *isa,
+                     const struct parallel *parallel)
+{
+    const struct kernels *kernels = kernels_find(isa);
+    struct error err;
+
+    if (!kernels || (kernels == kernels_nth(0) && kernels_nth(1) &&
+                     problem->plan.macs > portable_macs))
+        return NULL;
+
+    struct state *s = calloc(1, sizeof *s);
+    if (!s || !arena_init(&s->arena, (size_t)8 << 30))
+        abort();
+    s->problem = problem;
+    s->kernels = kernels;
+    s->parallel = parallel;
+    error_init(&err);
+    if (!network_plan(&problem->network, &problem->plan.input, problem->wanted,
+                      parallel->width, &problem_limits, &s->arena, &s->plan, &err))
+        abort(); /* problem_init planned it already */
+    s->mark = s->arena.used;
+    return s;
+}
+
+static void run(void *self)
+{
+    struct state *s = self;
+    struct error err;
+
+    arena_rewind(&s->arena, s->mark);
+    error_init(&err);
+    if (!network_run(&s->problem->network, &s->plan, s->problem->wanted,
+                     s->problem->input, s->kernels, s->parallel, &s->arena, &err))
+        abort();
+}
+
+static void output(void *self, size_t layer, float *values)
+{
+    const struct state *s = self;
+    const float *from = s->plan.layers[layer].output.values;
+    const size_t n = problem_output_count(s->problem, layer);
+
+    for (size_t i = 0; i < n; i++)
+        values[i] = from[i];
+}
+
+static double layers_ms(void *self)
+{
+    const struct state *s = self;
+    double sum = 0;
+
+    for (size_t i = 0; i < s->plan.n_layers; i++)
+        sum += s->plan.layers[i].duration_ms;
+    return sum;
+}
+
+/* The names of the tables, fastest first. */
+static const char *isas[MAX_ISAS];
+
+__attribute__((constructor)) static void list_isas(void)
+{
+    size_t n = 0;
+
+    while (n < MAX_ISAS - 1 && kernels_nth(n))
+        n++;
+    for (size_t i = 0; i < n; i++)
+        isas[i] = kernels_nth(n - 1 - i)->name;
+}
+
+const struct peer peer_engine = {
+    .name = "engine",
+    .variants = isas,
+    .prepare = prepare,
+    .run = run,
+    .output = output,
+    .release = release,
+    .layers_ms = layers_ms,
+};
