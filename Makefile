@@ -24,7 +24,7 @@ BROWSER_PACKAGES := $(NODE_PACKAGES) chromium
 
 NPM_INSTALL = npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
 
-BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev
+BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev libpthreadpool-dev
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
@@ -192,8 +192,12 @@ ifneq ($(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),)
 BENCH += $(B)/tests/bench/peer_opencv.o
 BENCH_LIBS += -lopencv_imgproc -lopencv_core
 endif
-$(B)/tests/bench/bench: $(BENCH) $(ENGINE)
-	$(if $(BENCH_LIBS),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS) -lm -pthread
+ifneq ($(wildcard /usr/include/xnnpack.h),)
+BENCH += $(B)/tests/bench/peer_xnnpack.o
+BENCH_LIBS += -lXNNPACK -lpthreadpool
+endif
+$(B)/tests/bench/bench: $(BENCH) $(API) $(ENGINE)
+	$(if $(filter -lopencv_core -ldnnl,$(BENCH_LIBS)),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
 $(B)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) -std=gnu++17 -Wall -Wextra -I. -isystem /usr/include/opencv4 $(FLAGS_$(MODE)) $(CXXFLAGS) -MMD -MP -c -o $@ $<

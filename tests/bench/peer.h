@@ -15,8 +15,10 @@
 #include "tests/bench/problem.h"
 
 struct peer {
-    const char *name;            /* "onednn" */
-    const char *const *variants; /* ways of its own, NULL-terminated; NULL: one */
+    const char *name; /* "onednn" */
+    /* Ways of its own: the first is what it is judged by if it is the engine. NULL past
+     * the end; variant NULL: there is one way, which has no name. */
+    const char *(*variant)(size_t i);
 
     /* State for this problem, or NULL if the library has no such layer. parallel has
      * as many slots as threads may work; a library that starts its own uses as many.
@@ -36,7 +38,10 @@ struct peer {
 extern "C" {
 #endif
 
-/* The engine first, its fastest table first; NULL past the end. */
+/* The engine's tables of kernels, fastest first; NULL past the end. */
+const char *peer_isa(size_t i);
+
+/* The engine first; NULL past the end. */
 const struct peer *peer_nth(size_t i);
 
 #ifdef __cplusplus

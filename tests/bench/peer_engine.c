@@ -8,8 +8,6 @@
 
 #include "tests/bench/peer.h"
 
-enum { MAX_ISAS = 8 };
-
 /* The portable kernels are there to be right; above this many multiply-adds they
  * would use up the run. */
 static const double portable_macs = 5e7;
@@ -37,8 +35,9 @@ static void *prepare(const struct problem *problem, const char *isa,
     const struct kernels *kernels = kernels_find(isa);
     struct error err;
 
-    if (!kernels || (kernels == kernels_nth(0) && kernels_nth(1) &&
-                     problem->plan.macs > portable_macs))
+    if (problem->picture || !kernels ||
+        (kernels == kernels_nth(0) && kernels_nth(1) &&
+         problem->plan.macs > portable_macs))
         return NULL;
 
     struct state *s = calloc(1, sizeof *s);
@@ -87,22 +86,9 @@ static double layers_ms(void *self)
     return sum;
 }
 
-/* The names of the tables, fastest first. */
-static const char *isas[MAX_ISAS];
-
-__attribute__((constructor)) static void list_isas(void)
-{
-    size_t n = 0;
-
-    while (n < MAX_ISAS - 1 && kernels_nth(n))
-        n++;
-    for (size_t i = 0; i < n; i++)
-        isas[i] = kernels_nth(n - 1 - i)->name;
-}
-
 const struct peer peer_engine = {
     .name = "engine",
-    .variants = isas,
+    .variant = peer_isa,
     .prepare = prepare,
     .run = run,
     .output = output,

@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/bench/peer.h"
 
@@ -26,7 +27,12 @@ struct vectors {
 };
 
 /* Enough independent sums to hide the latency of a multiply-add. */
-enum { SUMS = 12, UNIT = 64 }; /* UNIT: floats that a loop takes at once */
+enum {
+    SUMS = 12,
+    UNIT = 64,
+    LARGE_PAGE = 2 << 20,
+    SMALL_PAGE = 4096
+}; /* UNIT: floats that a loop takes at once */
 
 /* The same loops for each width: vec, its size, and how to store around the cache. */
 #define VECTORS(isa, target, vec, lanes, set1, load, store, stream, madd, fence)       \
@@ -121,13 +127,17 @@ struct state {
     volatile float sink; /* so that nothing is left out */
 };
 
+/* In large pages where the system has them, and touched. */
 static float *take(size_t floats)
 {
-    float *memory = aligned_alloc(64, floats * sizeof *memory + 64);
+    const size_t bytes = (floats * sizeof(float) / LARGE_PAGE + 1) * LARGE_PAGE;
+    float *memory = aligned_alloc(LARGE_PAGE, bytes);
 
     if (!memory)
         abort();
-    memset(memory, 0, floats * sizeof *memory + 64);
+    madvise(memory, bytes, MADV_HUGEPAGE);
+    for (size_t i = 0; i < bytes; i += SMALL_PAGE)
+        memory[i / sizeof *memory] = 0;
     return memory;
 }
 
@@ -146,7 +156,7 @@ static void *prepare(const struct problem *problem, const char *variant,
     s->vectors = widest();
     s->parallel = serial ? &parallel_serial : parallel;
     if (fma) {
-        s->steps = (size_t)(2 * problem->plan.macs / s->vectors->flops_per_step) + 1;
+        s->steps = (size_t)(2 * problem->macs / s->vectors->flops_per_step) + 1;
         return s;
     }
     s->around_cache = strstr(variant, "nt");
@@ -198,10 +208,18 @@ static void release(void *self)
     free(s);
 }
 
+static const char *variant(size_t i)
+{
+    static const char *const names[] = {"fma",           "stream",
+                                        "stream-nt",     "fma-serial",
+                                        "stream-serial", "stream-nt-serial"};
+
+    return i < sizeof names / sizeof *names ? names[i] : NULL;
+}
+
 const struct peer peer_limit = {
     .name = "limit",
-    .variants = (const char *const[]){"fma", "stream", "stream-nt", "fma-serial",
-                                      "stream-serial", "stream-nt-serial", NULL},
+    .variant = variant,
     .prepare = prepare,
     .run = run,
     .release = release,

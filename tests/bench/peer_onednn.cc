@@ -202,7 +202,10 @@ typename Op::primitive_desc describe(state &s, algorithm how, const struct layer
                                      const struct layer_plan &plan,
                                      const primitive_attr &attr)
 {
-    const window w = window_of(layer.strides, layer.dilation_rate, plan.pad);
+    const bool transpose = how == algorithm::deconvolution_direct;
+    const window w =
+        window_of(layer.strides, layer.dilation_rate,
+                  transpose ? problem_transpose_pads(&layer, &plan) : plan.pad);
     const memory::dims bias = {dim(shape_extent(&plan.out).channels)};
     const typename Op::desc desc(
         inference, how, any_of(plan.in), {weights_of(layer, plan).dims, f32, tag::any},
@@ -402,6 +405,8 @@ void add_layers(state &s)
 void *prepare(const struct problem *problem, const char *variant,
               const struct parallel *parallel)
 {
+    if (problem->picture)
+        return nullptr;
     omp_set_num_threads(static_cast<int>(parallel->width));
     state *s = new state;
     s->problem = problem;
@@ -442,12 +447,15 @@ void release(void *self)
     delete static_cast<state *>(self);
 }
 
-const char *const variants[] = {"auto", "winograd", nullptr};
+const char *variant(size_t i)
+{
+    return i == 0 ? "auto" : i == 1 ? "winograd" : nullptr;
+}
 
 } // namespace
 
 extern "C" {
 extern const struct peer peer_onednn;
-const struct peer peer_onednn = {"onednn", variants, prepare, run,
-                                 output,   release,  nullptr};
+const struct peer peer_onednn = {"onednn", variant, prepare, run,
+                                 output,   release, nullptr};
 }

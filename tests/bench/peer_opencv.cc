@@ -41,9 +41,9 @@ bool fits(const struct problem *p)
 {
     const struct layer &conv = p->network.layers[0];
 
-    return is(p, 0, "Conv2D") && conv.strides[0] == 1 && conv.filters == 1 &&
-           conv.dilation_rate[0] == 1 && conv.padding == PADDING_VALID &&
-           conv.activation.id == ACTIVATION_LINEAR &&
+    return !p->picture && is(p, 0, "Conv2D") && conv.strides[0] == 1 &&
+           conv.filters == 1 && conv.dilation_rate[0] == 1 &&
+           conv.padding == PADDING_VALID && conv.activation.id == ACTIVATION_LINEAR &&
            shape_extent(&p->plan.input).channels == 1 &&
            (p->network.n_layers == 1 || is_chain(p)) &&
            p->plan.layers[0].out.dim[0] % 2 == 0 &&

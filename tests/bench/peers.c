@@ -5,13 +5,29 @@
 
 #define DECLARE(name) extern const struct peer peer_##name __attribute__((weak));
 FOR_EACH_LIBRARY(DECLARE)
-extern const struct peer peer_engine;
+#undef DECLARE
+extern const struct peer peer_engine, peer_picture;
+
+const char *peer_isa(size_t i)
+{
+    size_t n = 0;
+
+    while (kernels_nth(n))
+        n++;
+    return i < n ? kernels_nth(n - 1 - i)->name : NULL;
+}
 
 const struct peer *peer_nth(size_t i)
 {
-    static const struct peer *const all[] = {&peer_engine,
+    /* clang-format off */
+    static const struct peer *const all[] = {
+        &peer_engine,
+        &peer_picture,
 #define ENTER(name) &peer_##name,
-                                             FOR_EACH_LIBRARY(ENTER)};
+        FOR_EACH_LIBRARY(ENTER)
+#undef ENTER
+    };
+    /* clang-format on */
 
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         if (all[k] && i-- == 0)

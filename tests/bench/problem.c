@@ -7,7 +7,6 @@
 
 #include "engine/generate.h"
 #include "engine/weights.h"
-#include "tests/bench/rows.h"
 
 enum { MAX_LAYERS = 32, TEXT = 1024 };
 
@@ -120,14 +119,16 @@ static void read_layer(struct problem *problem, const struct row *row, char *tex
 
 static void read_layers(struct problem *problem, const struct row *row)
 {
-    char *text = arena_copy(&problem->arena, row->layers, strlen(row->layers));
+    const char *layers = row->layers ? row->layers : "";
+    char *text = arena_copy(&problem->arena, layers, strlen(layers));
     char *rest;
 
     if (!text)
         wrong(row, "no memory");
     problem->network.layers = take(problem, MAX_LAYERS + 1, sizeof(struct layer));
     for (char *one = strtok_r(text, "|", &rest); one; one = strtok_r(NULL, "|", &rest))
-        read_layer(problem, row, one);
+        if (one[strspn(one, " ")])
+            read_layer(problem, row, one);
 }
 
 /* ---- the problem ---- */
@@ -142,17 +143,30 @@ static void draw_input(struct problem *problem)
         problem->input[i] = (float)(generate_uniform(&seed) * 2 - 1);
 }
 
-static void count_bytes(struct problem *problem)
+/* The plan of a transposed convolution counts the zeros that it spreads, too. */
+static double needed_macs(const struct layer *layer, const struct layer_plan *plan)
+{
+    return strcmp(layer->kind->class_name, "Conv2DTranspose") == 0
+               ? (double)shape_elements(&plan->in) * layer->filters *
+                     layer->kernel_size[0] * layer->kernel_size[1]
+               : plan->macs;
+}
+
+static void count(struct problem *problem)
 {
     double read = (double)shape_elements(&problem->plan.input), written = 0;
 
     for (size_t i = 0; i < problem->plan.n_layers; i++) {
         read += problem->plan.layers[i].params;
+        problem->macs +=
+            needed_macs(&problem->network.layers[i], &problem->plan.layers[i]);
         if (problem->wanted[i].output)
             written += (double)problem_output_count(problem, i);
     }
     problem->bytes_read = read * sizeof(float);
     problem->bytes_written = written * sizeof(float);
+    if (problem->picture == PICTURE_PAINT)
+        problem->bytes_written = read; /* a byte of each value */
 }
 
 void problem_init(struct problem *problem, const struct row *row)
@@ -161,7 +175,7 @@ void problem_init(struct problem *problem, const struct row *row)
     const struct shape vector = SHAPE(row->channels);
     struct error err;
 
-    *problem = (struct problem){0};
+    *problem = (struct problem){.picture = row->picture};
     error_init(&err);
     if (!arena_init(&problem->arena, (size_t)4 << 30))
         wrong(row, "no memory");
@@ -177,7 +191,7 @@ void problem_init(struct problem *problem, const struct row *row)
         !weights_bind(&problem->network, &problem->plan, NULL, &problem->arena, &err))
         wrong(row, err.detail);
     draw_input(problem);
-    count_bytes(problem);
+    count(problem);
 }
 
 void problem_release(struct problem *problem)
@@ -188,4 +202,20 @@ void problem_release(struct problem *problem)
 size_t problem_output_count(const struct problem *problem, size_t layer)
 {
     return shape_elements(&problem->plan.layers[layer].out);
+}
+
+struct pads problem_transpose_pads(const struct layer *layer,
+                                   const struct layer_plan *plan)
+{
+    size_t before[2] = {plan->pad.top, plan->pad.left}, after[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        const size_t reach =
+            (size_t)(layer->kernel_size[i] - 1) * (size_t)layer->dilation_rate[i];
+        const size_t full =
+            (plan->in.dim[i] - 1) * (size_t)layer->strides[i] + reach + 1;
+        before[i] = reach - before[i];
+        after[i] = full - plan->out.dim[i] - before[i];
+    }
+    return (struct pads){before[0], after[0], before[1], after[1]};
 }

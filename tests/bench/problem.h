@@ -8,14 +8,15 @@
 #define BENCH_PROBLEM_H
 
 #include "engine/network.h"
-
-struct row; /* rows.h */
+#include "tests/bench/rows.h"
 
 struct problem {
+    enum picture_step picture;    /* if it is one, there are no layers */
     struct network network;       /* weights bound, biases not zero */
     struct stage_request *wanted; /* the outputs to be left in memory */
     struct plan plan;
     float *input;
+    double macs; /* multiply-adds that are needed, by the definition of the layers */
     double bytes_read, bytes_written; /* input and weights; wanted outputs: once each */
     struct arena arena;
 };
@@ -27,7 +28,12 @@ extern const struct limits problem_limits;
 void problem_init(struct problem *problem, const struct row *row);
 void problem_release(struct problem *problem);
 
-/* The values of an output, and how many. */
+/* How many values an output has. */
 size_t problem_output_count(const struct problem *problem, size_t layer);
+
+/* The cells that a transposed convolution cuts off its output, as other libraries
+ * count its padding; the plan has the zeros around its spread input. */
+struct pads problem_transpose_pads(const struct layer *layer,
+                                   const struct layer_plan *plan);
 
 #endif
