@@ -40,7 +40,7 @@ ENGINE := $(patsubst %.c,$(B)/%.o,$(wildcard engine/*.c))
 API    := $(patsubst %.c,$(B)/%.o,$(wildcard api/*.c))
 SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard server/*.c))
 WEB    := $(wildcard server/web/*)
-SOURCES := $(wildcard engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch])
+SOURCES := $(wildcard engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch] tests/bench/*.cc)
 UNITS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 PROPERTY  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/property/*.c))
 REFERENCE := $(filter $(B)/tests/property/reference%,$(PROPERTY))
@@ -180,27 +180,25 @@ $(B)/tests/property/property: $(PROPERTY) $(API) $(ENGINE)
 $(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server/workers.o
 	$(LD) -o $@ $^ -pthread
 
-# The bench: its own C files, the engine, the server's workers, and a C++ or C file for
-# each library that is installed.
+# The bench: with a peer for each library whose headers are installed.
+PEERS := $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),onednn) \
+         $(if $(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),opencv) \
+         $(and $(wildcard /usr/include/xnnpack.h),$(wildcard /usr/include/pthreadpool.h),xnnpack)
+PEER_LIBS_onednn  := -ldnnl -lgomp
+PEER_LIBS_opencv  := -lopencv_imgproc -lopencv_core
+PEER_LIBS_xnnpack := -lXNNPACK -lpthreadpool
+PEER_OBJECTS := $(PEERS:%=$(B)/tests/bench/peer_%.o)
 BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out %/peer_xnnpack.c,$(wildcard tests/bench/*.c))) \
          $(B)/server/workers.o
-ifneq ($(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),)
-BENCH += $(B)/tests/bench/peer_onednn.o
-BENCH_LIBS += -ldnnl -lgomp
-endif
-ifneq ($(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),)
-BENCH += $(B)/tests/bench/peer_opencv.o
-BENCH_LIBS += -lopencv_imgproc -lopencv_core
-endif
-ifneq ($(wildcard /usr/include/xnnpack.h),)
-BENCH += $(B)/tests/bench/peer_xnnpack.o
-BENCH_LIBS += -lXNNPACK -lpthreadpool
-endif
-$(B)/tests/bench/bench: $(BENCH) $(API) $(ENGINE)
-	$(if $(filter -lopencv_core -ldnnl,$(BENCH_LIBS)),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
+
+$(B)/tests/bench/bench: $(BENCH) $(PEER_OBJECTS) $(API) $(ENGINE)
+	$(if $(filter onednn opencv,$(PEERS)),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ \
+	    $(foreach peer,$(PEERS),$(PEER_LIBS_$(peer))) $(LDLIBS)
+
 $(B)/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) -std=gnu++17 -Wall -Wextra -I. -isystem /usr/include/opencv4 $(FLAGS_$(MODE)) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(CXX) -std=gnu++17 -Wall -Wextra -Werror -I. -isystem /usr/include/opencv4 \
+	    $(FLAGS_$(MODE)) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 # The files of the page: a numbered line for each, which server/pages.c makes data of.
 $(B)/server/web.inc: server/web $(WEB)

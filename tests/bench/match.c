@@ -2,8 +2,9 @@
  * match.c - see match.h
  *
  * First the outputs are compared: work that is not equal is not timed. Then all take
- * turns, round after round, since a shared machine is never the same for long; a turn
- * repeats the row until it took a while, and the fastest turn counts.
+ * turns, round after round, since a shared machine is never the same for long. A turn
+ * repeats the row for a while in laps, and the fastest lap of all counts: others on the
+ * machine only ever make it slower.
  */
 #include "tests/bench/match.h"
 
@@ -17,6 +18,7 @@
 enum { MAX_CONTENDERS = 32 };
 
 static const double tolerance = 1e-3; /* of the largest magnitude of an output */
+static const double lap_ms = 0.1;     /* at least */
 static const double cold_ms = 5;      /* above it warm caches make no difference */
 
 struct contender {
@@ -138,12 +140,11 @@ static void check(struct match *m)
 
 /* ---- timing ---- */
 
-static double turn(struct contender *c)
+/* The time of a run, as the mean of so many that a clock can tell. */
+static double lap(struct contender *c)
 {
-    if (c->ms < cold_ms)
-        c->peer->run(c->state); /* warms up: the one before used the caches, too */
-
     const double start = stopwatch_ms();
+
     for (size_t i = 0; i < c->repeats; i++)
         c->peer->run(c->state);
     const double ms = (stopwatch_ms() - start) / (double)c->repeats;
@@ -155,18 +156,22 @@ static double turn(struct contender *c)
     return ms;
 }
 
-/* So many repeats that a turn takes as long as it should. */
-static void calibrate(struct contender *c, double turn_ms)
+static void turn(struct contender *c, double turn_ms)
 {
-    for (c->repeats = 1;; c->repeats *= 4) {
-        const double ms = turn(c) * (double)c->repeats;
-        if (ms >= turn_ms)
-            return;
-        if (ms >= turn_ms / 8) {
-            c->repeats = (size_t)((double)c->repeats * turn_ms / ms) + 1;
-            return;
-        }
-    }
+    if (c->ms < cold_ms)
+        c->peer->run(c->state); /* warms up: the one before used the caches, too */
+
+    const double start = stopwatch_ms();
+    do
+        lap(c);
+    while (stopwatch_ms() - start < turn_ms);
+}
+
+static void calibrate(struct contender *c)
+{
+    c->repeats = 1;
+    while (lap(c) * (double)c->repeats < lap_ms)
+        c->repeats *= 2;
 }
 
 /* Of those that take long, only the fast ones are worth the time. */
@@ -177,7 +182,7 @@ static bool is_hopeless(const struct match *m, const struct contender *c)
     for (size_t i = 0; i < m->n; i++)
         if (m->contenders[i].peer != &peer_limit)
             fastest = fmin(fastest, m->contenders[i].ms);
-    return c != &m->contenders[0] && c->ms > m->effort->row_ms / 16 &&
+    return c != &m->contenders[0] && c->ms > m->effort->row_ms / 4 &&
            c->ms > 1.5 * fastest;
 }
 
@@ -187,10 +192,10 @@ static void take_turns(struct match *m)
 
     for (size_t i = 0; i < m->n; i++) {
         struct contender *c = &m->contenders[i];
-        if (is_hopeless(m, c))
-            run_once(c); /* again: the first one may have started threads */
+        for (int again = 0; again < 2 && is_hopeless(m, c); again++)
+            run_once(c); /* the first one may have started threads */
         if (!is_hopeless(m, c))
-            calibrate(c, m->effort->turn_ms);
+            calibrate(c);
     }
     for (int round = 0; round < m->effort->max_rounds; round++) {
         if (round >= m->effort->min_rounds &&
@@ -198,7 +203,7 @@ static void take_turns(struct match *m)
             break;
         for (size_t i = 0; i < m->n; i++)
             if (m->contenders[i].repeats)
-                turn(&m->contenders[i]);
+                turn(&m->contenders[i], m->effort->turn_ms);
     }
 }
 
