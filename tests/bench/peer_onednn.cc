@@ -33,7 +33,7 @@ struct step {
 
 struct state {
     const struct problem *problem = nullptr;
-    bool winograd = false;
+    bool winograd = false, rows = false; /* the variants */
     engine cpu{engine::kind::cpu, 0};
     stream queue{cpu};
     memory now;       /* what the next layer reads */
@@ -358,15 +358,20 @@ void add_layer(state &s, const struct layer &layer, const struct layer_plan &pla
     add_activation(s, activation);
 }
 
-/* Layers that work on any layout get the one that oneDNN is best at. */
-tag layout_of_input(const struct network &network, const struct plan &plan)
+/* Layers that work on any layout get the one that oneDNN is said to be best at, blocks
+ * of channels, and in the variant that is for that, rows of channels like ours. */
+tag layout_of_input(const state &s)
 {
-    const struct extent e = shape_extent(&plan.input);
-    const bool softmax = network.layers[0].activation.id == ACTIVATION_SOFTMAX;
+    const struct plan &plan = s.problem->plan;
+    const char *first = s.problem->network.layers[0].kind->class_name;
+    const bool chooses = strstr(first, "Conv2D") || !strcmp(first, "Dense");
+    const bool blocks = shape_extent(&plan.input).channels % 16 == 0;
 
+    if (s.rows && (chooses || !blocks))
+        throw unsupported(); /* it is the same as auto */
     if (plan.input.rank == 1)
         return tag::nc;
-    return e.channels % 16 || softmax ? tag::nhwc : tag::nChw16c;
+    return blocks && !s.rows ? tag::nChw16c : tag::nhwc;
 }
 
 bool can_fuse(const struct problem *problem, size_t i)
@@ -385,9 +390,8 @@ void add_layers(state &s)
     const struct problem *p = s.problem;
     const size_t n = p->network.n_layers;
 
-    s.now =
-        rearranged(s, ours(s, rows_of(p->plan.input), p->input),
-                   {dims_of(p->plan.input), f32, layout_of_input(p->network, p->plan)});
+    s.now = rearranged(s, ours(s, rows_of(p->plan.input), p->input),
+                       {dims_of(p->plan.input), f32, layout_of_input(s)});
     s.outputs.resize(n);
     for (size_t i = 0; i < n; i++) {
         const size_t at = i;
@@ -411,6 +415,7 @@ void *prepare(const struct problem *problem, const char *variant,
     state *s = new state;
     s->problem = problem;
     s->winograd = !strcmp(variant, "winograd");
+    s->rows = !strcmp(variant, "nhwc");
     try {
         add_layers(*s);
         return s;
@@ -449,7 +454,9 @@ void release(void *self)
 
 const char *variant(size_t i)
 {
-    return i == 0 ? "auto" : i == 1 ? "winograd" : nullptr;
+    static const char *const names[] = {"auto", "winograd", "nhwc"};
+
+    return i < sizeof names / sizeof *names ? names[i] : nullptr;
 }
 
 } // namespace
