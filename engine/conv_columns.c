@@ -3,8 +3,8 @@
  *
  * A vector holds neighbouring outputs of one filter. Their inputs lie a few floats
  * apart; where that is more than the vocabulary gathers well, the rows are first split
- * into a plane for each channel and phase of the stride. Rows are taken ROWS at a time,
- * so that what is copied stays in the cache.
+ * into a plane for each channel and phase of the stride. Rows that are copied are taken
+ * ROWS at a time, so that the copy stays in the cache.
  */
 #include "engine/conv_method.h"
 
@@ -194,9 +194,11 @@ static void run_columns(const struct conv_call *call, size_t planned)
     float *lines = call->scratch + offsets_floats(s);
     float *copy = lines + conv_round_up(planned, KERNEL_LANES) * ROWS;
 
+    const size_t most = v.copied || s->out.channels > 1 ? ROWS : box->bottom - box->top;
+
     list_offsets(s, &v, offsets);
     for (size_t y = box->top, rows; y < box->bottom; y += rows) {
-        rows = box->bottom - y < ROWS ? box->bottom - y : ROWS;
+        rows = box->bottom - y < most ? box->bottom - y : most;
         run_rows(call, &v, prepare(call, &v, y, box->left, rows, copy), offsets, lines,
                  y, rows);
     }

@@ -7,8 +7,10 @@
 #define LANES       8
 #define FILTER_VECS 2
 #define PIXELS      6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
-#define LINES       4
-#define LINE_VECS   2 /* 8 sums, 2 inputs and a weight; 3 loads for 4 fused adds */
+#define LINE_VECS   4
+#define STRIP_3     3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
+#define STRIP_5     2
+#define STRIP_7     2
 
 #define vec                __m256
 #define v_set1             _mm256_set1_ps

@@ -5,7 +5,8 @@
  *
  *   ISA          name of the instruction set, e.g. avx2
  *   LANES        floats per vector, a divisor of KERNEL_LANES
- *   FILTER_VECS, PIXELS, LINES, LINE_VECS   the register blocks of kernels_convolve.h
+ *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7
+ *                the register blocks of kernels_convolve.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,
  *   v_copysign
@@ -33,6 +34,7 @@
 _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
 
 #include "engine/kernels_activations.h"
 #include "engine/kernels_convolve.h"

@@ -8,7 +8,8 @@
  * kernels_<isa>.c:
  *
  *   PIXELS x FILTER_VECS    pixels x vectors of filters, of convolve_filters
- *   LINES x LINE_VECS       rows x vectors of columns, of convolve_columns
+ *   LINE_VECS               vectors of columns, of convolve_columns
+ *   STRIP_3, _5, _7         the same for 3x3, 5x5 and 7x7 windows, times 3, 5, 7 sums
  */
 
 INLINE vec at_least(float floor, vec x)
@@ -139,54 +140,40 @@ INLINE vec load_step(const float *p, const size_t step)
     }
 }
 
-/* A block of `rows` rows x `vecs` vectors of columns. Where the windows of neighbouring
- * rows are a row apart, a row of the input is loaded once for all of them. */
+/* One row x `vecs` vectors of columns. */
 INLINE void columns_block(const struct columns_call *call, float *out, const float *in,
-                          const size_t kernel_rows, const size_t row_taps,
-                          const size_t step, const size_t rows, const size_t vecs)
+                          const size_t step, const size_t vecs)
 {
-    vec sum[LINES][LINE_VECS];
+    const float *weights = call->weights;
+    vec sum[LINE_VECS];
 
-    for (size_t r = 0; r < rows; r++)
-        for (size_t v = 0; v < vecs; v++)
-            sum[r][v] = v_set1(call->bias);
-
-    for (size_t y = 0; y < kernel_rows + rows - 1; y++) {
+    for (size_t v = 0; v < vecs; v++)
+        sum[v] = v_set1(call->bias);
+    for (size_t y = 0; y < call->kernel_rows; y++) {
         const float *line = in + y * call->dilation * call->in_pitch;
-        for (size_t t = 0; t < row_taps; t++) {
-            vec x[LINE_VECS];
+        for (size_t t = 0; t < call->row_taps; t++) {
+            const vec w = v_set1(*weights++);
+            const float *x = line + call->offsets[t];
             for (size_t v = 0; v < vecs; v++)
-                x[v] = load_step(line + call->offsets[t] + v * LANES * step, step);
-            for (size_t r = 0; r < rows; r++) {
-                if (y < r || y - r >= kernel_rows)
-                    continue;
-                const vec w = v_set1(call->weights[(y - r) * row_taps + t]);
-                for (size_t v = 0; v < vecs; v++)
-                    sum[r][v] = v_madd(w, x[v], sum[r][v]);
-            }
+                sum[v] = v_madd(w, load_step(x + v * LANES * step, step), sum[v]);
         }
     }
-    for (size_t r = 0; r < rows; r++)
-        for (size_t v = 0; v < vecs; v++)
-            v_store(out + r * call->out_pitch + v * LANES,
-                    at_least(call->floor, sum[r][v]));
+    for (size_t v = 0; v < vecs; v++)
+        v_store(out + v * LANES, at_least(call->floor, sum[v]));
 }
 
-/* Rows of at least LANES columns; the last vector may begin inside the one before. */
-INLINE void columns_rows(const struct columns_call *call, float *out, const float *in,
-                         const size_t kernel_rows, const size_t row_taps,
-                         const size_t step, const size_t rows)
+/* A row of at least LANES columns; the last vector may begin inside the one before. */
+INLINE void columns_row(const struct columns_call *call, float *out, const float *in,
+                        const size_t step)
 {
     size_t x = 0;
 
     for (; x + LINE_VECS * LANES <= call->n; x += LINE_VECS * LANES)
-        columns_block(call, out + x, in + x * step, kernel_rows, row_taps, step, rows,
-                      LINE_VECS);
+        columns_block(call, out + x, in + x * step, step, LINE_VECS);
     for (; x < call->n; x += LANES) {
         if (x + LANES > call->n)
             x = call->n - LANES;
-        columns_block(call, out + x, in + x * step, kernel_rows, row_taps, step, rows,
-                      1);
+        columns_block(call, out + x, in + x * step, step, 1);
     }
 }
 
@@ -207,31 +194,118 @@ static void columns_short(const struct columns_call *call, float *out, const flo
     v_store_n(out, at_least(call->floor, sum), call->n);
 }
 
-/* The window, for the compiler: constants make loops that it unrolls. Rows are taken
- * LINES at a time, the last of them perhaps for the second time. */
-INLINE void columns_rolled(const struct columns_call *call, const size_t kernel_rows,
-                           const size_t row_taps)
-{
-    size_t y = 0;
+enum { STRIP_VECS = 6 }; /* the most of any */
 
-    while (y + LINES <= call->rows) {
-        columns_rows(call, call->out + y * call->out_pitch,
-                     call->in + y * call->in_pitch, kernel_rows, row_taps, 1, LINES);
-        y += LINES;
-        if (y < call->rows && y + LINES > call->rows)
-            y = call->rows - LINES;
+/* A row of a strip: each vector of input serves `kernel_rows` outputs, one above the
+ * other. sum[i] is that of output row y - kernel_rows + 1 + i, where there is one;
+ * inside, there always is. */
+INLINE void strip_row(const struct columns_call *call, vec sum[][STRIP_VECS],
+                      const vec *weights, const float *line, size_t y,
+                      const size_t kernel_rows, const size_t row_taps,
+                      const size_t vecs, const bool inside)
+{
+    const float *in_memory = call->weights;
+
+    UNROLL
+    for (size_t t = 0; t < row_taps; t++) {
+        vec x[STRIP_VECS];
+        for (size_t v = 0; v < vecs; v++)
+            x[v] = v_load(line + t + v * LANES);
+        UNROLL
+        for (size_t i = 0; i < kernel_rows; i++) {
+            const size_t ky = kernel_rows - 1 - i, tap = ky * row_taps + t;
+            if (!inside && (ky > y || y - ky >= call->rows))
+                continue;
+            const vec w = weights ? weights[tap] : v_set1(in_memory[tap]);
+            for (size_t v = 0; v < vecs; v++)
+                sum[i][v] = v_madd(w, x[v], sum[i][v]);
+        }
     }
-    for (; y < call->rows; y++)
-        columns_rows(call, call->out + y * call->out_pitch,
-                     call->in + y * call->in_pitch, kernel_rows, row_taps, 1, 1);
+}
+
+/* `vecs` vectors of columns, from the first row down to the last. */
+INLINE void strip(const struct columns_call *call, const vec *weights, float *out,
+                  const float *in, const size_t kernel_rows, const size_t row_taps,
+                  const size_t vecs)
+{
+    const vec bias = v_set1(call->bias);
+    vec sum[7][STRIP_VECS];
+
+    UNROLL
+    for (size_t i = 0; i < kernel_rows; i++)
+        for (size_t v = 0; v < vecs; v++)
+            sum[i][v] = bias;
+    for (size_t y = 0; y < call->rows + kernel_rows - 1; y++, in += call->in_pitch) {
+        if (y + 1 >= kernel_rows && y < call->rows)
+            strip_row(call, sum, weights, in, y, kernel_rows, row_taps, vecs, true);
+        else
+            strip_row(call, sum, weights, in, y, kernel_rows, row_taps, vecs, false);
+        if (y + 1 >= kernel_rows) {
+            for (size_t v = 0; v < vecs; v++)
+                v_store(out + v * LANES, at_least(call->floor, sum[0][v]));
+            out += call->out_pitch;
+        }
+        UNROLL
+        for (size_t i = 0; i + 1 < kernel_rows; i++)
+            for (size_t v = 0; v < vecs; v++)
+                sum[i][v] = sum[i + 1][v];
+        for (size_t v = 0; v < vecs; v++)
+            sum[kernel_rows - 1][v] = bias;
+    }
+}
+
+/* The columns in strips of at most `most` vectors, as few as there can be; the last one
+ * may begin inside the one before. */
+INLINE void columns_strips(const struct columns_call *call, const vec *weights,
+                           const size_t size, const size_t most)
+{
+    const size_t vectors = (call->n + LANES - 1) / LANES;
+    const size_t strips = (vectors + most - 1) / most;
+
+    for (size_t s = 0, done = 0, vecs; s < strips; s++, done += vecs) {
+        vecs = (vectors - done) / (strips - s);
+        const size_t x = s + 1 < strips ? done * LANES : call->n - vecs * LANES;
+#define CASE(count)                                                                    \
+    case count:                                                                        \
+        if (count <= most)                                                             \
+            strip(call, weights, call->out + x, call->in + x, size, size, count);      \
+        break;
+        switch (vecs) {
+            CASE(1)
+            CASE(2)
+            CASE(3)
+            CASE(4)
+            CASE(5)
+            CASE(6)
+        }
+#undef CASE
+    }
+}
+
+static void columns_3x3(const struct columns_call *call)
+{
+    vec weights[9];
+
+    for (size_t i = 0; i < 9; i++)
+        weights[i] = v_set1(call->weights[i]);
+    columns_strips(call, weights, 3, STRIP_3);
+}
+
+static void columns_5x5(const struct columns_call *call)
+{
+    columns_strips(call, NULL, 5, STRIP_5);
+}
+
+static void columns_7x7(const struct columns_call *call)
+{
+    columns_strips(call, NULL, 7, STRIP_7);
 }
 
 INLINE void columns_plain(const struct columns_call *call, const size_t step)
 {
     for (size_t y = 0; y < call->rows; y++)
-        columns_rows(call, call->out + y * call->out_pitch,
-                     call->in + y * call->stride * call->in_pitch, call->kernel_rows,
-                     call->row_taps, step, 1);
+        columns_row(call, call->out + y * call->out_pitch,
+                    call->in + y * call->stride * call->in_pitch, step);
 }
 
 static void columns_any(const struct columns_call *call)
@@ -246,24 +320,28 @@ static void columns_any(const struct columns_call *call)
         columns_plain(call, call->in_step);
 }
 
+/* A square window over one channel, every step one cell. */
+static bool is_square(const struct columns_call *call, size_t size)
+{
+    return call->kernel_rows == size && call->row_taps == size && call->in_step == 1 &&
+           call->stride == 1 && call->dilation == 1 &&
+           call->offsets[size - 1] == (ptrdiff_t)size - 1;
+}
+
 static void convolve_columns(const struct columns_call *call)
 {
-    const size_t rows = call->kernel_rows, taps = call->row_taps;
-
     if (call->n < LANES)
         for (size_t y = 0; y < call->rows; y++)
             columns_short(call, call->out + y * call->out_pitch,
                           call->in + y * call->stride * call->in_pitch);
-    else if (call->in_step > 1 || call->stride > 1 || call->dilation > 1)
-        columns_any(call);
-    else if (rows == 3 && taps == 3)
-        columns_rolled(call, 3, 3);
-    else if (rows == 5 && taps == 5)
-        columns_rolled(call, 5, 5);
-    else if (rows == 7 && taps == 7)
-        columns_rolled(call, 7, 7);
+    else if (is_square(call, 3))
+        columns_3x3(call);
+    else if (is_square(call, 5))
+        columns_5x5(call);
+    else if (is_square(call, 7))
+        columns_7x7(call);
     else
-        columns_rolled(call, rows, taps);
+        columns_any(call);
 }
 
 /* ---- lanes are channels ---- */

@@ -10,8 +10,10 @@
 #define LANES       1
 #define FILTER_VECS 2
 #define PIXELS      2
-#define LINES       2
 #define LINE_VECS   2
+#define STRIP_3     2
+#define STRIP_5     1
+#define STRIP_7     1
 
 #define vec                float
 #define v_set1(x)          (x)

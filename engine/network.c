@@ -154,7 +154,7 @@ static size_t round_up(size_t n, size_t to)
  * from it stay in the first-level cache. */
 static void set_band(struct plan *plan, const struct group *group)
 {
-    enum { CACHE = 16 << 10, ROWS_MIN = 4 };
+    enum { CACHE = 64 << 10, ROWS_MIN = 4 };
     struct layer_plan *head = &plan->layers[group->first];
     const struct extent out = shape_extent(&head->out);
     const size_t row = out.width * out.channels * sizeof(float);

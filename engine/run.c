@@ -117,14 +117,34 @@ static struct band output_band(const struct step *step, size_t i, size_t top,
                        : (struct band){step->block + place->offset, 0};
 }
 
-/* Run also does what rectifying activations do, where nobody asked for the stage before
- * them: this layer's own, or that of the layer that follows it in place. */
+/* A layer's activation; max(x, 0) under its own name, however it is spelled. */
+static struct activation activation_of(const struct layer *layer)
+{
+    const struct activation *a = &layer->activation;
+    const bool relu = a->id == ACTIVATION_RECTIFIER && a->alpha == 0 &&
+                      a->threshold == 0 && a->limit == INFINITY;
+
+    return relu ? (struct activation){.id = ACTIVATION_RELU} : *a;
+}
+
+/* Whether run can rectify too, as nobody asked for what comes before. */
 static bool rectifies(const struct step *step, size_t i)
 {
     const struct layer *layer = &step->network->layers[i];
 
-    return layer->kind->rectifies && layer->activation.id == ACTIVATION_RELU &&
-           !step->wanted[i].pre;
+    return layer->kind->rectifies && !step->wanted[i].pre &&
+           activation_of(layer).id == ACTIVATION_RELU;
+}
+
+/* Whether run can do all of the next layer too: its place is the same. */
+static bool rectifies_next(const struct step *step, size_t i)
+{
+    const struct layer *layer = &step->network->layers[i], *next = layer + 1;
+
+    return i < step->group->last && layer->kind->rectifies &&
+           layer->activation.id == ACTIVATION_LINEAR && !step->wanted[i].output &&
+           !step->wanted[i].pre && !step->wanted[i + 1].pre && !next->kind->run &&
+           activation_of(next).id == ACTIVATION_RELU;
 }
 
 /* One layer's part: from `in` to its place. Returns where it went. */
@@ -138,6 +158,8 @@ static struct band run_box(const struct step *step, size_t i, const struct box *
     const struct band raw =
         step->wanted[i].pre ? (struct band){step->block + step->plan->pre_offsets[i], 0}
                             : out;
+    const struct activation activation = activation_of(layer);
+    const bool rectified = rectifies(step, i) || rectifies_next(step, i);
     const struct layer_task task = {.layer = layer,
                                     .plan = plan,
                                     .kernels = step->kernels,
@@ -146,7 +168,7 @@ static struct band run_box(const struct step *step, size_t i, const struct box *
                                     .out = raw.values,
                                     .out_top = raw.top,
                                     .box = *box,
-                                    .floor = rectifies(step, i) ? 0.0f : -INFINITY,
+                                    .floor = rectified ? 0.0f : -INFINITY,
                                     .scratch = scratch};
 
     if (layer->kind->run) {
@@ -156,8 +178,8 @@ static struct band run_box(const struct step *step, size_t i, const struct box *
         const struct activation linear = {.id = ACTIVATION_LINEAR};
         activate_box(step, &linear, &map, box, raw, in);
     }
-    if (!rectifies(step, i))
-        activate_box(step, &layer->activation, &map, box, out, in);
+    if (!rectified)
+        activate_box(step, &activation, &map, box, out, in);
     return out;
 }
 
@@ -175,6 +197,8 @@ static void run_band(const struct step *step, struct box box, float *scratch)
         if (i > step->group->first)
             box = followed(&plan->layers[i], box);
         in = run_box(step, i, &box, in, scratch);
+        if (rectifies_next(step, i))
+            i++;
     }
 }
 
