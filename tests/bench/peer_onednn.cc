@@ -246,7 +246,7 @@ void add_convolution(state &s, const struct layer &layer, const struct layer_pla
     }
     auto pd = describe<convolution_forward>(s, algorithm::convolution_auto, layer, plan,
                                             attr);
-    if (s.winograd) {
+    if (s.winograd && shape_extent(&plan.in).channels >= 16) { /* else hopeless */
         try {
             pd = describe<convolution_forward>(s, algorithm::convolution_winograd,
                                                layer, plan, attr);
