@@ -14,8 +14,10 @@ FLAGS_coverage := -O0 -g --coverage
 $(if $(FLAGS_$(MODE)),,$(error unknown MODE '$(MODE)': use release, debug, asan, tsan or coverage))
 
 # What Debian must supply. Building and serving need the first list, tests the second too.
-PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev libisal-dev libzip-dev
-TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy curl
+PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev \
+                 libjpeg62-turbo-dev libwebp-dev libisal-dev libzip-dev
+TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy python3-pil curl \
+                 libjpeg-turbo-progs webp
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
 FRESH_PACKAGES := debootstrap curl python3
 CONTAINER_PACKAGES := docker.io docker-compose iptables debootstrap curl python3
@@ -28,7 +30,7 @@ BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev libpt
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
-LIBS     := libmicrohttpd libcjson libpng libisal libzip
+LIBS     := libmicrohttpd libcjson libpng libjpeg libwebp libwebpdemux libisal libzip
 JOBS      = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 

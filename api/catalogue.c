@@ -3,11 +3,13 @@
 
 #include "api/call.h"
 #include "api/colormap.h"
+#include "api/jpeg.h"
 #include "api/json.h"
 #include "api/nearest.h"
 #include "api/png.h"
 #include "api/preset.h"
 #include "api/reply.h"
+#include "api/webp.h"
 #include "engine/activation.h"
 #include "engine/generate.h"
 #include "engine/layer.h"
@@ -349,18 +351,20 @@ bool problem_call(struct call *call)
 void api_version(const struct api_settings *settings, const char *more,
                  struct api_reply *reply)
 {
+    char webp[WEBP_VERSION_SIZE];
     struct buffer body;
     struct error err;
 
     *reply = (struct api_reply){0};
     error_init(&err);
     buffer_init(&body, 1 << 16);
-    buffer_print(
-        &body,
-        "{\"name\":\"convscope\",\"version\":\"%s\",\"commit\":\"%s\","
-        "\"isa\":\"%s\",\"libraries\":{\"cjson\":\"%s\",\"libpng\":\"%s\"%s%s}}\n",
-        API_VERSION, CONVSCOPE_COMMIT, settings->kernels->name, cJSON_Version(),
-        png_version(), more && *more ? "," : "", more ? more : "");
+    buffer_print(&body,
+                 "{\"name\":\"convscope\",\"version\":\"%s\",\"commit\":\"%s\","
+                 "\"isa\":\"%s\",\"libraries\":{\"cjson\":\"%s\",\"libpng\":\"%s\","
+                 "\"libjpeg-turbo\":\"%s\",\"libwebp\":\"%s\"%s%s}}\n",
+                 API_VERSION, CONVSCOPE_COMMIT, settings->kernels->name,
+                 cJSON_Version(), png_version(), jpeg_version(), webp_version(webp),
+                 more && *more ? "," : "", more ? more : "");
     if (!reply_body(reply, "application/json", &body, &err))
         api_problem(&err, "none", reply);
 }

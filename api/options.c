@@ -20,6 +20,7 @@ static const char *const format_names[] = {FOR_EACH_FORMAT(NAME) NULL};
 static const char *const images_names[] = {FOR_EACH_IMAGES(NAME) NULL};
 static const char *const values_names[] = {FOR_EACH_VALUES(NAME) NULL};
 static const char *const color_names[] = {FOR_EACH_COLOR(NAME) NULL};
+static const char *const resize_method_names[] = {FOR_EACH_RESIZE_METHOD(NAME) NULL};
 static const char *const channel_order_names[] = {FOR_EACH_CHANNEL_ORDER(NAME) NULL};
 static const char *const preprocess_names[] = {FOR_EACH_PREPROCESS(NAME) NULL};
 static const char *const generator_names[] = {FOR_EACH_GENERATOR(NAME) NULL};

@@ -36,6 +36,11 @@
 #define FOR_EACH_COLOR(X)                                                              \
     X(COLOR_AUTO, "auto")                                                              \
     X(COLOR_GRAY, "gray") X(COLOR_RGB, "rgb") X(COLOR_RGBA, "rgba")
+#define FOR_EACH_RESIZE_METHOD(X)                                                      \
+    X(RESIZE_BILINEAR, "bilinear")                                                     \
+    X(RESIZE_NEAREST, "nearest")                                                       \
+    X(RESIZE_AREA, "area")                                                             \
+    X(RESIZE_BICUBIC, "bicubic")
 #define FOR_EACH_CHANNEL_ORDER(X) X(ORDER_RGB, "rgb") X(ORDER_BGR, "bgr")
 #define FOR_EACH_PREPROCESS(X)                                                         \
     X(PREPROCESS_NONE, "none")                                                         \
@@ -58,6 +63,7 @@ enum reply_format { FOR_EACH_FORMAT(OPTION_CONSTANT) FORMAT_COUNT };
 enum option_images { FOR_EACH_IMAGES(OPTION_CONSTANT) };
 enum option_values { FOR_EACH_VALUES(OPTION_CONSTANT) };
 enum option_color { FOR_EACH_COLOR(OPTION_CONSTANT) };
+enum option_resize_method { FOR_EACH_RESIZE_METHOD(OPTION_CONSTANT) };
 enum option_channel_order { FOR_EACH_CHANNEL_ORDER(OPTION_CONSTANT) };
 enum option_preprocess { FOR_EACH_PREPROCESS(OPTION_CONSTANT) };
 enum option_generator { FOR_EACH_GENERATOR(OPTION_CONSTANT) };
@@ -121,6 +127,10 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(SUBPLOT_SHAPE, "subplot_shape", PAIR, subplot_shape, 1, 64, NULL,                \
       "rows and columns of a figure")                                                  \
     X(COLOR, "color", CHOICE, color, 0, 0, color_names, "channels of the input")       \
+    X(RESIZE, "resize", PAIR, resize, 1, 1e6, NULL,                                    \
+      "height,width that the image is given before anything is computed")              \
+    X(RESIZE_METHOD, "resize_method", CHOICE, resize_method, 0, 0,                     \
+      resize_method_names, "antialiased when shrinking, but for nearest")              \
     X(RESCALE, "rescale", FLOAT, rescale, -1e6, 1e6, NULL,                             \
       "factor in place of 1/255 (1/65535 for 16 bits)")                                \
     X(MEAN, "mean", LIST, mean, -1e6, 1e6, NULL, "subtracted, one per channel or one") \
@@ -200,7 +210,7 @@ struct options {
     double figsize[2];
     int subplot_shape[2];
 
-    int color, channel_order, preprocess;
+    int color, resize[2], resize_method, channel_order, preprocess;
     double rescale;
     struct option_list mean, std;
     double background[3];

@@ -76,9 +76,11 @@ static bool check_declared(struct work *work)
         if (declared->dim[i] && declared->dim[i] != input->dim[i])
             return error_at(err, ERROR_CONFIG_INVALID, work->config.input_pointer,
                             "the network declares an input of %zux%zu, the image is "
-                            "%zux%zu; resize it before the upload",
+                            "%zux%zu; resize=%zu,%zu would make it fit",
                             declared->dim[0], declared->dim[1], input->dim[0],
-                            input->dim[1]);
+                            input->dim[1],
+                            declared->dim[0] ? declared->dim[0] : input->dim[0],
+                            declared->dim[1] ? declared->dim[1] : input->dim[1]);
     if (declared->dim[2] && declared->dim[2] != input->dim[2])
         return error_at(err, ERROR_CONFIG_INVALID, work->config.input_pointer,
                         "the network declares %zu input channels, the input has %zu",
@@ -86,18 +88,28 @@ static bool check_declared(struct work *work)
     return true;
 }
 
-static bool probe_image(struct work *work)
+/* What the network will see of the image that was probed. */
+static bool shape_input(struct work *work)
 {
     struct call *call = work->call;
-    size_t channels;
+    size_t size[2], channels;
 
-    if (!image_probe(&work->request.image, &call->settings->limits, &work->image,
-                     &call->err) ||
+    if (!image_size(&work->image, work_options(work), &call->settings->limits, size,
+                    &call->err) ||
         !image_channels(&work->image, work_options(work), work->config.input.dim[2],
                         work->config.gray, &channels, &call->err))
         return false;
-    work->input = SHAPE(work->image.height, work->image.width, channels);
+    work->input = SHAPE(size[0], size[1], channels);
     return true;
+}
+
+static bool probe_image(struct work *work)
+{
+    struct call *call = work->call;
+
+    return image_probe(&work->request.image, &call->settings->limits, &work->image,
+                       &call->err) &&
+           shape_input(work);
 }
 
 /* A generated input is an array that nobody had to upload. */
@@ -106,7 +118,6 @@ static bool probe_generated(struct work *work)
     struct call *call = work->call;
     const struct shape shape = generated_shape(work_options(work));
     const double pixels = (double)shape.dim[0] * (double)shape.dim[1];
-    size_t channels;
 
     work->image = (struct image_info){
         .format = IMAGE_NPY,
@@ -116,17 +127,12 @@ static bool probe_generated(struct work *work)
         .channels = 1,
         .bit_depth = 64,
     };
-    if (!limit_check(LIMIT(&call->settings->limits, max_pixels), pixels,
-                     ERROR_IMAGE_TOO_MANY_PIXELS, &call->err,
-                     "the generated input has %.15g pixels", pixels) ||
-        !image_channels(&work->image, work_options(work), work->config.input.dim[2],
-                        work->config.gray, &channels, &call->err))
-        return false;
-    work->input = SHAPE(shape.dim[0], shape.dim[1], channels);
-    return true;
+    return limit_check(LIMIT(&call->settings->limits, max_pixels), pixels,
+                       ERROR_IMAGE_TOO_MANY_PIXELS, &call->err,
+                       "the generated input has %.15g pixels", pixels) &&
+           shape_input(work);
 }
 
-/* Find out the input's shape, without decoding anything. */
 /* The option input_shape stands for an image, and must agree with one that is there. */
 static bool check_input_shape(struct work *work)
 {
@@ -346,7 +352,7 @@ static double input_bytes(const struct work *work)
     const double made =
         options->generator == GENERATOR_NONE ? 0 : generated_bytes(options);
 
-    return made + image_bytes(&work->image, work->input.dim[2]);
+    return made + image_bytes(&work->image, options, work->input.dim[2]);
 }
 
 /* Peak memory of the request; the plan's totals.peak_bytes. */
