@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "api/deflate.h"
+#include "api/png_fast.h"
 
 enum {
     SIGNATURE_SIZE = 8,
@@ -95,6 +96,7 @@ static bool probe(const struct bytes *file, struct image_info *info, struct erro
     *info = (struct image_info){
         .format = IMAGE_PNG,
         .format_name = "png",
+        .file_size = file->size,
     };
     if (!read_ihdr(file->data + at, info, err))
         return false;
@@ -234,6 +236,9 @@ static bool decode(const struct bytes *file, struct image_info *info,
                    pixel_row_reader *read, void *context, struct arena *arena,
                    struct error *err)
 {
+    if (png_fast_decode(file, info, read, context, arena))
+        return true;
+
     const size_t mark = arena->used;
     struct reader reader = {
         .session.arena = arena,
@@ -261,7 +266,10 @@ static double bytes(const struct image_info *info)
                        (info->bit_depth == 16 ? 2 : 1);
 
     /* libpng itself keeps two rows, unexpanded or not. */
-    return LIBPNG_BYTES + row * (3 + (info->buffered ? (double)info->height : 1));
+    const double slow =
+        LIBPNG_BYTES + row * (3 + (info->buffered ? (double)info->height : 1));
+    const double fast = png_fast_bytes(info);
+    return slow > fast ? slow : fast;
 }
 
 const struct codec png_codec = {recognise, probe, bytes, decode};
