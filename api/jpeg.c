@@ -20,6 +20,9 @@ enum {
     BYTES_PER_COLUMN = 1024, /* of 4 components: rows of blocks, up-sampling */
     LIBJPEG_BYTES = 1 << 20, /* its structs and tables */
     ORIENTATION_TAG = 0x0112,
+    /* To an aligned row libjpeg-turbo writes past the cache, and reading it at once
+     * takes as long as decoding it: 0.7 of 1.8 ms for 512x512. */
+    ROW_OFFSET = 8,
 };
 
 #define VERSION_TEXT_(number) #number
@@ -279,12 +282,12 @@ static bool decode(const struct bytes *file, struct image_info *info,
         .file = file, .info = info, .read = read, .context = context};
     const size_t columns = image_is_turned(info) ? info->height : info->width;
 
-    reader.row = arena_take(arena, columns, 4);
-    const bool done =
-        reader.row && attempt(&reader, start) && attempt(&reader, read_rows);
+    uint8_t *row = arena_take(arena, ROW_OFFSET + 4 * columns, 1);
+    reader.row = row ? row + ROW_OFFSET : NULL;
+    const bool done = row && attempt(&reader, start) && attempt(&reader, read_rows);
     jpeg_destroy_decompress(&reader.jpeg);
     arena_rewind(arena, mark);
-    if (!reader.row)
+    if (!row)
         return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory to decode the image");
     return done || undecodable(&reader, err);
 }

@@ -7,12 +7,12 @@
 #include "api/png.h"
 
 #include <png.h>
-#include <isa-l/crc.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/deflate.h"
+#include "api/isal.h"
 #include "api/png_fast.h"
 
 enum {
@@ -64,8 +64,7 @@ static bool read_ihdr(const uint8_t *chunk, struct image_info *info, struct erro
 
     if (png_get_uint_32(chunk) != IHDR_SIZE || memcmp(chunk + 4, "IHDR", 4) != 0)
         return undecodable(err, "the first chunk is not IHDR");
-    if (crc32_gzip_refl(0, chunk + 4, 4 + IHDR_SIZE) !=
-        png_get_uint_32(data + IHDR_SIZE))
+    if (isal_crc(chunk + 4, 4 + IHDR_SIZE) != png_get_uint_32(data + IHDR_SIZE))
         return undecodable(err, "IHDR: CRC error");
 
     info->width = png_get_uint_32(data);

@@ -1,10 +1,10 @@
 /* png_fast.c - the common kind of PNG file, decoded without libpng. */
 #include "api/png_fast.h"
 
-#include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 #include <string.h>
 
+#include "api/isal.h"
 #include "api/png_filter.h"
 
 enum {
@@ -48,7 +48,7 @@ static struct bytes chunk_at(const struct bytes *file, size_t at)
     const uint8_t *chunk = file->data + at;
     const size_t size = number(chunk);
     if (size > file->size - at - CHUNK_OVERHEAD ||
-        crc32_gzip_refl(0, chunk + 4, size + 4) != number(chunk + 8 + size))
+        isal_crc(chunk + 4, size + 4) != number(chunk + 8 + size))
         return none;
     return (struct bytes){chunk + 8, size};
 }
@@ -149,8 +149,10 @@ static bool inflate_rows(struct picture *p)
     state.avail_in = (uint32_t)p->data.size;
     state.next_out = p->raw;
     state.avail_out = (uint32_t)size;
-    return isal_inflate_stateless(&state) == ISAL_DECOMP_OK && state.avail_out == 0 &&
-           state.avail_in == 0 && state.block_state == ISAL_BLOCK_FINISH;
+    const int status = isal_inflate_stateless(&state);
+    isal_done();
+    return status == ISAL_DECOMP_OK && state.avail_out == 0 && state.avail_in == 0 &&
+           state.block_state == ISAL_BLOCK_FINISH;
 }
 
 /* ---- rows ---- */

@@ -12,6 +12,9 @@
 #include <emmintrin.h>
 #endif
 
+/* The step must be a constant where the loops are compiled. */
+#define INLINED static inline __attribute__((always_inline))
+
 enum { LANES = PNG_FILTER_ROWS };
 
 /* Eight bytes, each in a lane of 16 bits to calculate in. */
@@ -144,7 +147,7 @@ static inline lanes predict(const struct group *g, lanes left, lanes above,
 
 /* What is left of a pixel is the result before, and what is above it is that of the
  * row above, moved by a row's lanes. */
-static inline void undo(const struct group *g, size_t n, size_t step, bool all_paeth)
+INLINED void undo(const struct group *g, size_t n, size_t step, bool all_paeth)
 {
     const size_t n_rows = LANES / lanes_of(step);
     lanes left = {0}, above = {0};
@@ -164,7 +167,7 @@ static inline void undo(const struct group *g, size_t n, size_t step, bool all_p
     }
 }
 
-static inline void undo_step(const struct group *g, size_t n, size_t step)
+INLINED void undo_step(const struct group *g, size_t n, size_t step)
 {
     if (g->all_paeth)
         undo(g, n, step, true);

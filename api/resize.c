@@ -132,6 +132,22 @@ static bool set_axis(struct axis *axis, int method, size_t from, size_t to,
     return true;
 }
 
+/* Leave out what has no weight at either end: NaN * 0 is not 0. */
+static void trim(struct axis *axis)
+{
+    for (size_t i = 0; i < axis->n; i++) {
+        float *weights = axis->weights + i * axis->stride;
+        size_t n = axis->taps[i], skip = 0;
+        while (weights[n - 1] == 0)
+            n--;
+        while (weights[skip] == 0)
+            skip++;
+        axis->first[i] += skip;
+        axis->taps[i] = n - skip;
+        memmove(weights, weights + skip, (n - skip) * sizeof *weights);
+    }
+}
+
 /* ---- rows ---- */
 
 static double axis_bytes(int method, size_t from, size_t to)
@@ -174,11 +190,12 @@ struct resize *resize_new(const struct resize_sizes *s, resize_sink *sink,
     resize->sums = arena_take(arena, resize->n_sums,
                               s->from[1] * s->channels * sizeof *resize->sums);
     resize->row = arena_take(arena, s->to[1], s->channels * sizeof *resize->row);
-    return resize->sums && resize->row &&
-                   set_axis(&resize->down, s->method, s->from[0], s->to[0], arena) &&
-                   set_axis(&resize->along, s->method, s->from[1], s->to[1], arena)
-               ? resize
-               : NULL;
+    if (!resize->sums || !resize->row ||
+        !set_axis(&resize->down, s->method, s->from[0], s->to[0], arena) ||
+        !set_axis(&resize->along, s->method, s->from[1], s->to[1], arena))
+        return NULL;
+    trim(&resize->along); /* rows of the other must end in order */
+    return resize;
 }
 
 static float *sum_of(const struct resize *resize, size_t y)
@@ -193,26 +210,32 @@ static void add(float *restrict sum, const float *restrict row, float weight, si
         sum[i] += row[i] * weight;
 }
 
-static float weigh(const float *pixels, size_t step, const float *weights, size_t taps)
+/* One row along itself; channels is a constant where this is compiled for 1 and 3. */
+static inline void weigh(const struct axis *axis, float *out, const float *in,
+                         size_t channels)
 {
-    float sum = 0;
-
-    for (size_t k = 0; k < taps; k++)
-        if (weights[k] != 0)
-            sum += pixels[k * step] * weights[k];
-    return sum;
+    for (size_t x = 0; x < axis->n; x++) {
+        const float *weights = axis->weights + x * axis->stride;
+        const float *pixels = in + axis->first[x] * channels;
+        for (size_t c = 0; c < channels; c++) {
+            float total = pixels[c] * weights[0];
+            for (size_t k = 1; k < axis->taps[x]; k++)
+                total += pixels[k * channels + c] * weights[k];
+            out[x * channels + c] = total;
+        }
+    }
 }
 
 static void resize_along(const struct resize *resize, const float *pixels)
 {
-    const struct axis *axis = &resize->along;
     const size_t channels = resize->sizes.channels;
 
-    for (size_t x = 0; x < axis->n; x++)
-        for (size_t c = 0; c < channels; c++)
-            resize->row[x * channels + c] =
-                weigh(pixels + axis->first[x] * channels + c, channels,
-                      axis->weights + x * axis->stride, axis->taps[x]);
+    if (channels == 1)
+        weigh(&resize->along, resize->row, pixels, 1);
+    else if (channels == 3)
+        weigh(&resize->along, resize->row, pixels, 3);
+    else
+        weigh(&resize->along, resize->row, pixels, channels);
 }
 
 void resize_row(struct resize *resize, const float *pixels)

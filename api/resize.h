@@ -14,7 +14,7 @@
  * the picture shrinks: so nothing is skipped (no aliasing). The weights add up to 1,
  * also at the border, beyond which nothing is. That is Pillow's resampling (its
  * Resample.c) but for area, which is exact here where Pillow's BOX rounds to pixels.
- * A weight of 0 is no contribution: NaN * 0 is left out.
+ * Pixels at the edge of what is read are left out where their weight is 0, even NaN.
  */
 #ifndef API_RESIZE_H
 #define API_RESIZE_H
