@@ -4,6 +4,8 @@ Pillow writes the files; djpeg, dwebp, Pillow and the definitions say what is in
 """
 
 import io
+import os
+import pathlib
 import subprocess
 import tempfile
 import unittest
@@ -11,7 +13,7 @@ import unittest
 import numpy as np
 from PIL import Image, ImageOps
 
-from service import Service, npy, png, png_chunk
+from service import ROOT, Service, npy, png, png_chunk, read_png
 
 LUMA = np.array([0.2989, 0.587, 0.114])
 
@@ -451,6 +453,32 @@ class Profiles(Images):
         chunk = png_chunk(b"gAMA", (100000).to_bytes(4, "big"))
         got = self.read(plain[:at] + chunk + plain[at:], color="rgb")
         np.testing.assert_array_equal(got, self.read(plain, color="rgb"))
+
+
+# Public files that are not part of the project; where they are, they are read.
+ORACLE = pathlib.Path(os.environ.get("CONVSCOPE_ORACLE", ROOT / "../shared/oracle"))
+SUITE = sorted((ORACLE / "../third-party/pngsuite").glob("*.png"))
+
+
+def pillow_rgba(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+
+
+@unittest.skipUnless(SUITE, "there is no PngSuite here")
+class PngSuite(Images):
+    def test_every_file_is_read_as_others_do_or_refused(self):
+        for path in SUITE:
+            data = path.read_bytes()
+            with self.subTest(file=path.name):
+                if path.name.startswith("x"):
+                    reply = self.post(data)
+                    self.assertIn(reply.status, (415, 422))
+                    continue
+                got = self.read(data, color="rgba")
+                if self.described(data)["image"]["bit_depth"] == 16:
+                    continue  # neither reader keeps 16 bits
+                interlaced = data[28]
+                self.same_bytes(got, pillow_rgba(data) if interlaced else read_png(data))
 
 
 class Foreign(Images):
