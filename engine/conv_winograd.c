@@ -62,6 +62,13 @@ static struct extent tile_of(const struct conv_shape *s)
     return tile;
 }
 
+/* Floats from one tile's channels to the next's: never a power of two, which would put
+ * all tiles of a register block in the same few sets of the cache. */
+static size_t pitch_of(size_t channels)
+{
+    return conv_round_up(channels, KERNEL_LANES) + KERNEL_LANES;
+}
+
 /* Floats of the pieces of scratch memory for a box of this size. */
 struct pieces {
     size_t copy, in, out;
@@ -76,8 +83,8 @@ static struct pieces pieces_of(const struct conv_shape *s, size_t height, size_t
     return (struct pieces){
         .copy = conv_round_up((down * TILE + 2) * (across * TILE + 2) * s->in.channels,
                               KERNEL_LANES),
-        .in = conv_round_up(POSITIONS * tiles * s->in.channels, KERNEL_LANES),
-        .out = POSITIONS * tiles * filters,
+        .in = POSITIONS * tiles * pitch_of(s->in.channels),
+        .out = POSITIONS * tiles * pitch_of(filters),
     };
 }
 
@@ -94,34 +101,43 @@ static struct conv_needs needs(const struct conv_shape *s)
     };
 }
 
-/* G g: three weights of a line to six values. */
-static void transform_line(const double *g, size_t step, double *to)
-{
-    const double a = sqrt(0.5), b = sqrt(2);
-    const double even_a = g[0] + 0.5 * g[2 * step], odd_a = a * g[step];
-    const double even_b = g[0] + 2 * g[2 * step], odd_b = b * g[step];
+/* One number for each filter of a panel. */
+typedef double panel[PANEL];
 
-    to[0] = g[0];
-    to[1] = (even_a + odd_a) / -1.5;
-    to[2] = (even_a - odd_a) / -1.5;
-    to[3] = (even_b + odd_b) / 6;
-    to[4] = (even_b - odd_b) / 6;
-    to[5] = g[2 * step];
+/* G g: three weights of a line to six values. */
+static void transform_line(panel *g, size_t step, panel *to)
+{
+    const double a = 0.70710678118654752440, b = 1.41421356237309504880;
+
+    for (size_t f = 0; f < PANEL; f++) {
+        const double g0 = g[0][f], g1 = g[step][f], g2 = g[2 * step][f];
+        const double near = (g0 + 0.5 * g2) * (-2.0 / 3), near_odd = g1 * (a * -2 / 3);
+        const double far = (g0 + 2 * g2) * (1.0 / 6), far_odd = g1 * (b / 6);
+        to[0][f] = g0;
+        to[1][f] = near + near_odd;
+        to[2][f] = near - near_odd;
+        to[3][f] = far + far_odd;
+        to[4][f] = far - far_odd;
+        to[5][f] = g2;
+    }
 }
 
-/* In double precision, rounded once. */
-static void transform_filter(const float *kernel, size_t step, float *to, size_t plane)
+/* The filters of a panel over one channel: in double precision, rounded once. */
+static void transform_panel(const float *kernel, size_t tap, size_t width, float *to,
+                            size_t plane)
 {
-    double g[9], half[3 * WINDOW], line[WINDOW];
+    panel g[9] = {{0}}, half[3 * WINDOW], line[WINDOW];
 
     for (size_t i = 0; i < 9; i++)
-        g[i] = (double)kernel[i * step];
+        for (size_t f = 0; f < width; f++)
+            g[i][f] = (double)kernel[i * tap + f];
     for (size_t y = 0; y < 3; y++)
         transform_line(g + y * 3, 1, half + y * WINDOW);
     for (size_t x = 0; x < WINDOW; x++) {
         transform_line(half + x, WINDOW, line);
         for (size_t y = 0; y < WINDOW; y++)
-            to[(y * WINDOW + x) * plane] = (float)line[y];
+            for (size_t f = 0; f < width; f++)
+                to[(y * WINDOW + x) * plane + f] = (float)line[y][f];
     }
 }
 
@@ -149,9 +165,8 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
     for (size_t first = 0, width; first < filters; first += width) {
         width = filters - first < PANEL ? filters - first : PANEL;
         for (size_t c = 0; c < channels; c++)
-            for (size_t f = 0; f < width; f++)
-                transform_filter(kernel + c * filters + first + f, plane,
-                                 packed + first * channels + c * width + f, plane);
+            transform_panel(kernel + c * filters + first, plane, width,
+                            packed + first * channels + c * width, plane);
     }
 }
 
@@ -188,6 +203,7 @@ static void multiply(const struct conv_call *call, const float *in, float *produ
     const struct conv_shape *s = call->shape;
     const size_t channels = s->in.channels, all = s->out.channels;
     const size_t filters = call->box.last - call->box.first;
+    const size_t in_pitch = pitch_of(channels), out_pitch = pitch_of(filters);
     const float *weights = call->packed + HEADER + all;
     static const float zeros[PANEL] = {0};
 
@@ -197,10 +213,10 @@ static void multiply(const struct conv_call *call, const float *in, float *produ
             const size_t first = call->box.first + f;
             width = all - first < PANEL ? all - first : PANEL;
             call->kernels->convolve_filters(&(struct filters_call){
-                .out = products + i * tiles * filters + f,
-                .out_step = filters,
-                .in = in + i * tiles * channels,
-                .in_step = channels,
+                .out = products + i * tiles * out_pitch + f,
+                .out_step = out_pitch,
+                .in = in + i * tiles * in_pitch,
+                .in_step = in_pitch,
                 .runs = &run,
                 .n_runs = 1,
                 .weights = weights + i * channels * all + first * channels,
@@ -234,27 +250,29 @@ static void run(const struct conv_call *call)
 
     struct winograd_call part = {
         .map_pitch = columns * s->in.channels,
-        .plane = across * down * s->in.channels,
+        .plane = across * down * pitch_of(s->in.channels),
+        .pitch = pitch_of(s->in.channels),
         .channels = s->in.channels,
         .tiles = across,
     };
     for (size_t y = 0; y < down; y++) {
         part.map = copy + y * TILE * part.map_pitch;
-        part.planes = in + y * across * s->in.channels;
+        part.planes = in + y * across * part.pitch;
         call->kernels->winograd_in(&part);
     }
     multiply(call, in, out, across * down);
 
     part.map_pitch = s->out.width * s->out.channels;
     part.map_step = s->out.channels;
-    part.plane = across * down * filters;
+    part.pitch = pitch_of(filters);
+    part.plane = across * down * part.pitch;
     part.channels = filters;
     part.columns = width;
     part.bias = call->packed + HEADER + box->first;
     part.floor = call->floor;
     for (size_t y = 0; y < down; y++) {
         part.map = conv_method_out(call, box->top + y * TILE, box->left) + box->first;
-        part.planes = out + y * across * filters;
+        part.planes = out + y * across * part.pitch;
         part.rows = height - y * TILE < TILE ? height - y * TILE : TILE;
         call->kernels->winograd_out(&part);
     }

@@ -98,12 +98,13 @@ struct channels_call {
 };
 
 /* A row of tiles of Winograd's F(4x4, 3x3); conv_winograd.c says what it is for. map
- * points at the first tile's first cell, and 36 planes lie `plane` floats apart. */
+ * points at the first tile's first cell; 36 planes lie `plane` floats apart, the tiles
+ * of each `pitch` floats. */
 struct winograd_call {
     float *map, *planes;
     size_t map_pitch; /* floats from a row of the map to the next */
     size_t map_step;  /* winograd_out: from a column to the next */
-    size_t plane, channels, tiles;
+    size_t plane, pitch, channels, tiles;
     size_t rows, columns; /* winograd_out: that lie in the map */
     const float *bias;
     float floor;

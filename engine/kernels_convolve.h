@@ -254,32 +254,39 @@ INLINE void strip(const struct columns_call *call, const vec *weights, float *ou
     }
 }
 
-/* The columns in strips of at most `most` vectors, as few as there can be; the last one
- * may begin inside the one before. */
-INLINE void columns_strips(const struct columns_call *call, const vec *weights,
-                           const size_t size, const size_t most)
+/* A strip of `vecs` vectors from column x on, vecs <= most. */
+INLINE void strip_at(const struct columns_call *call, const vec *weights, size_t x,
+                     size_t vecs, const size_t size, const size_t most)
 {
-    const size_t vectors = (call->n + LANES - 1) / LANES;
-    const size_t strips = (vectors + most - 1) / most;
-
-    for (size_t s = 0, done = 0, vecs; s < strips; s++, done += vecs) {
-        vecs = (vectors - done) / (strips - s);
-        const size_t x = s + 1 < strips ? done * LANES : call->n - vecs * LANES;
 #define CASE(count)                                                                    \
     case count:                                                                        \
         if (count <= most)                                                             \
             strip(call, weights, call->out + x, call->in + x, size, size, count);      \
         break;
-        switch (vecs) {
-            CASE(1)
-            CASE(2)
-            CASE(3)
-            CASE(4)
-            CASE(5)
-            CASE(6)
-        }
-#undef CASE
+    switch (vecs) {
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+        CASE(5)
+        CASE(6)
     }
+#undef CASE
+}
+
+/* The columns in as few strips as there can be, and these as equal as they can be; what
+ * is left of them in one more vector, which begins inside the one before. */
+INLINE void columns_strips(const struct columns_call *call, const vec *weights,
+                           const size_t size, const size_t most)
+{
+    const size_t vectors = call->n / LANES, strips = (vectors + most - 1) / most;
+
+    for (size_t s = 0, done = 0, vecs; s < strips; s++, done += vecs) {
+        vecs = (vectors - done) / (strips - s);
+        strip_at(call, weights, done * LANES, vecs, size, most);
+    }
+    if (call->n % LANES != 0)
+        strip_at(call, weights, call->n - LANES, 1, size, most);
 }
 
 static void columns_3x3(const struct columns_call *call)

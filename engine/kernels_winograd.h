@@ -81,7 +81,7 @@ static void winograd_in(const struct winograd_call *call)
 {
     for (size_t t = 0; t < call->tiles; t++) {
         const float *in = call->map + t * 4 * call->channels;
-        float *out = call->planes + t * call->channels;
+        float *out = call->planes + t * call->pitch;
         size_t c = 0;
 
         for (; c + LANES <= call->channels; c += LANES)
@@ -118,7 +118,7 @@ static void winograd_out(const struct winograd_call *call)
 {
     for (size_t t = 0; t < call->tiles; t++) {
         const size_t left = call->columns - t * 4, columns = left < 4 ? left : 4;
-        const float *in = call->planes + t * call->channels;
+        const float *in = call->planes + t * call->pitch;
         float *out = call->map + t * 4 * call->map_step;
 
         for (size_t f = 0; f < call->channels; f += LANES)
