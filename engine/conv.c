@@ -252,6 +252,30 @@ void depthwise_conv2d_run(const struct layer_task *task)
     conv_method_of(&shape)->run(&call);
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* In the parts of the method's own tile, which its scratch is for. */
+static void run_pieces(const struct conv_call *call)
+{
+    const struct conv_method *method = conv_method_of(call->shape);
+    const struct extent tile = method->needs(call->shape).tile;
+    const size_t height = tile.height ? tile.height : call->shape->out.height;
+    const size_t width = tile.width ? tile.width : call->shape->out.width;
+    struct conv_call piece = *call;
+
+    for (size_t y = call->box.top; y < call->box.bottom; y += height)
+        for (size_t x = call->box.left; x < call->box.right; x += width) {
+            piece.box.top = y;
+            piece.box.bottom = least(y + height, call->box.bottom);
+            piece.box.left = x;
+            piece.box.right = least(x + width, call->box.right);
+            method->run(&piece);
+        }
+}
+
 void separable_conv2d_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
@@ -265,7 +289,7 @@ void separable_conv2d_run(const struct layer_task *task)
     first.out_top = task->box.top;
     first.box.last = depthwise.out.channels;
     first.floor = -INFINITY;
-    conv_method_of(&depthwise)->run(&first);
+    run_pieces(&first);
 
     second.in = between;
     second.in_top = task->box.top;

@@ -323,6 +323,33 @@ Test(network, a_softmax_across_rows_is_not_cut_in_bands)
     arena_release(&arena);
 }
 
+/* The depthwise part has scratch for its own parts, not for the pointwise one's. */
+Test(network, separable_with_wide_multiples_is_its_definition)
+{
+    static float input[72 * 48 * 2];
+    const struct shape shape = SHAPE(72, 48, 2);
+    const struct stage_request wanted = {.output = true};
+    struct layer layer = new_layer("SeparableConv2D", "separable", 0);
+    struct network network = {1, &layer};
+    struct arena arena;
+    struct plan plan;
+    struct error err;
+
+    layer.filters = layer.kernel_size[0] = layer.kernel_size[1] = 3;
+    layer.dilation_rate[0] = 2;
+    layer.dilation_rate[1] = 3;
+    layer.depth_multiplier = 9;
+    layer.padding = PADDING_SAME;
+    fill_random(input, shape_elements(&shape), 4, 7);
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert(run(&network, &shape, input, &wanted, kernels_find(NULL),
+                  &parallel_serial, &arena, &plan, &err));
+    struct reference want = reference_layer(&layer, &shape, input);
+    compare(&layer, &plan.layers[0], &want, 0);
+    reference_free(&want);
+    arena_release(&arena);
+}
+
 /* A cell that has no share in an output is not read. */
 Test(network, bilinear_keeps_a_nan_to_its_neighbours)
 {
