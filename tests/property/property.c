@@ -140,7 +140,7 @@ static void fill_weight(struct trial *t, const struct reference_weight *weight,
     const size_t n = shape_elements(&weight->shape);
     const size_t last = weight->shape.dim[weight->shape.rank - 1];
     const bool kernel = strstr(weight->name, "kernel") != NULL;
-    const bool variance = strcmp(weight->name, "moving_variance") == 0;
+    const bool variance = strstr(weight->name, "variance") != NULL;
     const double scale = kernel ? sqrt(3.0 * (double)last / (double)n) : 1;
 
     for (size_t i = 0; i < n; i++) {

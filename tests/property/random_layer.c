@@ -349,6 +349,79 @@ static void draw_batch_norm(struct draft *d)
     put_bool(d, "scale", &d->layer->scale, chance(d, 0.8), true);
 }
 
+/* Some of the axes, in any order; at least `least`. */
+static int draw_axes(struct draft *d, int least, int axes[LAYER_MAX_INTS])
+{
+    const int rank = (int)d->in->rank;
+    int n = 0;
+
+    for (int axis = 1; axis <= rank; axis++)
+        if (chance(d, 0.5))
+            axes[n++] = axis;
+    for (int i = n - 1; i > 0; i--) {
+        const int k = draw(d, 0, i), kept = axes[i];
+        axes[i] = axes[k];
+        axes[k] = kept;
+    }
+    if (n < least)
+        axes[n++] = rank;
+    for (int i = 0; i < n; i++)
+        axes[i] -= chance(d, 0.3) ? rank + 1 : 0; /* from the end */
+    return n;
+}
+
+static void draw_layer_norm(struct draft *d)
+{
+    int axes[LAYER_MAX_INTS], n;
+
+    if (chance(d, 0.5))
+        put_axis(d);
+    else {
+        n = draw_axes(d, 1, axes);
+        put_ints(d, "axis", &d->layer->axis, n, axes);
+    }
+    d->layer->epsilon = 1e-3f;
+    if (chance(d, 0.5))
+        put_float(d, "epsilon", &d->layer->epsilon, draw_float(d, 0.01, 1));
+    put_bool(d, "center", &d->layer->center, chance(d, 0.8), true);
+    put_bool(d, "scale", &d->layer->scale, chance(d, 0.8), true);
+    put_bool(d, "rms_scaling", &d->layer->rms_scaling, chance(d, 0.2), false);
+}
+
+/* n numbers (0: one, not in an array) that the layer keeps and the document gives. */
+static void put_statistics(struct draft *d, const char *key, struct tensor *at,
+                           size_t n, double low)
+{
+    const size_t count = n ? n : 1;
+
+    at->shape = (struct shape){.rank = n > 0, .dim = {n}};
+    at->values = malloc(count * sizeof *at->values);
+    for (size_t i = 0; i < count; i++)
+        at->values[i] = draw_float(d, low, 2);
+    cJSON_AddItemToObject(d->params, key,
+                          n ? cJSON_CreateFloatArray(at->values, (int)n)
+                            : cJSON_CreateNumber((double)at->values[0]));
+}
+
+static void draw_normalization(struct draft *d)
+{
+    const size_t last = d->in->dim[d->in->rank - 1];
+    int axes[LAYER_MAX_INTS];
+
+    put_bool(d, "invert", &d->layer->invert, chance(d, 0.3), false);
+    if (chance(d, 0.5)) {
+        const size_t n = chance(d, 0.6) && last <= 70 ? last : 0;
+        d->layer->axis = (struct int_list){1, {-1}};
+        put_statistics(d, "mean", &d->layer->mean, n, -2);
+        put_statistics(d, "variance", &d->layer->variance, n, 0.05);
+        return;
+    }
+    const int n = draw_axes(d, 0, axes);
+    put_ints(d, "axis", &d->layer->axis, n, axes);
+    if (n == 0)
+        cJSON_AddNullToObject(d->params, "axis");
+}
+
 static void draw_rescaling(struct draft *d)
 {
     put_float(d, "scale", &d->layer->factor, draw_float(d, -3, 3));
@@ -449,6 +522,21 @@ static void draw_reshape(struct draft *d)
     put_ints(d, "target_shape", &d->layer->shape, rank, target);
 }
 
+static void draw_permute(struct draft *d)
+{
+    const int rank = (int)d->in->rank;
+    int dims[LAYER_MAX_INTS] = {1, 2, 3, 4};
+
+    for (int i = rank - 1; i > 0; i--) {
+        const int k = draw(d, 0, i), kept = dims[i];
+        dims[i] = dims[k];
+        dims[k] = kept;
+    }
+    if (chance(d, 0.03))
+        dims[0] = dims[rank - 1]; /* twice: refused, but for rank 1 */
+    put_ints(d, "dims", &d->layer->dims, rank, dims);
+}
+
 /* Kinds, how often they are drawn, and how. */
 static const struct row {
     const char *class_name;
@@ -468,6 +556,8 @@ static const struct row {
     {"Cropping2D", 2, draw_cropping},
     {"UpSampling2D", 2, draw_up_sampling},
     {"BatchNormalization", 3, draw_batch_norm},
+    {"LayerNormalization", 3, draw_layer_norm},
+    {"Normalization", 2, draw_normalization},
     {"Rescaling", 1, draw_rescaling},
     {"PReLU", 2, draw_prelu},
     {"Softmax", 2, draw_softmax},
@@ -479,6 +569,11 @@ static const struct row {
     {"Dropout", 1, draw_dropout},
     {"SpatialDropout2D", 1, draw_dropout},
     {"GaussianNoise", 1, draw_nothing},
+    {"GaussianDropout", 1, draw_dropout},
+    {"AlphaDropout", 1, draw_dropout},
+    {"ActivityRegularization", 1, draw_nothing},
+    {"Identity", 1, draw_nothing},
+    {"Permute", 2, draw_permute},
     {"Flatten", 1, draw_nothing},
     {"Reshape", 2, draw_reshape},
 };
@@ -498,12 +593,20 @@ void random_layer(struct draft *draft)
             rows[i].draw(draft);
 }
 
+void random_layer_release(struct layer *layer)
+{
+    free(layer->mean.values);
+    free(layer->variance.values);
+    layer->mean.values = layer->variance.values = NULL;
+}
+
 /* ---- faults ---- */
 
 /* Values that no parameter of the type can have. */
 static const char *const wrong[][4] = {
     [PARAM_INT] = {"\"three\"", "-7", "1.5", "1e18"},
     [PARAM_PAIR] = {"\"3\"", "[1]", "[1,2,3]", "-7"},
+    [PARAM_FLOATS] = {"\"0.5\"", "[[1,2],[3]]", "{}", "true"},
     [PARAM_BOOL] = {"3", "\"true\"", "[]", "null"},
     [PARAM_CHOICE] = {"\"sane\"", "4", "[]", "true"},
     [PARAM_FLOAT] = {"\"0.5\"", "[]", "true", "1e300"},

@@ -22,6 +22,8 @@ struct draft {
 
 /* Draw the kind, in layer->kind, and every parameter; layer->keras is set. */
 void random_layer(struct draft *draft);
+/* Free what the layer holds of its own. */
+void random_layer_release(struct layer *layer);
 
 /* The i-th kind that can be drawn, and how often; NULL past the end. */
 const char *random_layer_kind(size_t i, int *weight);

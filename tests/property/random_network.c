@@ -196,6 +196,7 @@ static bool draw_layer(struct maker *m, const struct shape *in)
 
     if ((!fits && !wrong) || (fits && too_large(m, &network->shapes[i], work))) {
         cJSON_Delete(draft.params);
+        random_layer_release(layer);
         return false;
     }
     if (wrong)
@@ -271,6 +272,8 @@ void random_network_init(struct random_network *network, uint64_t seed)
 
 void random_network_release(struct random_network *network)
 {
+    for (size_t i = 0; i < network->n_layers; i++)
+        random_layer_release(&network->layers[i]);
     free(network->json);
     free(network->values);
     *network = (struct random_network){0};

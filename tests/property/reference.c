@@ -52,12 +52,22 @@ enum size {
     PRODUCT, /* channels * multiplier */
     UNITS,
     AXIS, /* length of the layer's axis */
+    AXES, /* lengths of all of them, as they are listed */
+    KEPT, /* the same in the input's order; 1 where there are none */
     ONE,
     INPUT, /* all of the input's axes, 1 along the shared ones */
 };
 
 /* Left out of a layer that was told so. */
-enum option { ALWAYS, USE_BIAS, SCALE, CENTER };
+enum option {
+    ALWAYS,
+    USE_BIAS,
+    SCALE,
+    CENTER,
+    SCALE_OR_RMS,
+    CENTER_NOT_RMS,
+    NOT_GIVEN
+};
 
 struct weight_row {
     const char *name;
@@ -110,6 +120,14 @@ static const struct definition {
       {"beta", {AXIS}, CENTER},
       {"moving_mean", {AXIS}, ALWAYS},
       {"moving_variance", {AXIS}, ALWAYS}}},
+    {"LayerNormalization",
+     reference_axes_shape,
+     reference_layer_norm,
+     {{"gamma", {AXES}, SCALE_OR_RMS}, {"beta", {AXES}, CENTER_NOT_RMS}}},
+    {"Normalization",
+     reference_axes_shape,
+     reference_normalization,
+     {{"mean", {KEPT}, NOT_GIVEN}, {"variance", {KEPT}, NOT_GIVEN}}},
     {"Rescaling", reference_same_shape, reference_rescaling, {{0}}},
     {"PReLU", reference_prelu_shape, reference_prelu, {{"alpha", {INPUT}, ALWAYS}}},
     {"Softmax", reference_axis_shape, reference_softmax, {{0}}},
@@ -121,6 +139,11 @@ static const struct definition {
     {"Dropout", reference_same_shape, reference_identity, {{0}}},
     {"SpatialDropout2D", reference_same_shape, reference_identity, {{0}}},
     {"GaussianNoise", reference_same_shape, reference_identity, {{0}}},
+    {"GaussianDropout", reference_same_shape, reference_identity, {{0}}},
+    {"AlphaDropout", reference_same_shape, reference_identity, {{0}}},
+    {"ActivityRegularization", reference_same_shape, reference_identity, {{0}}},
+    {"Identity", reference_same_shape, reference_identity, {{0}}},
+    {"Permute", reference_permute_shape, reference_permute, {{0}}},
     {"Flatten", flatten_shape, reference_identity, {{0}}},
     {"Reshape", reshape_shape, reference_identity, {{0}}},
 };
@@ -148,8 +171,23 @@ bool reference_shape(const struct layer *layer, const struct shape *in,
 
 static bool has(const struct layer *layer, enum option option)
 {
-    return option == ALWAYS || (option == USE_BIAS && layer->use_bias) ||
-           (option == SCALE && layer->scale) || (option == CENTER && layer->center);
+    switch (option) {
+    case ALWAYS:
+        return true;
+    case USE_BIAS:
+        return layer->use_bias;
+    case SCALE:
+        return layer->scale;
+    case CENTER:
+        return layer->center;
+    case SCALE_OR_RMS:
+        return layer->scale || layer->rms_scaling;
+    case CENTER_NOT_RMS:
+        return layer->center && !layer->rms_scaling;
+    case NOT_GIVEN:
+        return !layer->mean.values;
+    }
+    return false;
 }
 
 static size_t size_of(const struct layer *layer, const struct shape *in, enum size size)
@@ -180,6 +218,8 @@ static size_t size_of(const struct layer *layer, const struct shape *in, enum si
     case ONE:
         return 1;
     case NONE:
+    case AXES:
+    case KEPT:
     case INPUT:
         break;
     }
@@ -198,6 +238,22 @@ static struct shape input_shape(const struct layer *layer, const struct shape *i
     return shape;
 }
 
+static struct shape axes_shape(const struct layer *layer, const struct shape *in,
+                               bool sorted)
+{
+    struct shape shape = {0};
+    size_t axis;
+
+    for (size_t k = 0; sorted && k < in->rank; k++)
+        for (int i = 0; i < layer->axis.n; i++)
+            if (reference_axis(layer->axis.items[i], in->rank, &axis) && axis == k)
+                shape.dim[shape.rank++] = in->dim[axis];
+    for (int i = 0; !sorted && i < layer->axis.n; i++)
+        if (reference_axis(layer->axis.items[i], in->rank, &axis))
+            shape.dim[shape.rank++] = in->dim[axis];
+    return shape.rank ? shape : SHAPE(1);
+}
+
 bool reference_weight(const struct layer *layer, const struct shape *in, size_t w,
                       struct reference_weight *weight)
 {
@@ -211,6 +267,8 @@ bool reference_weight(const struct layer *layer, const struct shape *in, size_t 
     weight->name = row->name;
     if (row->size[0] == INPUT)
         weight->shape = input_shape(layer, in);
+    else if (row->size[0] == AXES || row->size[0] == KEPT)
+        weight->shape = axes_shape(layer, in, row->size[0] == KEPT);
     else
         while (weight->shape.rank < SHAPE_MAX_RANK && row->size[weight->shape.rank]) {
             const size_t i = weight->shape.rank++;

@@ -190,6 +190,37 @@ bool reference_up_shape(const struct layer *l, const struct shape *in,
     return true;
 }
 
+/* Axis i of the output is axis dims[i] of the input, counted from 1. */
+bool reference_permute_shape(const struct layer *l, const struct shape *in,
+                             struct shape *out)
+{
+    bool seen[SHAPE_MAX_RANK] = {false};
+
+    *out = (struct shape){.rank = in->rank};
+    for (size_t i = 0; i < in->rank; i++) {
+        const size_t axis = (size_t)l->dims.items[i] - 1;
+        if ((size_t)l->dims.n != in->rank || axis >= in->rank || seen[axis])
+            return false;
+        seen[axis] = true;
+        out->dim[i] = in->dim[axis];
+    }
+    return true;
+}
+
+void reference_permute(const struct layer *l, const struct shape *in,
+                       const float *input, struct reference *out)
+{
+    for (size_t i = 0; i < shape_elements(in); i++) {
+        size_t place[SHAPE_MAX_RANK], rest = i, at = 0;
+
+        for (size_t axis = in->rank; axis-- > 0; rest /= in->dim[axis])
+            place[axis] = rest % in->dim[axis];
+        for (size_t axis = 0; axis < in->rank; axis++)
+            at = at * out->shape.dim[axis] + place[l->dims.items[axis] - 1];
+        out->v[at] = (double)input[i];
+    }
+}
+
 /* Half-pixel centres: where output i lies between the input cells, and the weight of
  * the second of them; the edges are clamped. */
 static double between(size_t i, int factor, size_t n, long cells[2])

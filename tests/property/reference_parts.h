@@ -25,16 +25,26 @@ reference_run_fn reference_conv2d, reference_transpose, reference_depthwise,
 
 /* reference_map.c */
 reference_shape_fn reference_pool_shape, reference_global_shape,
-    reference_padding_shape, reference_cropping_shape, reference_up_shape;
+    reference_padding_shape, reference_cropping_shape, reference_up_shape,
+    reference_permute_shape;
 reference_run_fn reference_max_pool, reference_average_pool, reference_global_max,
-    reference_global_average, reference_padding, reference_cropping, reference_up;
+    reference_global_average, reference_padding, reference_cropping, reference_up,
+    reference_permute;
 
 /* reference_norm.c */
-reference_shape_fn reference_same_shape, reference_axis_shape, reference_prelu_shape;
+reference_shape_fn reference_same_shape, reference_axis_shape, reference_axes_shape,
+    reference_prelu_shape;
 reference_run_fn reference_identity, reference_rescaling, reference_batch_norm,
-    reference_prelu, reference_softmax;
+    reference_layer_norm, reference_normalization, reference_prelu, reference_softmax;
 /* An axis as Keras counts it, the batch being 0; false if there is none. */
 bool reference_axis(int axis, size_t rank, size_t *found);
+/* Where element i of a shape lies: `cell` along the layer's axes, `group` along the
+ * others, both counted in row-major order. */
+struct reference_split {
+    size_t group, cell;
+};
+struct reference_split reference_split(const struct layer *layer,
+                                       const struct shape *shape, size_t i);
 /* Softmax of n values that lie `step` apart. */
 void reference_softmax_line(const float *x, size_t n, size_t step, double *v,
                             double *magnitude);
