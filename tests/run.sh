@@ -83,7 +83,8 @@ build() { # build MODE TARGET...
     shift
     case " ${MAKEFLAGS:-} " in *' -j'*) jobs='' ;; *) jobs=-j$(nproc) ;; esac
     printf '\n== %s: build\n' "$in"
-    make --no-print-directory -s ${jobs:+"$jobs"} MODE="$in" B="$(out "$in")" "$@" \
+    # without B the names are those of `make MODE=...`, or files would be built twice
+    make --no-print-directory -s ${jobs:+"$jobs"} MODE="$in" ${B:+B="$(out "$in")"} "$@" \
         </dev/null && return
     note "$in: build" 0 1 0 $((SECONDS - start)) FAILED
     return 1
