@@ -271,7 +271,8 @@ INLINE vec f_sparse_sigmoid(vec x, const struct activation *a)
 INLINE vec f_rectifier(vec x, const struct activation *a)
 {
     const vec threshold = C(a->threshold), limit = C(a->limit);
-    const vec below = v_mul(C(a->alpha), v_sub(x, threshold));
+    const bool plain = a->alpha == 0 && a->threshold == 0; /* of -infinity too: 0 */
+    const vec below = plain ? C(0.0f) : v_mul(C(a->alpha), v_sub(x, threshold));
 
     return v_less(x, threshold, below, v_less(limit, x, limit, x));
 }

@@ -21,13 +21,16 @@ static double clip(double x, double low, double high)
     return fmin(fmax(x, low), high);
 }
 
-/* limit if x >= limit, x if x >= threshold, else alpha * (x - threshold) */
+/* limit if x >= limit, x if x >= threshold, else alpha * (x - threshold); Keras does not
+ * multiply where both numbers are 0: -infinity becomes 0, not a NaN. */
 static double rectifier(double x, const struct activation *a)
 {
     const double threshold = (double)a->threshold, limit = (double)a->limit;
 
     if (x >= limit)
         return limit;
+    if (x < 0 && a->alpha == 0 && a->threshold == 0)
+        return 0;
     return x >= threshold ? x : (double)a->alpha * (x - threshold);
 }
 
