@@ -47,9 +47,4 @@ static inline bool run(struct network *network, const struct shape *shape,
     return done;
 }
 
-static inline int draw(uint64_t *seed, int low, int high)
-{
-    return low + (int)(generate_uniform(seed) * (high - low + 1));
-}
-
 #endif
