@@ -150,6 +150,23 @@ static size_t between_floats(const struct layer *layer, const struct layer_plan 
            (size_t)layer->depth_multiplier;
 }
 
+/* Both parts over all channels: rows, and columns where a row is long, that are no more
+ * than a few times CONV_STEPS_MAX, as each part fetches all weights anew. */
+static void limit_separable_tile(struct layer_plan *plan)
+{
+    const double most = 4.0 * CONV_STEPS_MAX, height = (double)plan->out.dim[0];
+    const double row = plan->macs / height / KERNEL_LANES;
+    struct extent *tile = &plan->tile;
+
+    tile->width = plan->out.dim[1];
+    if (row > most) {
+        tile->height = 1;
+        tile->width = (size_t)fmax(1, (double)tile->width * most / row);
+    } else if ((double)tile->height * row > most) {
+        tile->height = (size_t)(most / row);
+    }
+}
+
 bool separable_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
                             struct error *err)
 {
@@ -168,9 +185,9 @@ bool separable_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
     plan->packed += conv_round_up(packed, KERNEL_LANES);
     if (plan->tile.height == 0)
         plan->tile.height = layer_grain(pointwise.out.height, plan->row_cost);
+    plan->tile.channels = pointwise.out.channels; /* the depthwise part is made once */
+    limit_separable_tile(plan);
     plan->band = plan->tile.height;
-    plan->tile.width = pointwise.out.width; /* the depthwise part is made once */
-    plan->tile.channels = pointwise.out.channels;
     if (scratch > plan->scratch)
         plan->scratch = scratch;
     plan->scratch = conv_round_up(plan->scratch, KERNEL_LANES);

@@ -80,9 +80,7 @@ void conv_method_copy(const struct conv_call *call, size_t y, size_t x, size_t r
 const float *conv_method_window(const struct conv_call *call, size_t y, size_t x);
 float *conv_method_out(const struct conv_call *call, size_t y, size_t x);
 
-/* A part should not take more vector steps than this (under a millisecond): the run can
- * only be cancelled, and helpers only join, between parts. */
-enum { CONV_STEPS_MAX = 2 << 20 };
+enum { CONV_STEPS_MAX = LAYER_STEPS_MAX }; /* vector steps of a part */
 
 static inline size_t conv_round_up(size_t n, size_t to)
 {

@@ -6,9 +6,9 @@
  * [channel][filter] of transformed weights; and the products are transformed back. That
  * is a quarter of the definition's products.
  *
- * Error: with the points of kernels_winograd.h at most some 4e-6 of the layer's scale
+ * Error: with the points of kernels_winograd.h at most some 5e-6 of the largest output
  * (measured against double precision over 16 to 512 channels; the definition's own
- * order has 1e-6), and always under 1e-4. An infinity, a NaN or a number of 2^48 and
+ * order has 3e-6). An infinity, a NaN or a number of 2^48 and
  * more would spread over its tile, so a part whose input holds one is computed by the
  * definition, from the weights as they are; so is all of a layer with such weights.
  */
@@ -25,6 +25,7 @@ enum {
     FILTERS_MIN = 32,
     PANEL = 32,
     TILES = 56,            /* of a part: matrices that the second-level cache holds */
+    TILES_MIN = 14,        /* a register block */
     FILTERS_PART = 128,    /* splitting filters repeats the transform of the input */
     HEADER = KERNEL_LANES, /* packed[0]: whether the weights are tame */
 };
@@ -42,11 +43,23 @@ static size_t count_tiles(size_t cells)
     return (cells + TILE - 1) / TILE;
 }
 
+/* Tiles of a part: fewer where the map is so deep that they would take many times
+ * CONV_STEPS_MAX. */
+static size_t tiles_of(const struct conv_shape *s)
+{
+    const size_t filters =
+        s->out.channels < FILTERS_PART ? s->out.channels : FILTERS_PART;
+    const size_t most = 4 * (size_t)CONV_STEPS_MAX /
+                        (POSITIONS * s->in.channels * filters / KERNEL_LANES);
+
+    return most > TILES ? TILES : most < TILES_MIN ? TILES_MIN : most;
+}
+
 static struct extent tile_of(const struct conv_shape *s)
 {
     const size_t across = count_tiles(s->out.width), down = count_tiles(s->out.height);
-    const size_t columns = across <= 2 * TILES ? across : TILES;
-    const size_t most = TILES / columns > 0 ? TILES / columns : 1;
+    const size_t tiles = tiles_of(s), columns = across <= 2 * tiles ? across : tiles;
+    const size_t most = tiles / columns > 0 ? tiles / columns : 1;
     const size_t parts = (down + most - 1) / most;
     struct extent tile = {.height = (down + parts - 1) / parts * TILE,
                           .width = columns * TILE,

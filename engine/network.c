@@ -125,7 +125,7 @@ static size_t rows_for_one(const struct plan *plan, size_t first, size_t i)
 }
 
 /* The first layer makes whole rows, in a number that the windows of all that follow
- * divide. */
+ * divide and that does not take too long. */
 static bool may_follow(const struct network *network, const struct plan *plan,
                        size_t first, size_t i)
 {
@@ -142,7 +142,8 @@ static bool may_follow(const struct network *network, const struct plan *plan,
     return head->tile.width == out.width && head->tile.channels == out.channels &&
            (head->band
                 ? head->tile.height % rows == 0 || head->tile.height == out.height
-                : rows <= out.height);
+                : rows <= out.height &&
+                      (double)rows * head->row_cost <= LAYER_STEPS_MAX);
 }
 
 static size_t round_up(size_t n, size_t to)
