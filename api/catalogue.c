@@ -80,6 +80,35 @@ double catalogue_highest(const struct layer_param *param, const struct limits *l
     return limit < param->maximum ? limit : param->maximum;
 }
 
+/* The names that the parameter may be: choices, functions or initializers; or null. */
+static void write_values(struct buffer *out, const struct layer_param *param)
+{
+    const struct activation_row *activation;
+    const struct initializer_row *initializer;
+    size_t written = 0;
+
+    if (param->values) {
+        write_names(out, param->values);
+    } else if (param->type == PARAM_ACTIVATION) {
+        buffer_text(out, "[");
+        for (size_t i = 0; (activation = activation_row(i)); i++)
+            if (activation->keras != KERAS_NONE) {
+                next_item(out, written++);
+                buffer_json_string(out, activation->name);
+            }
+        buffer_text(out, "]");
+    } else if (param->type == PARAM_INITIALIZER) {
+        buffer_text(out, "[");
+        for (size_t i = 0; (initializer = initializer_row(i)); i++) {
+            next_item(out, i);
+            buffer_json_string(out, initializer->name);
+        }
+        buffer_text(out, "]");
+    } else {
+        buffer_text(out, "null");
+    }
+}
+
 static void write_param(struct buffer *out, const struct layer_param *param,
                         const struct limits *limits)
 {
@@ -98,10 +127,7 @@ static void write_param(struct buffer *out, const struct layer_param *param,
         buffer_text(out, ",\"min\":null,\"max\":null");
     }
     buffer_text(out, ",\"values\":");
-    if (param->values)
-        write_names(out, param->values);
-    else
-        buffer_text(out, "null");
+    write_values(out, param);
     buffer_text(out, "}");
 }
 

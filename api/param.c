@@ -317,6 +317,9 @@ static bool read_initializer_config(const struct layer *layer,
     const struct initializer_row *row = initializer_row(initializer->id);
     const cJSON *item;
 
+    if (config && !cJSON_IsObject(config) && !json_string(config))
+        return layer_fault(layer, param->name, err,
+                           "has a config that is %s, not an object", json_kind(config));
     cJSON_ArrayForEach(item, config)
     {
         size_t k = 0;

@@ -13,7 +13,7 @@
 static void write_number(const struct schema *s, const struct layer_param *param,
                          bool nullable)
 {
-    const bool real = param->type == PARAM_FLOAT;
+    const bool real = param->type == PARAM_FLOAT || param->type == PARAM_FLOATS;
 
     schema_key(s, "type");
     if (nullable)
@@ -48,6 +48,7 @@ static void write_pads(const struct schema *s, const struct layer_param *param)
 
 static void write_value(const struct schema *s, const struct layer_param *param)
 {
+    const bool may_be_empty = param->flags & PARAM_MAY_BE_EMPTY;
     const bool nullable = param->flags & PARAM_NULLABLE;
 
     switch (param->type) {
@@ -59,11 +60,12 @@ static void write_value(const struct schema *s, const struct layer_param *param)
         write_numbers(s, param, nullable, 2, 2);
         break;
     case PARAM_INTS:
-        write_numbers(s, param, nullable, 1, LAYER_MAX_INTS);
+        write_numbers(s, param, nullable || may_be_empty, !may_be_empty,
+                      LAYER_MAX_INTS);
         break;
     case PARAM_FLOATS:
         schema_text(s, "'anyOf':[{");
-        write_number(s, param, nullable);
+        write_number(s, param, true);
         schema_text(s, "},{'type':'array','minItems':1}]"); /* nested to any depth */
         break;
     case PARAM_PADS:
@@ -99,10 +101,10 @@ void schema_param(const struct schema *s, const struct layer_param *param)
 /* ---- names in Keras' forms ---- */
 
 /* A name of "<name>_name", or an object that holds it: as "config" if that is a string,
- * else as "class_name". more: what else holds of the object; other: what a value that
- * is no object may be. */
-static void named_def(const struct schema *s, const char *name, const char *more,
-                      const char *other)
+ * else as "class_name". write_more writes what else holds of the object, and may be
+ * NULL; other: what a value that is no object may be. */
+static void named_def(const struct schema *s, const char *name,
+                      void (*write_more)(const struct schema *), const char *other)
 {
     schema_key(s, name);
     schema_text(s, "{'if':{'type':'object'},'then':{'type':'object','properties':{"
@@ -113,9 +115,10 @@ static void named_def(const struct schema *s, const char *name, const char *more
     schema_text(s,
                 "}}},'else':{'required':['class_name'],'properties':{'class_name':{");
     schema_ref(s, name, "_name");
-    schema_text(s, "}}},'allOf':[");
-    schema_text(s, more);
-    schema_text(s, "]},'else':{");
+    schema_text(s, "}}}");
+    if (write_more)
+        write_more(s);
+    schema_text(s, "},'else':{");
     schema_text(s, other);
     schema_text(s, "}}");
 }
@@ -130,8 +133,60 @@ static void activation_defs(const struct schema *s)
         if (row->keras & KERAS_3)
             schema_string(s, row->name);
     schema_text(s, "]}");
-    named_def(s, "activation", "true",
+    named_def(s, "activation", NULL,
               "'anyOf':[{'type':'null'},{'$ref':'#/$defs/activation_name'}]");
+}
+
+static void initializer_names(const struct schema *s, const struct initializer_row *row)
+{
+    schema_string(s, row->name);
+    schema_string(s, row->class_name);
+    if (row->alias)
+        schema_string(s, row->alias);
+}
+
+static void initializer_param(const struct schema *s,
+                              const struct initializer_param *param)
+{
+    schema_key(s, param->name);
+    schema_text(s, "{");
+    if (param->values)
+        schema_choice(s, param->values, false);
+    else
+        schema_text(s, "'type':'number'");
+    if (param->positive)
+        schema_text(s, "'exclusiveMinimum':0");
+    schema_text(s, "'default':");
+    if (param->values)
+        buffer_json_string(s->out, param->values[(size_t)param->fallback]);
+    else
+        buffer_json_float(s->out, param->fallback);
+    schema_text(s, "}");
+}
+
+/* If the class is the row's, the keys of "config" are its parameters. */
+static void initializer_config(const struct schema *s,
+                               const struct initializer_row *row)
+{
+    schema_text(s, "{'if':{'properties':{'class_name':{'enum':[");
+    initializer_names(s, row);
+    schema_text(s, "]},'config':{'type':'object'}},'required':['class_name','config']},"
+                   "'then':{'properties':{'config':{'type':'object','properties':{"
+                   "'dtype':true,'seed':{'anyOf':[{'type':'null'},{'$ref':"
+                   "'#/$defs/seed'}]}");
+    for (size_t k = 0; k < INITIALIZER_MAX_PARAMS && row->params[k].name; k++)
+        initializer_param(s, &row->params[k]);
+    schema_text(s, "},'additionalProperties':false}}}}");
+}
+
+static void initializer_configs(const struct schema *s)
+{
+    const struct initializer_row *row;
+
+    schema_text(s, "'allOf':[{'properties':{'config':{'type':['object','string']}}}");
+    for (size_t i = 0; (row = initializer_row(i)); i++)
+        initializer_config(s, row);
+    schema_text(s, "]");
 }
 
 static void initializer_defs(const struct schema *s)
@@ -139,15 +194,10 @@ static void initializer_defs(const struct schema *s)
     const struct initializer_row *row;
 
     schema_text(s, "'initializer_name':{'enum':[");
-    for (size_t i = 0; (row = initializer_row(i)); i++) {
-        schema_string(s, row->name);
-        schema_string(s, row->class_name);
-    }
+    for (size_t i = 0; (row = initializer_row(i)); i++)
+        initializer_names(s, row);
     schema_text(s, "]}");
-    named_def(s, "initializer",
-              "{'properties':{'config':{'if':{'type':'object'},'then':{'type':'object',"
-              "'properties':{'seed':{'anyOf':[{'type':'null'},"
-              "{'$ref':'#/$defs/seed'}]}}}}}}",
+    named_def(s, "initializer", initializer_configs,
               "'$ref':'#/$defs/initializer_name'");
 }
 

@@ -7,7 +7,11 @@ const shout = (text) => text.toUpperCase();
 const activations = ['relu', null, { class_name: 'relu', config: {} },
   { module: 'builtins', class_name: 'function', config: 'softmax', registered_name: 'function' }];
 const initializers = ['ones', 'GlorotUniform', { class_name: 'RandomNormal', config: { mean: 0, stddev: 0.1, seed: 3 } },
-  { module: 'keras.initializers', class_name: 'Zeros', config: {}, registered_name: null }];
+  { module: 'keras.initializers', class_name: 'Zeros', config: {}, registered_name: null },
+  'zero', 'one', 'uniform', 'normal', { class_name: 'VarianceScaling', config: { scale: 2, mode: 'FAN_OUT', distribution: 'untruncated_normal', seed: null } },
+  { class_name: 'Constant', config: { value: -1.5 } }, { class_name: 'uniform', config: { minval: -1, maxval: 1, dtype: 'float32' } },
+  { module: 'keras.initializers', class_name: 'OrthogonalInitializer', config: { gain: 0.5, seed: 7 }, registered_name: null },
+  { class_name: 'IdentityInitializer' }];
 
 /* Values of a parameter that mean something, in all their forms; the first is plain. */
 function values({ name, type, min, max, values: names }) {
@@ -17,7 +21,8 @@ function values({ name, type, min, max, values: names }) {
     case 'pair': return [low, [low, low]];
     case 'number': return [Math.min(Math.max(0.5, min), max), 1];
     case 'sides': return [min, [min, min], [[min, min + 1], [min, min]]];
-    case 'integers': return name === 'target_shape' ? [[-1], -1] : [[-1], -1];
+    case 'integers': return [[Math.max(min, -1)], Math.max(min, -1)];
+    case 'numbers': return [0.5, null, [0.5, 1, 1, 2], [[[[1]]]], [[[0, 1, 2, 3]]]];
     case 'boolean': return [true, false];
     case 'choice': return [...names, ...names.map(shout)];
     case 'activation': return activations;
@@ -30,7 +35,9 @@ function values({ name, type, min, max, values: names }) {
 export function parameters(kind) {
   const needed = kind.parameters.filter(({ required, name }) => required || name === 'pool_size');
   const least = Object.fromEntries(needed.map((row) => [row.name, values(row)[0]]));
-  return [least, ...kind.parameters.flatMap((row) => values(row).map((value) => ({ ...least, [row.name]: value })))];
+  const numbers = kind.parameters.filter(({ type }) => type === 'numbers'); /* all or none */
+  return [least, ...kind.parameters.flatMap((row) => values(row).map((value) => ({ ...least,
+    ...Object.fromEntries((numbers.includes(row) ? numbers : [row]).map(({ name }) => [name, value])) })))];
 }
 
 /* A layer in every spelling: flat and as Keras writes it, under every name. */
@@ -72,6 +79,7 @@ export const requests = [
   { layers: [{ type: 'conv2d', kernel: [[[[1, 2]]]], bias: 0.5 }], background: [1, 2, 3], split_activation: true, format: 'npz' },
   { layers: [{ type: 'input_layer', shape: [16, 16, 4] }, { type: 'relu', name: null }], generator: { name: 'circle', size: [16, 16], r_shrink: 1, val: 1 } },
   { layers: [{ type: 'relu' }], input: 'two_dots', x: 3, y: 5, size: 16 },
+  { layers: [{ type: 'normalization', axis: null, mean: 1, variance: 2 }, { type: 'normalization', axis: [] }] },
 ];
 
 /* What nobody may send, and what is wrong with it. */
@@ -92,12 +100,15 @@ export const bad = {
     [{ ...conv, kernel_size: [3] }], [{ ...conv, kernel_size: [3, 3, 3] }], [{ ...conv, use_bias: 1 }], [{ ...conv, padding: 1 }],
     [{ ...conv, activation: 3 }], [{ ...conv, activation: {} }], [{ ...conv, kernel_initializer: null }], [{ ...conv, name: 7 }],
     [{ type: 'zero_padding2d', padding: [[1, 1], [1, 1], [1, 1]] }], [{ ...conv, dtype: 'float16' }], [{ ...conv, dtype: {} }],
+    ...[[], 'scale', { scale: '2' }, { scale: 0 }, { mode: 'fan' }, { mode: 1 }, { gain: 1 }, { seed: -1 }, null].map((config) =>
+      [{ ...conv, kernel_initializer: { class_name: 'VarianceScaling', config } }]),
+    ...['0.5', true, {}, []].map((mean) => [{ type: 'normalization', mean, variance: 1 }]), [{ type: 'normalization', mean: 1, variance: -1 }],
     { layers: [conv], gap: '1' }, { layers: [conv], stages: [] }, { layers: [conv], split_activation: 'true' }],
   'a number out of range': [[{ ...conv, filters: 0 }], [{ ...conv, filters: 1.5 }], [{ ...conv, filters: 4097 }], [{ ...conv, kernel_size: [3, 64] }],
     [{ ...conv, strides: 0 }], [{ ...conv, strides: 2147483648 }], [{ ...conv, seed: -1 }], [{ type: 're_lu', max_value: -1 }],
     [{ type: 'batch_normalization', epsilon: -1 }], { layers: [conv], gap: -1 }, { layers: [conv], input: { background: [0, 0, 256] } },
     [{ type: 'relu', input_shape: [9, 9, null] }], [{ type: 'relu', batch_input_shape: [null, 9, 9] }]],
-  'a name that is none': [[{ ...conv, padding: 'full' }], [{ ...conv, activation: 'Relu' }], [{ ...conv, kernel_initializer: 'zero' }],
+  'a name that is none': [[{ ...conv, padding: 'full' }], [{ ...conv, activation: 'Relu' }], [{ ...conv, kernel_initializer: 'zeroes' }], [{ ...conv, kernel_initializer: { class_name: 'Zero', config: {} } }],
     [{ type: 'conv2d', kernel: 'edg' }], [{ type: 'conv2d', kernel: [1, 2] }], [{ type: 'conv2d', kernel: [[]] }], { preset: 'vgg17' },
     { layers: [conv], render: { colormap: 'jet' } }, { activation: 'Relu' }, { conv_padding: 'full' },
     ...['', '../x', 'a/./b', '/a', 'a/', 'a\nb', 'Input', 'x'.repeat(129)].map((name) => [{ ...conv, name }])],

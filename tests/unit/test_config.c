@@ -479,6 +479,8 @@ Test(config, says_what_is_wrong_in_a_layer)
         {CONV
          ",\"kernel_initializer\":{\"class_name\":\"Ones\",\"config\":{\"seed\":-1}}",
          "kernel_initializer", "has a seed that is no integer from 0 to 2^53"},
+        {CONV ",\"kernel_initializer\":{\"class_name\":\"Ones\",\"config\":[1]}",
+         "kernel_initializer", "has a config that is an array, not an object"},
 #define STARTS(class_name, config)                                                     \
     CONV ",\"kernel_initializer\":{\"class_name\":\"" class_name                       \
          "\",\"config\":{" config "}}"
