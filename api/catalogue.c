@@ -140,6 +140,7 @@ static void write_kind(struct buffer *out, const struct layer_kind *kind,
     buffer_json_string(out, kind->class_name);
     buffer_text(out, ",\"aliases\":");
     write_names(out, kind->aliases);
+    buffer_print(out, ",\"keras\":[%s]", kind->keras_2_only ? "2" : "2,3");
     buffer_text(out, ",\"description\":");
     buffer_json_string(out, kind->what);
     buffer_text(out, ",\"weights\":");

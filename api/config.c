@@ -35,13 +35,21 @@ const char *const config_tfjs_keys[] = {"modelTopology",       "format",
                                         "userDefinedMetadata", "signature",
                                         "modelInitializer",    NULL};
 
-const char *const config_model_keys[] = {"class_name",    "config",
-                                         "module",        "registered_name",
-                                         "build_config",  "compile_config",
-                                         "name",          "keras_version",
-                                         "tf_version",    "backend",
-                                         "model_config",  "training_config",
-                                         "inbound_nodes", NULL};
+const char *const config_model_keys[] = {"class_name",
+                                         "config",
+                                         "module",
+                                         "registered_name",
+                                         "build_config",
+                                         "compile_config",
+                                         "name",
+                                         "keras_version",
+                                         "tf_version",
+                                         "backend",
+                                         "model_config",
+                                         "training_config",
+                                         "inbound_nodes",
+                                         "shared_object_id",
+                                         NULL};
 
 const char *const config_sequential_keys[] = {
     "layers", "name", "trainable", "dtype", "build_input_shape", NULL};

@@ -12,12 +12,16 @@
 
 /* Beside "config" in Keras' form. */
 const char *const config_layer_wrapper_keys[] = {
-    "class_name",   "type", "config",        "module", "registered_name",
-    "build_config", "name", "inbound_nodes", NULL};
+    "class_name",   "type", "config",        "module",           "registered_name",
+    "build_config", "name", "inbound_nodes", "shared_object_id", NULL};
 
 /* Parameters of every layer that mean nothing here. */
 const char *const config_layer_ignored_keys[] = {"trainable", "activity_regularizer",
                                                  "dynamic", NULL};
+
+/* Parameters of any layer that only null says nothing of. */
+const char *const config_layer_null_keys[] = {"quantization_config", "lora_rank",
+                                              "weights", NULL};
 
 /* The rest of the names that a layer's parameters may have, for "did you mean". */
 static const char *const common_keys[] = {"name", "dtype", "batch_input_shape",
@@ -358,6 +362,9 @@ static bool read_member(const struct config_reader *r, const cJSON *member, bool
     if (strcmp(key, "dtype") == 0)
         return config_is_float32(member) ||
                member_fault(r, layer->label, layer->pointer, member, "must be float32");
+    if (among(key, config_layer_null_keys))
+        return cJSON_IsNull(member) ||
+               member_fault(r, layer->label, layer->pointer, member, "must be null");
     return config_layer_has_short_form(layer->kind, key) ||
            among(key, config_layer_ignored_keys) ||
            (flat && among(key, config_layer_wrapper_keys)) ||
@@ -434,6 +441,21 @@ static bool unknown_class(const struct config_reader *r, const struct layer *lay
     return false;
 }
 
+/* A flat layer, which nobody's file holds, may be of either generation. */
+static bool check_generation(const struct config_reader *r, const struct layer *layer,
+                             const char *pointer, bool flat)
+{
+    char place[JSON_POINTER_SIZE];
+
+    if (flat || !layer->kind || !layer->kind->keras_2_only || layer->keras != KERAS_3)
+        return true;
+    return error_at(r->err, ERROR_CONFIG_INVALID,
+                    json_pointer(pointer, "class_name", place),
+                    "%s.class_name '%s' is a layer of Keras 2 only, and this document "
+                    "is Keras 3",
+                    layer->label, layer->kind->class_name);
+}
+
 static bool is_input_class(const struct config_reader *r, const char *name)
 {
     return r->exact ? strcmp(name, "InputLayer") == 0
@@ -503,6 +525,8 @@ bool config_layer_read(const struct config_reader *r, const cJSON *json,
     if (!layer->kind && !is_input)
         return unknown_class(r, layer, class_name->string, class_name->valuestring);
     if (!open_params(r, json, layer, &params, &flat))
+        return false;
+    if (!check_generation(r, layer, pointer, flat))
         return false;
     const bool keys =
         flat || config_check_keys(r, json, label, pointer, config_layer_wrapper_keys);

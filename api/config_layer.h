@@ -14,10 +14,11 @@
 enum { CONFIG_LAYER_MAX_NAME = 128 }; /* bytes */
 
 /* The keys of a layer, NULL-terminated: beside "config" in Keras' form; parameters of
- * every layer that mean nothing here; those of an InputLayer, and of them the ones that
- * hold its shape. */
+ * every layer that mean nothing here, and those that must be null; those of an
+ * InputLayer, and of them the ones that hold its shape. */
 extern const char *const config_layer_wrapper_keys[];
 extern const char *const config_layer_ignored_keys[];
+extern const char *const config_layer_null_keys[];
 extern const char *const config_layer_input_keys[];
 extern const char *const config_layer_shape_keys[];
 

@@ -216,6 +216,11 @@ static void wrapped_def(const struct schema *s)
     for (size_t i = 0; (kind = layer_kind_at(i)); i++) {
         when_class(s, kind->class_name);
         write_config(s, kind->class_name);
+        if (kind->keras_2_only) {
+            schema_text(s, "'not':{");
+            schema_has(s, "module");
+            schema_text(s, "}");
+        }
         if (needs_keras_3(kind)) {
             schema_text(s, "'if':{");
             schema_has(s, "module");
@@ -258,6 +263,10 @@ static void common_def(const struct schema *s)
                    "'batch_input_shape':{'$ref':'#/$defs/batch_shape'},'input_shape':{"
                    "'$ref':'#/$defs/shape'}");
     schema_any(s, config_layer_ignored_keys);
+    for (const char *const *key = config_layer_null_keys; *key; key++) {
+        schema_key(s, *key);
+        schema_text(s, "{'type':'null'}");
+    }
     schema_text(s, "}}");
 }
 

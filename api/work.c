@@ -47,21 +47,30 @@ bool work_read(struct work *work, unsigned parts)
 
 /* ---- the input ---- */
 
+/* True if the document declares every length of its input. */
+static bool declares_shape(const struct work *work)
+{
+    const struct shape *declared = &work->config.input;
+
+    return declared->rank && shape_elements(declared);
+}
+
 static bool check_one_input(struct work *work, bool shape_serves)
 {
     const struct options *options = work_options(work);
     const bool image = work->request.image.data != NULL;
+    const bool shape = OPTION_GIVEN(options, INPUT_SHAPE) || declares_shape(work);
     struct error *err = &work->call->err;
 
     if (image && options->generator != GENERATOR_NONE)
         return error_option(err, ERROR_OPTION_INVALID, "input",
                             "an image and a generated input exclude each other");
-    if (image || options->generator != GENERATOR_NONE ||
-        (shape_serves && OPTION_GIVEN(options, INPUT_SHAPE)))
+    if (image || options->generator != GENERATOR_NONE || (shape_serves && shape))
         return true;
     return error_option(err, ERROR_PART_MISSING, "image",
                         "there is no image: send a part named image, the image as the "
-                        "body, or input=circle");
+                        "body, or input=circle%s",
+                        shape_serves ? "; for a plan input_shape=h,w,c will do" : "");
 }
 
 /* The declared input is binding: channels lead the conversion, a size is not mended. */
@@ -112,13 +121,17 @@ static bool probe_image(struct work *work)
            shape_input(work);
 }
 
-/* A generated input is an array that nobody had to upload. */
+/* A generated input is an array that nobody had to upload. It is gray like a gray
+ * image, and becomes RGB for a network that declares 3 channels. */
 static bool probe_generated(struct work *work)
 {
     struct call *call = work->call;
     const struct shape shape = generated_shape(work_options(work));
     const double pixels = (double)shape.dim[0] * (double)shape.dim[1];
+    struct options *options = work_options(work);
 
+    if (options->color == COLOR_AUTO && work->config.input.dim[2] == 3)
+        options->color = COLOR_RGB;
     work->image = (struct image_info){
         .format = IMAGE_NPY,
         .format_name = "generated",
@@ -141,11 +154,10 @@ static bool check_input_shape(struct work *work)
     struct error *err = &work->call->err;
     char shape[SHAPE_TEXT_SIZE];
 
-    if (!OPTION_GIVEN(options, INPUT_SHAPE))
-        return true;
-    if (options->input_shape.rank != 3)
+    if (OPTION_GIVEN(options, INPUT_SHAPE) && options->input_shape.rank != 3)
         return error_option(err, ERROR_OPTION_INVALID, "input_shape", "must be h,w,c");
-    if (!shape_equal(&options->input_shape, &work->input))
+    if (OPTION_GIVEN(options, INPUT_SHAPE) &&
+        !shape_equal(&options->input_shape, &work->input))
         return error_option(err, ERROR_OPTION_INVALID, "input_shape",
                             "contradicts the input, which is %s",
                             shape_print(&work->input, shape));
@@ -170,7 +182,8 @@ bool work_probe_input(struct work *work, bool shape_serves)
         if (!probe_generated(work))
             return false;
     } else {
-        work->input = options->input_shape;
+        work->input = OPTION_GIVEN(options, INPUT_SHAPE) ? options->input_shape
+                                                         : work->config.input;
     }
     return check_input_shape(work) && check_declared(work);
 }

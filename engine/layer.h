@@ -107,6 +107,7 @@ struct layer {
     int interpolation;
     bool keepdims, center, scale, rms_scaling, invert;
     float epsilon, factor, offset;
+    float unused; /* of what matters in training only: checked, as Keras checks it */
     struct int_list axis, axes, shape, dims;
     struct tensor mean, variance; /* of Normalization; values NULL: weights */
     struct activation activation;
@@ -194,6 +195,7 @@ struct layer_kind {
     const char *const *unused;  /* more that an upload may hold, such as a counter */
     const enum initializer_id *starts; /* of weights that no parameter gives one */
     const char *what;                  /* one line for people */
+    bool keras_2_only;                 /* Keras 3 has no such layer */
     bool bank;                   /* the document may give the kernel: filter_bank */
     enum activation_id function; /* of a layer that is one; else LINEAR, 0 */
     /* Shape, pads, weights, cost and memory from the input's shape. */

@@ -213,7 +213,7 @@ static const struct layer_param batch_normalization_params[] = {
     START("beta_initializer", 1, INIT_ZEROS),
     START("moving_mean_initializer", 2, INIT_ZEROS),
     START("moving_variance_initializer", 3, INIT_ONES),
-    IGNORED("momentum"),
+    FLOAT("momentum", unused, ANY_FLOAT, .fallback = 0.99),
     IGNORED("synchronized"),
     IGNORED("renorm"),
     REGULARIZERS("gamma"),
@@ -282,12 +282,21 @@ static const struct layer_param softmax_params[] = {
     INTS("axis", axis, .minimum = -4, .maximum = 4, .fallback = -1), {0}};
 
 static const struct layer_param dropout_params[] = {
-    IGNORED("rate"),   IGNORED("noise_shape"), IGNORED("seed"),
-    IGNORED("stddev"), IGNORED("data_format"), {0},
+    FLOAT("rate", unused, .maximum = 1, .flags = PARAM_REQUIRED),
+    IGNORED("noise_shape"),
+    IGNORED("seed"),
+    IGNORED("data_format"),
+    {0},
+};
+
+static const struct layer_param gaussian_noise_params[] = {
+    FLOAT("stddev", unused, .maximum = 3e38, .flags = PARAM_REQUIRED),
+    IGNORED("seed"),
+    {0},
 };
 
 static const struct layer_param activity_regularization_params[] = {
-    IGNORED("l1"), IGNORED("l2"), {0}};
+    FLOAT("l1", unused, .maximum = 3e38), FLOAT("l2", unused, .maximum = 3e38), {0}};
 
 static const struct layer_param identity_params[] = {{0}};
 
@@ -381,6 +390,7 @@ static const struct layer_kind kinds[] = {
      .params = thresholded_relu_params,
      .function = ACTIVATION_THRESHOLDED,
      .what = "x where it is above theta, else 0",
+     .keras_2_only = true,
      .infer = activation_infer},
     {.class_name = "PReLU",
      .params = prelu_params,
@@ -469,7 +479,7 @@ static const struct layer_kind kinds[] = {
      .what = "the identity here",
      .infer = activation_infer},
     {.class_name = "GaussianNoise",
-     .params = dropout_params,
+     .params = gaussian_noise_params,
      .what = "the identity here",
      .infer = activation_infer},
     {.class_name = "GaussianDropout",

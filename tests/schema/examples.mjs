@@ -58,10 +58,10 @@ export function documents(kind, params) {
     const input = { class_name: 'InputLayer', config: { batch_input_shape: [null, 16, null, 4], dtype: 'float32', sparse: false, ragged: false, name: 'in' } };
     const model = { class_name: 'Sequential', config: { name: 'sequential', layers: [input, old] }, keras_version: '2.11.0', backend: 'tensorflow' };
     const policy = { module: 'keras', class_name: 'DTypePolicy', config: { name: 'float32' }, registered_name: null };
+    const keras3 = { module: 'keras', class_name: 'Sequential', config: { name: 's', trainable: true, dtype: policy, layers: [layer], build_input_shape: [null, 16, 16, 4] },
+        registered_name: null, build_config: {}, compile_config: {} };
     return [
-      model, model.config, { class_name: 'Sequential', config: [old] },
-      { module: 'keras', class_name: 'Sequential', config: { name: 's', trainable: true, dtype: policy, layers: [layer], build_input_shape: [null, 16, 16, 4] },
-        registered_name: null, build_config: {}, compile_config: {} },
+      model, model.config, { class_name: 'Sequential', config: [old] }, ...(kind.keras.includes(3) ? [keras3] : []),
       { format: 'layers-model', generatedBy: 'keras v2.11', convertedBy: null, weightsManifest: [], modelTopology: { keras_version: '2.11.0', backend: 'tensorflow', model_config: model } },
       { modelTopology: model }, { model_config: model, training_config: {} },
     ];
@@ -91,7 +91,8 @@ export const bad = {
   'no layer': [[null], [[]], ['conv2d'], [{}], [{ config: {} }]],
   'a class that is none': [[{ type: 'conv9d' }], [{ type: 3 }], [{ type: 'Lambda' }], [{ class_name: 'relu', type: 'relu' }],
     keras({ class_name: 'conv2D', config: { filters: 2, kernel_size: 3 } }), keras({ class_name: 'relu', config: {} }), keras(conv),
-    { class_name: 'Functional', config: { layers: [] } }, keras({ class_name: 'Sequential', config: { layers: [] } })],
+    { class_name: 'Functional', config: { layers: [] } }, keras({ class_name: 'Sequential', config: { layers: [] } }),
+    keras({ module: 'keras.layers', class_name: 'ThresholdedReLU', config: {} })],
   'a key that is none': [[{ ...conv, kernal: 1 }], [{ ...conv, pool_size: 2 }], [{ class_name: 'Conv2D', config: conv }],
     { layers: [conv], strides: 1 }, { layers: [conv], render: { gamm: 1 } }, { layers: [conv], render: 'png' }, { layer: [conv] },
     { ...keras({ class_name: 'ReLU', config: {} }), keras: 3 }, [{ type: 'input_layer', shape: [9, 9, 1], foo: 1 }, { type: 'relu' }],
@@ -103,16 +104,17 @@ export const bad = {
     ...[[], 'scale', { scale: '2' }, { scale: 0 }, { mode: 'fan' }, { mode: 1 }, { gain: 1 }, { seed: -1 }, null].map((config) =>
       [{ ...conv, kernel_initializer: { class_name: 'VarianceScaling', config } }]),
     ...['0.5', true, {}, []].map((mean) => [{ type: 'normalization', mean, variance: 1 }]), [{ type: 'normalization', mean: 1, variance: -1 }],
+    [{ ...conv, quantization_config: {} }], [{ type: 'dropout', rate: '0.5' }],
     { layers: [conv], gap: '1' }, { layers: [conv], stages: [] }, { layers: [conv], split_activation: 'true' }],
   'a number out of range': [[{ ...conv, filters: 0 }], [{ ...conv, filters: 1.5 }], [{ ...conv, filters: 4097 }], [{ ...conv, kernel_size: [3, 64] }],
     [{ ...conv, strides: 0 }], [{ ...conv, strides: 2147483648 }], [{ ...conv, seed: -1 }], [{ type: 're_lu', max_value: -1 }],
-    [{ type: 'batch_normalization', epsilon: -1 }], { layers: [conv], gap: -1 }, { layers: [conv], input: { background: [0, 0, 256] } },
+    [{ type: 'batch_normalization', epsilon: -1 }], [{ type: 'dropout', rate: 1.5 }], [{ type: 'gaussian_noise', stddev: -1 }], { layers: [conv], gap: -1 }, { layers: [conv], input: { background: [0, 0, 256] } },
     [{ type: 'relu', input_shape: [9, 9, null] }], [{ type: 'relu', batch_input_shape: [null, 9, 9] }]],
   'a name that is none': [[{ ...conv, padding: 'full' }], [{ ...conv, activation: 'Relu' }], [{ ...conv, kernel_initializer: 'zeroes' }], [{ ...conv, kernel_initializer: { class_name: 'Zero', config: {} } }],
     [{ type: 'conv2d', kernel: 'edg' }], [{ type: 'conv2d', kernel: [1, 2] }], [{ type: 'conv2d', kernel: [[]] }], { preset: 'vgg17' },
     { layers: [conv], render: { colormap: 'jet' } }, { activation: 'Relu' }, { conv_padding: 'full' },
     ...['', '../x', 'a/./b', '/a', 'a/', 'a\nb', 'Input', 'x'.repeat(129)].map((name) => [{ ...conv, name }])],
-  'what is missing': [[{ type: 'conv2d' }], [{ type: 'conv2d', filters: 2 }], [{ type: 'average_pooling2d' }], [{ type: 'activation' }],
+  'what is missing': [[{ type: 'conv2d' }], [{ type: 'conv2d', filters: 2 }], [{ type: 'average_pooling2d' }], [{ type: 'activation' }], [{ type: 'dropout' }], [{ type: 'gaussian_noise', rate: 1 }],
     [{ type: 'input_layer' }, { type: 'relu' }], keras({ class_name: 'Conv2D' }), { class_name: 'Sequential' }, { layers: [conv], generator: {} },
     [{ module: 'keras.layers', class_name: 'AveragePooling2D', config: {} }]],
   'two that exclude each other': [[{ ...conv, bias: 1, use_bias: false }], { layers: [conv], kernel: 'edge' }, { layers: [conv], preset: 'vgg16' },

@@ -154,7 +154,8 @@ Test(config, accepts_all_that_keras_writes)
             "\"registered_name\":null},\"bias_initializer\":{\"class_name\":\"Ones\","
             "\"config\":{}},\"kernel_regularizer\":null,\"bias_regularizer\":"
             "{\"class_name\":\"L2\",\"config\":{\"l2\":0.01}},\"activity_regularizer\":"
-            "null,\"kernel_constraint\":null,\"bias_constraint\":null},"
+            "null,\"kernel_constraint\":null,\"bias_constraint\":null,"
+            "\"quantization_config\":null},\"shared_object_id\":3,"
             "\"registered_name\":null,\"build_config\":{\"input_shape\":"
             "[null,9,9,1]},\"name\":\"conv2d\",\"inbound_nodes\":[]}]"),
         "%s", err.detail);
@@ -497,6 +498,7 @@ Test(config, says_what_is_wrong_in_a_layer)
          "has a distribution that must be truncated_normal, untruncated_normal, "
          "uniform "
          "or normal"},
+        {CONV ",\"quantization_config\":{}", "quantization_config", "must be null"},
         {CONV ",\"seed\":0.5", "seed", "must be an integer from 0 to 2^53"},
         {CONV ",\"kernal\":1", "kernal",
          "is not a parameter of Conv2D; did you mean kernel?"},
@@ -683,6 +685,17 @@ Test(config, says_what_is_wrong_with_a_document)
          "layers[0].a/b~ is not a parameter of Activation"},
         {"[{\"type\":\"activation\",\"activation\":\"relu\",\"kernel\":1}]",
          "/0/kernel", "layers[0].kernel is not a parameter of Activation"},
+        {"[{\"type\":\"dropout\"}]", "/0/rate",
+         "layers[0].rate is required by Dropout"},
+        {"[{\"type\":\"spatial_dropout2d\",\"rate\":1.5}]", "/0/rate",
+         "layers[0].rate must be at most 1, not 1.5"},
+        {"[{\"type\":\"gaussian_noise\",\"rate\":1,\"stddev\":1}]", "/0/rate",
+         "layers[0].rate is not a parameter of GaussianNoise"},
+        {"[{\"module\":\"keras.layers\",\"class_name\":\"ThresholdedReLU\",\"config\":"
+         "{}}]",
+         "/0/class_name",
+         "layers[0].class_name 'ThresholdedReLU' is a layer of Keras 2 only, and this "
+         "document is Keras 3"},
         {"[{\"type\":\"average_pooling2d\"}]", "/0/pool_size",
          "layers[0].pool_size is required by AveragePooling2D"},
     };
