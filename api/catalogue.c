@@ -92,7 +92,7 @@ static void write_values(struct buffer *out, const struct layer_param *param)
     } else if (param->type == PARAM_ACTIVATION) {
         buffer_text(out, "[");
         for (size_t i = 0; (activation = activation_row(i)); i++)
-            if (activation->keras != KERAS_NONE) {
+            if (activation->keras & KERAS_3) { /* every name of Keras 2, and once */
                 next_item(out, written++);
                 buffer_json_string(out, activation->name);
             }

@@ -192,7 +192,8 @@ struct layer_kind {
     const char *const *aliases; /* NULL-terminated; NULL: none */
     const struct layer_param *params;
     const char *const *weights; /* names in order, NULL-terminated; NULL: none */
-    const char *const *unused;  /* more that an upload may hold, such as a counter */
+    const char *const *keras_3_weights; /* Keras 3's names; NULL: the same */
+    const char *const *unused; /* more that an upload may hold, such as a counter */
     const enum initializer_id *starts; /* of weights that no parameter gives one */
     const char *what;                  /* one line for people */
     bool keras_2_only;                 /* Keras 3 has no such layer */

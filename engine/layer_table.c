@@ -353,6 +353,7 @@ static const struct layer_kind kinds[] = {
     {.class_name = "DepthwiseConv2D",
      .params = depthwise_conv2d_params,
      .weights = NAMES("depthwise_kernel", "bias"),
+     .keras_3_weights = NAMES("kernel", "bias"),
      .what = "filters each channel by itself",
      .infer = depthwise_conv2d_infer,
      .pack = depthwise_conv2d_pack,

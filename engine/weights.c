@@ -49,6 +49,24 @@ static struct entry *find_entry(struct entry *entries, size_t n, const char *nam
     return bsearch(&wanted, entries, n, sizeof *entries, by_name);
 }
 
+/* By its name; by that with the ":0" that TensorFlow's variables end in; by the name
+ * that Keras 3 gives it. */
+static struct entry *find_weight(struct entry *entries, size_t n,
+                                 const struct layer *layer, size_t w, const char *name)
+{
+    const char *const *others = layer->kind->keras_3_weights;
+    char text[NAME_SIZE + 2];
+    struct entry *entry = find_entry(entries, n, name);
+
+    snprintf(text, sizeof text, "%s:0", name);
+    if (!entry)
+        entry = find_entry(entries, n, text);
+    if (!entry && others)
+        entry = find_entry(entries, n,
+                           full_name(text, layer, &(struct weight){.name = others[w]}));
+    return entry;
+}
+
 static bool all_finite(const struct tensor *tensor)
 {
     const size_t n = shape_elements(&tensor->shape);
@@ -78,12 +96,13 @@ static bool check_upload(const struct layer *layer, const char *name,
 }
 
 /* One weight of one layer, found in the upload and judged. */
-static void bind_entry(struct layer *layer, struct weight *weight,
-                       const struct shape *shape, struct entry *entries, size_t n,
-                       struct error *err)
+static void bind_entry(struct layer *layer, size_t w, const struct shape *shape,
+                       struct entry *entries, size_t n, struct error *err)
 {
+    struct weight *weight = &layer->weights[w];
     char name[NAME_SIZE], want[SHAPE_TEXT_SIZE];
-    struct entry *entry = find_entry(entries, n, full_name(name, layer, weight));
+    struct entry *entry =
+        find_weight(entries, n, layer, w, full_name(name, layer, weight));
 
     if (!entry) {
         error_option(err, ERROR_WEIGHTS_INVALID, name,
@@ -122,8 +141,8 @@ static bool bind_upload(struct network *network, const struct plan *plan,
     for (size_t i = 0; i < network->n_layers; i++)
         for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++)
             if (plan->layers[i].weight_shape[w].rank)
-                bind_entry(&network->layers[i], &network->layers[i].weights[w],
-                           &plan->layers[i].weight_shape[w], entries, upload->n, err);
+                bind_entry(&network->layers[i], w, &plan->layers[i].weight_shape[w],
+                           entries, upload->n, err);
     pass_unused(network, entries, upload->n);
     for (size_t i = 0; i < upload->n; i++)
         if (!entries[i].used)

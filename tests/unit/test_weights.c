@@ -20,12 +20,12 @@ struct fixture {
     struct error err;
 };
 
-/* One planned Conv2D of 2 filters of 3x3 on 3 channels, called conv. */
-static void set_up(struct fixture *f)
+/* One planned layer of 2 filters of 3x3 on 3 channels, called conv. */
+static void set_up_kind(struct fixture *f, const char *kind)
 {
     const struct shape in = SHAPE(8, 8, CHANNELS);
 
-    *f = (struct fixture){.layer = {.kind = layer_kind_find("Conv2D", true),
+    *f = (struct fixture){.layer = {.kind = layer_kind_find(kind, true),
                                     .name = "conv",
                                     .label = "layers[0]",
                                     .pointer = "/layers/0",
@@ -39,6 +39,11 @@ static void set_up(struct fixture *f)
     cr_assert(arena_init(&f->arena, ARENA));
     cr_assert(network_plan(&f->network, &in, &(struct stage_request){0}, 1,
                            &limits_default, &f->arena, &f->plan, &f->err));
+}
+
+static void set_up(struct fixture *f)
+{
+    set_up_kind(f, "Conv2D");
 }
 
 static bool bind(struct fixture *f, const struct weights_upload *upload)
@@ -69,6 +74,39 @@ Test(weights, a_complete_upload_is_bound_by_name)
 }
 
 /* What Keras stores beside the weights may be there; it need not. */
+Test(weights, names_may_end_as_tensorflows_do)
+{
+    const struct named_tensor tensors[] = {
+        {"conv/bias:0", TENSOR(bias_values, FILTERS)},
+        {"conv/kernel:0", TENSOR(kernel_values, 3, 3, CHANNELS, FILTERS)},
+    };
+    struct fixture f;
+
+    set_up(&f);
+    cr_assert(bind(&f, &(struct weights_upload){2, tensors}));
+    cr_assert_eq(f.layer.weights[0].values, kernel_values);
+    cr_assert_eq(f.layer.weights[1].values, bias_values);
+    arena_release(&f.arena);
+}
+
+Test(weights, a_depthwise_kernel_may_have_the_name_of_keras_3)
+{
+    static const char *const names[] = {"conv/kernel", "conv/depthwise_kernel"};
+    static float bias[CHANNELS];
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct named_tensor tensors[] = {
+            {names[i], TENSOR(kernel_values, 3, 3, CHANNELS, 1)},
+            {"conv/bias", TENSOR(bias, CHANNELS)},
+        };
+        struct fixture f;
+        set_up_kind(&f, "DepthwiseConv2D");
+        cr_assert(bind(&f, &(struct weights_upload){2, tensors}), "%s", f.err.detail);
+        cr_assert_eq(f.layer.weights[0].values, kernel_values);
+        arena_release(&f.arena);
+    }
+}
+
 Test(weights, a_counter_is_passed_over)
 {
     const struct named_tensor tensors[] = {
