@@ -113,6 +113,11 @@ static bool open_tfjs(struct document *d)
 {
     if (!json_member(d->json, "modelTopology"))
         return true;
+    const char *format = json_string(json_member(d->json, "format"));
+    if (format && strcmp(format, "graph-model") == 0)
+        return fault(d, "format",
+                     "is graph-model, which has no Keras layers: only layers-model "
+                     "files are supported");
     check_keys(d, config_tfjs_keys);
     return step(d, "modelTopology");
 }

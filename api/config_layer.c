@@ -430,8 +430,14 @@ static bool unknown_class(const struct config_reader *r, const struct layer *lay
 {
     static const char *const models[] = {"Sequential", "Functional", "Model", NULL};
     char hint[NEAREST_TEXT_SIZE];
+    struct activation activation;
 
-    if (among(name, models))
+    if (activation_find(name, KERAS_3, &activation))
+        layer_fault(layer, key, r->err,
+                    "'%s' is an activation, not a layer: use Activation with "
+                    "activation '%s'",
+                    name, name);
+    else if (among(name, models))
         layer_fault(layer, key, r->err,
                     "is %s: a model inside a model is not supported", name);
     else

@@ -2,6 +2,7 @@
 #include "api/work.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/generated.h"
@@ -73,20 +74,32 @@ static bool check_one_input(struct work *work, bool shape_serves)
                         shape_serves ? "; for a plan input_shape=h,w,c will do" : "");
 }
 
+enum { LENGTH_SIZE = 24 };
+
+static const char *length(size_t n, char text[LENGTH_SIZE])
+{
+    if (n == 0)
+        return "any";
+    snprintf(text, LENGTH_SIZE, "%zu", n);
+    return text;
+}
+
 /* The declared input is binding: channels lead the conversion, a size is not mended. */
 static bool check_declared(struct work *work)
 {
     const struct shape *declared = &work->config.input, *input = &work->input;
     struct error *err = &work->call->err;
+    char text[2][LENGTH_SIZE];
 
     if (declared->rank == 0)
         return true;
     for (size_t i = 0; i < 2; i++)
         if (declared->dim[i] && declared->dim[i] != input->dim[i])
             return error_at(err, ERROR_CONFIG_INVALID, work->config.input_pointer,
-                            "the network declares an input of %zux%zu, the image is "
+                            "the network declares an input of %sx%s, the image is "
                             "%zux%zu; resize=%zu,%zu would make it fit",
-                            declared->dim[0], declared->dim[1], input->dim[0],
+                            length(declared->dim[0], text[0]),
+                            length(declared->dim[1], text[1]), input->dim[0],
                             input->dim[1],
                             declared->dim[0] ? declared->dim[0] : input->dim[0],
                             declared->dim[1] ? declared->dim[1] : input->dim[1]);

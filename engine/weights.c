@@ -154,38 +154,59 @@ static bool bind_upload(struct network *network, const struct plan *plan,
 
 /* ---- given in the document ---- */
 
+/* The kernel that the document gives has the channels of the layer's input, and the
+ * bias a number for each filter. */
+static bool check_given(const struct layer *layer, const struct weight *weight,
+                        const struct shape *shape, struct error *err)
+{
+    const struct filter_bank *bank = &layer->bank;
+    const size_t n = shape_elements(shape);
+
+    if (strcmp(weight->name, "kernel") == 0)
+        return !bank->channels || bank->channels == shape->dim[2] ||
+               layer_fault(layer, "kernel", err,
+                           "has %zu input channels, the layer's input has %zu",
+                           bank->channels, shape->dim[2]);
+    return layer->n_bias == 1 || layer->n_bias == n ||
+           layer_fault(layer, "bias", err, "has %zu numbers for %zu filters",
+                       layer->n_bias, n);
+}
+
 /* A bank as Keras lays a kernel out: [height][width][channels][filters]. */
-static bool bank_values(const struct layer *layer, const struct shape *shape,
-                        float *out, struct error *err)
+static void bank_values(const struct layer *layer, const struct shape *shape,
+                        float *out)
 {
     const struct filter_bank *bank = &layer->bank;
     const size_t cells = shape->dim[0] * shape->dim[1], channels = shape->dim[2];
 
-    if (bank->channels && bank->channels != channels)
-        return layer_fault(layer, "kernel", err,
-                           "has %zu input channels, the layer's input has %zu",
-                           bank->channels, channels);
     if (bank->channels) {
         memcpy(out, bank->values, shape_elements(shape) * sizeof *out);
-        return true;
+        return;
     }
     for (size_t cell = 0; cell < cells; cell++)
         for (size_t c = 0; c < channels; c++)
             for (size_t f = 0; f < bank->filters; f++)
                 *out++ = bank->values[f * cells + cell];
-    return true;
 }
 
-static bool bias_values(const struct layer *layer, const struct shape *shape,
-                        float *out, struct error *err)
+static void bias_values(const struct layer *layer, const struct shape *shape,
+                        float *out)
 {
     const size_t n = shape_elements(shape);
 
-    if (layer->n_bias != 1 && layer->n_bias != n)
-        return layer_fault(layer, "bias", err, "has %zu numbers for %zu filters",
-                           layer->n_bias, n);
     for (size_t i = 0; i < n; i++)
         out[i] = layer->bias[layer->n_bias == 1 ? 0 : i];
+}
+
+static bool fill_given(const struct layer *layer, const struct weight *weight,
+                       const struct shape *shape, float *out, struct error *err)
+{
+    if (!check_given(layer, weight, shape, err))
+        return false;
+    if (strcmp(weight->name, "kernel") == 0)
+        bank_values(layer, shape, out);
+    else
+        bias_values(layer, shape, out);
     return true;
 }
 
@@ -228,12 +249,9 @@ static bool fill_layer(struct layer *layer, const struct layer_plan *plan,
         float *values = arena_take(arena, shape_elements(shape), sizeof *values);
         if (!values)
             return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
-        if (!is_given(layer, weight))
-            good &= initialise(layer, weight, shape, arena, values, err);
-        else if (strcmp(weight->name, "kernel") == 0)
-            good &= bank_values(layer, shape, values, err);
-        else
-            good &= bias_values(layer, shape, values, err);
+        good &= is_given(layer, weight)
+                    ? fill_given(layer, weight, shape, values, err)
+                    : initialise(layer, weight, shape, arena, values, err);
         weight->values = values;
     }
     return good;
@@ -263,10 +281,22 @@ static const char *initializer_param_of(const struct layer *layer, size_t w)
     return param->name ? param->name : "";
 }
 
+static bool check_initializer(const struct layer *layer, size_t w,
+                              const struct shape *shape, struct error *err)
+{
+    const struct weight *weight = &layer->weights[w];
+    const char *misfit = initializer_misfit(&weight->initializer, shape);
+    char text[SHAPE_TEXT_SIZE];
+
+    return !misfit || layer_fault(layer, initializer_param_of(layer, w), err,
+                                  "%s %s; %s has the shape %s",
+                                  initializer_row(weight->initializer.id)->name, misfit,
+                                  weight->name, shape_print(shape, text));
+}
+
 bool weights_check(const struct network *network, const struct plan *plan,
                    struct error *err)
 {
-    char text[SHAPE_TEXT_SIZE];
     bool good = true;
 
     for (size_t i = 0; i < network->n_layers; i++)
@@ -274,14 +304,10 @@ bool weights_check(const struct network *network, const struct plan *plan,
             const struct shape *shape = &plan->layers[i].weight_shape[w];
             const struct layer *layer = &network->layers[i];
             const struct weight *weight = &layer->weights[w];
-            const char *misfit = shape->rank && !is_given(layer, weight)
-                                     ? initializer_misfit(&weight->initializer, shape)
-                                     : NULL;
-            if (misfit)
-                good = layer_fault(layer, initializer_param_of(layer, w), err,
-                                   "%s %s; %s has the shape %s",
-                                   initializer_row(weight->initializer.id)->name,
-                                   misfit, weight->name, shape_print(shape, text));
+            if (shape->rank)
+                good &= is_given(layer, weight)
+                            ? check_given(layer, weight, shape, err)
+                            : check_initializer(layer, w, shape, err);
         }
     return good;
 }

@@ -627,6 +627,12 @@ Test(config, says_what_is_wrong_with_a_document)
         {"[{\"type\":\"conv3d\"}]", "/0/type",
          "layers[0].type 'conv3d' is not a layer that is known here; did you mean "
          "Conv2D?"},
+        {"[{\"type\":\"tanh\"}]", "/0/type",
+         "layers[0].type 'tanh' is an activation, not a layer: use Activation with "
+         "activation 'tanh'"},
+        {"{\"format\":\"graph-model\",\"modelTopology\":{\"node\":[]}}", "/format",
+         "config.format is graph-model, which has no Keras layers: only layers-model "
+         "files are supported"},
         {"[{\"type\":\"conv2d\",\"class_name\":\"Conv2D\"}]", "/0/type",
          "layers[0].type stands beside class_name"},
         {"[{\"type\":7}]", "/0/type", "layers[0].type must be a string, not a number"},

@@ -217,6 +217,25 @@ Test(weights, hwio_kernels_must_have_the_inputs_channels)
 }
 
 /* Glorot and Bengio: uniform in +-sqrt(6 / (fan_in + fan_out)), here fans 27 and 18. */
+Test(weights, what_is_given_is_judged_on_the_plan)
+{
+    static const float values[3 * 3 * 2 * FILTERS];
+    struct fixture f;
+
+    set_up(&f);
+    f.layer.bank = (struct filter_bank){FILTERS, 3, 3, 2, values};
+    f.layer.bias = values;
+    f.layer.n_bias = FILTERS + 1;
+    cr_assert_not(weights_check(&f.network, &f.plan, &f.err));
+    cr_expect_eq(f.err.n_items, 2);
+    cr_expect_str_eq(f.err.items[0].detail,
+                     "layers[0].kernel has 2 input channels, the "
+                     "layer's input has 3");
+    cr_expect_str_eq(f.err.items[1].detail,
+                     "layers[0].bias has 3 numbers for 2 filters");
+    arena_release(&f.arena);
+}
+
 Test(weights, glorot_uniform_keeps_its_bounds_and_its_seed)
 {
     const double limit = sqrt(6.0 / (27 + 18));
