@@ -134,17 +134,26 @@ static bool probe_image(struct work *work)
            shape_input(work);
 }
 
-/* A generated input is an array that nobody had to upload. It is gray like a gray
- * image, and becomes RGB for a network that declares 3 channels. */
+/* A generated input is made to suit: it has the declared size, if no other is asked
+ * for, and becomes RGB, as a gray image does, where 3 channels are declared. */
+static void follow_declared(struct options *options, const struct shape *declared)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (declared->dim[i] && !OPTION_GIVEN(options, SIZE))
+            options->size[i] = (int)declared->dim[i];
+    if (declared->dim[2] == 3 && options->color == COLOR_AUTO)
+        options->color = COLOR_RGB;
+}
+
+/* A generated input is an array that nobody had to upload. */
 static bool probe_generated(struct work *work)
 {
     struct call *call = work->call;
-    const struct shape shape = generated_shape(work_options(work));
-    const double pixels = (double)shape.dim[0] * (double)shape.dim[1];
     struct options *options = work_options(work);
 
-    if (options->color == COLOR_AUTO && work->config.input.dim[2] == 3)
-        options->color = COLOR_RGB;
+    follow_declared(options, &work->config.input);
+    const struct shape shape = generated_shape(options);
+    const double pixels = (double)shape.dim[0] * (double)shape.dim[1];
     work->image = (struct image_info){
         .format = IMAGE_NPY,
         .format_name = "generated",

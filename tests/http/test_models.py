@@ -81,6 +81,13 @@ class Models(unittest.TestCase):
         self.assertEqual(rgb.shape, (16, 16, 3))
         np.testing.assert_array_equal(rgb, np.repeat(gray, 3, axis=2))
 
+    def test_a_generated_input_has_the_declared_size(self):
+        layers = [{"type": "input_layer", "shape": [12, 10, 1]}, {"type": "identity"}]
+        ask = {"config": layers, "input": "circle", "images": "none"}
+        self.assertEqual(self.post("/v1/extract", ask).json()["input_shape"], [12, 10, 1])
+        problem = self.post("/v1/extract", {**ask, "size": 12}, status=422).json()
+        self.assertEqual(problem["errors"][0]["pointer"], "/config/0/shape")
+
     def test_they_run_with_seeded_weights(self):
         for name, (convolutions, _) in VGG.items():
             with self.subTest(name):
