@@ -101,17 +101,19 @@ static size_t map_floats(const struct winograd_call *call)
 
 static size_t planes_floats(const struct winograd_call *call)
 {
-    return (POSITIONS - 1) * call->plane + call->tiles * call->channels;
+    return (POSITIONS - 1) * call->plane + (call->tiles - 1) * call->pitch +
+           call->channels;
 }
 
 static struct winograd_call in_call(const struct in_case *c, bool wild, uint64_t seed,
                                     int side)
 {
-    struct winograd_call call = {.channels = c->channels,
-                                 .tiles = c->tiles,
-                                 .map_pitch =
-                                     (c->tiles * 4 + 2) * c->channels + c->pitch_gap,
-                                 .plane = c->tiles * c->channels + c->plane_gap};
+    struct winograd_call call = {
+        .channels = c->channels,
+        .tiles = c->tiles,
+        .map_pitch = (c->tiles * 4 + 2) * c->channels + c->pitch_gap,
+        .pitch = c->channels + c->pitch_gap,
+        .plane = c->tiles * (c->channels + c->pitch_gap) + c->plane_gap};
 
     call.map = place(IN, map_floats(&call), side);
     fill_values(call.map, map_floats(&call), wild, seed);
@@ -134,7 +136,7 @@ Test(kernels_winograd, in_is_its_matrix)
                                         (tile * 4 + i % CELLS) * c.channels + channel]);
             for (size_t i = 0; i < POSITIONS; i++)
                 assert_close(
-                    call.planes[i * call.plane + tile * c.channels + channel],
+                    call.planes[i * call.plane + tile * call.pitch + channel],
                     transformed(t.input[i / CELLS], t.input[i % CELLS], d, CELLS),
                     ROUNDINGS_IN, "in");
         }
@@ -188,7 +190,8 @@ static struct winograd_call out_call(const struct out_case *c, bool wild, uint64
                                  .columns = c->columns,
                                  .map_step = step,
                                  .map_pitch = c->columns * step + c->pitch_gap,
-                                 .plane = tiles * c->channels,
+                                 .pitch = step,
+                                 .plane = tiles * step,
                                  .bias = bias,
                                  .floor = c->floor};
 
@@ -220,7 +223,7 @@ Test(kernels_winograd, out_is_its_matrix)
                 struct exact m[POSITIONS];
                 for (size_t i = 0; i < POSITIONS; i++)
                     m[i] =
-                        exactly(call.planes[i * call.plane + x / 4 * c.channels + f]);
+                        exactly(call.planes[i * call.plane + x / 4 * call.pitch + f]);
                 struct exact want = transformed(t.output[y], t.output[x % 4], m, CELLS);
                 want.value += (double)call.bias[f];
                 want.magnitude += fabs((double)call.bias[f]);
