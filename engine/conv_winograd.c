@@ -8,9 +8,9 @@
  *
  * Error: with the points of kernels_winograd.h at most some 5e-6 of the largest output
  * (measured against double precision over 16 to 512 channels; the definition's own
- * order has 3e-6). An infinity, a NaN or a number of 2^48 and
- * more would spread over its tile, so a part whose input holds one is computed by the
- * definition, from the weights as they are; so is all of a layer with such weights.
+ * order has 3e-6). An infinity, a NaN or a number of 2^48 and more would spread over
+ * its tile, so a part whose input holds one is computed by the definition, from the
+ * weights as they are; so is all of a layer with such weights.
  */
 #include "engine/conv_method.h"
 

@@ -438,7 +438,7 @@ Test(conv_method, winograd_is_as_exact_as_it_says)
     for (size_t channels = 16; channels <= 512; channels *= 2)
         for (int positive = 0; positive < 2; positive++) {
             double most = 0, chain = 0;
-            for (uint64_t seed = 0; seed < 4; seed++) {
+            for (uint64_t seed = 0; seed < 2; seed++) {
                 struct problem p;
                 float *out;
 
@@ -447,7 +447,7 @@ Test(conv_method, winograd_is_as_exact_as_it_says)
                     p.in[i] = fabsf(p.in[i]);
                 solve(&p);
                 out = floats(p.n_out);
-                run_method(&p, WINOGRAD, true, seed, out);
+                run_method(&p, WINOGRAD, false, seed, out);
                 most = fmax(most, error_of(&p, out));
                 chain = fmax(chain, error_of(&p, p.chain));
                 free(out);
@@ -514,7 +514,7 @@ Test(conv_method, winograd_leaves_wild_weights_to_the_definition)
 }
 
 /* A NaN reaches the nine outputs whose windows hold it, and no part but those that read
- * it changes: 60 columns are two parts of 28 tiles or less. */
+ * it changes: 36 rows are at least two parts. */
 Test(conv_method, a_nan_in_one_part_leaves_the_others_alone)
 {
     enum { HEIGHT = 36, WIDTH = 60, CHANNELS = 16, FILTERS = 32, Y = 30, X = 50 };
@@ -553,4 +553,8 @@ Test(conv_method, a_nan_in_one_part_leaves_the_others_alone)
     }
     cr_assert(first > 0 && first + tile.height >= HEIGHT, "parts of %zu rows",
               tile.height);
+    release_watched(packed, n_packed, "packed");
+    free(before);
+    free(after);
+    problem_release(&p);
 }
