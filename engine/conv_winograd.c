@@ -82,6 +82,12 @@ static size_t pitch_of(size_t channels)
     return conv_round_up(channels, KERNEL_LANES) + KERNEL_LANES;
 }
 
+/* Floats from one position's weights to the next's; likewise. */
+static size_t weights_plane(const struct conv_shape *s)
+{
+    return s->in.channels * s->out.channels + KERNEL_LANES;
+}
+
 /* Floats of the pieces of scratch memory for a box of this size. */
 struct pieces {
     size_t copy, in, out;
@@ -107,8 +113,7 @@ static struct conv_needs needs(const struct conv_shape *s)
     const struct pieces p = pieces_of(s, tile.height, tile.width, tile.channels);
 
     return (struct conv_needs){
-        .packed =
-            HEADER + POSITIONS * s->in.channels * s->out.channels + s->out.channels,
+        .packed = HEADER + s->out.channels + POSITIONS * weights_plane(s),
         .scratch = p.copy + p.in + p.out,
         .tile = tile,
     };
@@ -167,9 +172,9 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
                  float *packed)
 {
     const size_t channels = s->in.channels, filters = s->out.channels;
-    const size_t plane = channels * filters;
+    const size_t tap = channels * filters;
 
-    packed[0] = tame_weights(kernel, 9 * plane);
+    packed[0] = tame_weights(kernel, 9 * tap);
     packed += HEADER;
     memset(packed, 0, filters * sizeof *packed);
     if (bias)
@@ -178,8 +183,8 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
     for (size_t first = 0, width; first < filters; first += width) {
         width = filters - first < PANEL ? filters - first : PANEL;
         for (size_t c = 0; c < channels; c++)
-            transform_panel(kernel + c * filters + first, plane, width,
-                            packed + first * channels + c * width, plane);
+            transform_panel(kernel + c * filters + first, tap, width,
+                            packed + first * channels + c * width, weights_plane(s));
     }
 }
 
@@ -232,7 +237,7 @@ static void multiply(const struct conv_call *call, const float *in, float *produ
                 .in_step = in_pitch,
                 .runs = &run,
                 .n_runs = 1,
-                .weights = weights + i * channels * all + first * channels,
+                .weights = weights + i * weights_plane(s) + first * channels,
                 .weight_step = width,
                 .bias = zeros,
                 .floor = -INFINITY,
