@@ -497,6 +497,11 @@ static void draw_dropout(struct draft *d)
     cJSON_AddNumberToObject(d->params, "rate", 0.5);
 }
 
+static void draw_noise(struct draft *d)
+{
+    cJSON_AddNumberToObject(d->params, "stddev", 0.5);
+}
+
 static void draw_nothing(struct draft *d)
 {
     (void)d;
@@ -568,7 +573,7 @@ static const struct row {
     {"ThresholdedReLU", 1, draw_thresholded},
     {"Dropout", 1, draw_dropout},
     {"SpatialDropout2D", 1, draw_dropout},
-    {"GaussianNoise", 1, draw_nothing},
+    {"GaussianNoise", 1, draw_noise},
     {"GaussianDropout", 1, draw_dropout},
     {"AlphaDropout", 1, draw_dropout},
     {"ActivityRegularization", 1, draw_nothing},

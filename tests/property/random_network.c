@@ -183,7 +183,10 @@ static bool draw_layer(struct maker *m, const struct shape *in)
     const size_t i = network->n_layers;
     struct layer *layer = &network->layers[i];
 
-    *layer = (struct layer){.kind = draw_kind(m), .keras = m->keras};
+    *layer = (struct layer){.keras = m->keras};
+    do
+        layer->kind = draw_kind(m);
+    while (layer->kind->keras_2_only && m->exact && m->keras == KERAS_3);
     struct draft draft = {.seed = &m->seed,
                           .in = in,
                           .winograd = m->winograd,
