@@ -82,19 +82,23 @@ struct filters_call {
     size_t filters, n;
 };
 
-/* One filter for each channel, lanes are channels: for p < n and c < channels,
- * out[p * channels + c] is the sum over t < taps of in[p * in_step + offsets[t] + c] *
- * weights[t * channels + c]. */
+/* One filter for each channel, lanes are channels: for y < rows, p < n and c <
+ * channels, out[y * out_pitch + p * channels + c] is the sum over t < taps of in[y *
+ * in_pitch + p * in_step + offsets[t] + c] * weights[t * channels + c]. rolled: the
+ * window is 3x3, and every step one cell: in_step is channels, and in_pitch what lies
+ * between two rows of the window. */
 struct channels_call {
     float *out;
+    size_t out_pitch;
     const float *in;
-    size_t in_step;
+    size_t in_pitch, in_step;
     const float *weights;
     const ptrdiff_t *offsets;
     size_t taps;
+    bool rolled;
     const float *bias;
     float floor;
-    size_t channels, n;
+    size_t channels, rows, n;
 };
 
 /* A row of tiles of Winograd's F(4x4, 3x3); conv_winograd.c says what it is for. map

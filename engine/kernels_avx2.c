@@ -3,14 +3,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ISA         avx2
-#define LANES       8
-#define FILTER_VECS 2
-#define PIXELS      6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
-#define LINE_VECS   4
-#define STRIP_3     3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
-#define STRIP_5     2
-#define STRIP_7     2
+#define ISA           avx2
+#define LANES         8
+#define FILTER_VECS   2
+#define PIXELS        6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
+#define LINE_VECS     4
+#define STRIP_3       3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
+#define STRIP_5       2
+#define STRIP_7       2
+#define CHANNEL_STRIP 3 /* 9 sums, 5 inputs, a weight */
 
 #define vec                __m256
 #define v_set1             _mm256_set1_ps

@@ -5,7 +5,7 @@
  *
  *   ISA          name of the instruction set, e.g. avx2
  *   LANES        floats per vector, a divisor of KERNEL_LANES
- *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7
+ *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7, CHANNEL_STRIP
  *                the register blocks of kernels_convolve.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,

@@ -6,14 +6,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ISA         portable
-#define LANES       1
-#define FILTER_VECS 2
-#define PIXELS      2
-#define LINE_VECS   2
-#define STRIP_3     2
-#define STRIP_5     1
-#define STRIP_7     1
+#define ISA           portable
+#define LANES         1
+#define FILTER_VECS   2
+#define PIXELS        2
+#define LINE_VECS     2
+#define STRIP_3       2
+#define STRIP_5       1
+#define STRIP_7       1
+#define CHANNEL_STRIP 2
 
 #define vec                float
 #define v_set1(x)          (x)
