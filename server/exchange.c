@@ -114,6 +114,8 @@ void exchange_release(struct exchange *x)
     atomic_fetch_sub(&x->server->held, x->held);
     pthread_mutex_destroy(&x->lock);
     free(x->target);
+    free(x->joined[0]);
+    free(x->joined[1]);
     free(x);
 }
 
@@ -122,17 +124,64 @@ const char *exchange_header(const struct exchange *x, const char *name)
     return MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, name);
 }
 
+/* Lines of one name are one list (RFC 9110, section 5.2). */
+struct lines {
+    const char *name, *first;
+    FILE *joined; /* open from the second line on */
+    char *text;
+    size_t size;
+};
+
+static enum MHD_Result join(void *context, enum MHD_ValueKind kind, const char *name,
+                            const char *value)
+{
+    struct lines *lines = context;
+
+    (void)kind;
+    if (strcasecmp(name, lines->name) || !value)
+        return MHD_YES;
+    if (!lines->first) {
+        lines->first = value;
+        return MHD_YES;
+    }
+    if (!lines->joined) {
+        lines->joined = open_memstream(&lines->text, &lines->size);
+        if (!lines->joined)
+            return MHD_NO;
+        fputs(lines->first, lines->joined);
+    }
+    fprintf(lines->joined, ", %s", value);
+    return MHD_YES;
+}
+
+/* The value of all lines of that name; NULL if there is none. What has to be made for
+ * it is *owned. */
+static const char *read_list(const struct exchange *x, const char *name, char **owned)
+{
+    struct lines lines = {.name = name};
+
+    MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, join, &lines);
+    if (!lines.joined)
+        return lines.first;
+    fclose(lines.joined);
+    *owned = lines.text;
+    return lines.text ? lines.text : lines.first;
+}
+
 void exchange_read_head(struct exchange *x, const char *method)
 {
     const char *id = exchange_header(x, "X-Request-Id");
+    const char *trace = exchange_header(x, "traceparent");
 
     snprintf(x->method, sizeof x->method, "%s", method);
     if (screen_id(id))
         snprintf(x->id, sizeof x->id, "%s", id);
+    if (screen_trace(trace))
+        snprintf(x->trace, sizeof x->trace, "%s", trace);
     x->origin = access_origin(x->server->access, exchange_header(x, "Origin"));
     x->content_type = exchange_header(x, "Content-Type");
-    x->accept = exchange_header(x, "Accept");
-    x->if_none_match = exchange_header(x, "If-None-Match");
+    x->accept = read_list(x, "Accept", &x->joined[0]);
+    x->if_none_match = read_list(x, "If-None-Match", &x->joined[1]);
 }
 
 bool exchange_hold(struct exchange *x, size_t bytes)

@@ -52,13 +52,14 @@ struct exchange {
     pthread_mutex_t lock; /* of suspended, and orders worker and I/O thread */
     bool suspended;
 
-    char id[ID_MAX + 1], method[16];
+    char id[ID_MAX + 1], method[16], trace[TRACE_SIZE]; /* trace "": there is none */
     char *target; /* path and query point into it */
     char *path;   /* percent-decoded, without the prefix */
     const char *query;
     const char *route;  /* its label; static, or a page's path */
     const char *origin; /* to be allowed, NULL for none */
-    const char *content_type, *accept, *if_none_match; /* libmicrohttpd's; or NULL */
+    const char *content_type, *accept, *if_none_match; /* or NULL */
+    char *joined[2]; /* the last two, where they came in several lines */
     struct framing framing;
 
     unsigned char *body;
@@ -82,7 +83,7 @@ struct exchange *exchange_new(struct server *server, struct connection *connecti
                               struct MHD_Connection *mhd, const char *target);
 void exchange_release(struct exchange *exchange);
 
-/* Read the head: method, id, origin, and the headers that are kept. */
+/* Read the head: method, ids, origin, and the headers that are kept. */
 void exchange_read_head(struct exchange *exchange, const char *method);
 
 /* NULL if there is none. For the I/O thread only. */

@@ -61,7 +61,7 @@ static void answer_options(struct exchange *x, const char *allow)
     api_reply_header(&x->reply, "Access-Control-Allow-Methods", "%s", allow);
     api_reply_header(
         &x->reply, "Access-Control-Allow-Headers", "%s",
-        "Authorization, Content-Type, Accept, X-Request-Id, If-None-Match");
+        "Authorization, Content-Type, Accept, X-Request-Id, If-None-Match, traceparent");
     api_reply_header(&x->reply, "Access-Control-Max-Age", "600");
 }
 
@@ -104,6 +104,15 @@ static void check_length(struct exchange *x)
                      (double)x->framing.length, ERROR_BODY_TOO_LARGE, &err,
                      "the request body has %llu bytes",
                      (unsigned long long)x->framing.length))
+        exchange_fail(x, &err);
+}
+
+static void check_type(struct exchange *x)
+{
+    struct error err;
+
+    error_init(&err);
+    if (!api_takes_type(x->content_type, &err))
         exchange_fail(x, &err);
 }
 
@@ -151,6 +160,8 @@ static void admit(struct exchange *x)
         refuse_unauthorized(x);
     else
         check_length(x);
+    if (!x->reply.status && x->takes_body)
+        check_type(x);
     if (!x->reply.status && x->takes_body && x->framing.length)
         grow_body(x, (size_t)x->framing.length);
 }

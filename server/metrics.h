@@ -62,6 +62,7 @@ struct metrics_readings {
 };
 
 void metrics_record(const struct metrics_request *request);
+void metrics_layer(const char *type, double ms); /* type: static */
 void metrics_reject(enum error_code reason);
 void metrics_client_closed(enum connection_phase phase);
 

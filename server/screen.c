@@ -120,3 +120,18 @@ bool screen_id(const char *id)
 
     return n > 0 && n <= ID_MAX && strspn(id, "._-" DIGITS LETTERS) == n;
 }
+
+/* n lower-case hexadecimal digits, then the character end. */
+static bool is_hex(const char *text, size_t n, char end)
+{
+    return strspn(text, DIGITS "abcdef") == n && text[n] == end;
+}
+
+bool screen_trace(const char *trace)
+{
+    /* 00-<trace: 32>-<parent: 16>-<flags: 2>; ids of zeros alone are none */
+    return trace && strlen(trace) == TRACE_SIZE - 1 && !strncmp(trace, "00-", 3) &&
+           is_hex(trace + 3, 32, '-') && is_hex(trace + 36, 16, '-') &&
+           is_hex(trace + 53, 2, '\0') && strspn(trace + 3, "0") != 32 &&
+           strspn(trace + 36, "0") != 16;
+}

@@ -15,7 +15,7 @@
 
 #include "api/api.h"
 
-enum { TARGET_MAX = 8192, ARGUMENTS_MAX = 64, ID_MAX = 128 };
+enum { TARGET_MAX = 8192, ARGUMENTS_MAX = 64, ID_MAX = 128, TRACE_SIZE = 56 };
 
 /* How the body comes. */
 struct framing {
@@ -32,5 +32,9 @@ bool screen_head(struct MHD_Connection *connection, const char *version,
 
 /* True for 1 to ID_MAX letters, digits, dots, hyphens and underscores. */
 bool screen_id(const char *id);
+
+/* True for a traceparent that we can pass on (W3C Trace Context, version 00): it has
+ * TRACE_SIZE - 1 characters. */
+bool screen_trace(const char *trace);
 
 #endif
