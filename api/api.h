@@ -72,7 +72,7 @@ struct api_reply {
     /* For metrics and the log. */
     enum error_code error; /* ERROR_NONE for an answer in the 200s and 300s */
     double decode_ms, compute_ms, encode_ms;
-    double pixels; /* of the input image, 0 if there was none */
+    double pixels;                 /* of the input image, 0 if there was none */
     struct api_layer_time *layers; /* malloc'ed; what was run, or NULL */
     size_t n_layers;
 };

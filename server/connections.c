@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ struct connection {
     atomic_bool *gone;
     struct connection *next_free;
     char peer[INET6_ADDRSTRLEN];
+    uint64_t client;
 };
 
 struct connections {
@@ -165,18 +167,28 @@ void connections_free(struct connections *table)
     free(table);
 }
 
-static void print_peer(char *text, const struct sockaddr *peer)
+static void set_peer(struct connection *c, const struct sockaddr *peer)
 {
-    snprintf(text, INET6_ADDRSTRLEN, "-");
+    const unsigned char *address = NULL;
+    bool is_v4 = false;
+
+    snprintf(c->peer, sizeof c->peer, "-");
+    c->client = 0;
     if (peer && peer->sa_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const void *)peer;
-        inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN);
+        address =
+            (const void *)&((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+        is_v4 = true;
     } else if (peer && peer->sa_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const void *)peer;
-        const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
-        inet_ntop(mapped ? AF_INET : AF_INET6,
-                  v6->sin6_addr.s6_addr + (mapped ? 12 : 0), text, INET6_ADDRSTRLEN);
+        is_v4 = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
+        address = v6->sin6_addr.s6_addr + (is_v4 ? 12 : 0);
     }
+    if (!address)
+        return;
+    inet_ntop(is_v4 ? AF_INET : AF_INET6, address, c->peer, sizeof c->peer);
+    memcpy(&c->client, address, is_v4 ? 4 : 8);
+    if (is_v4) /* apart from IPv6: no network is ::ffff:0:0:0/32 */
+        c->client = c->client << 32 | 0xffff0000;
 }
 
 struct connection *connection_open(struct connections *table, int fd,
@@ -193,7 +205,7 @@ struct connection *connection_open(struct connections *table, int fd,
         c->spare = table->count > table->soft;
         c->phase = CONNECTION_HEADER;
         c->deadline = deadline;
-        print_peer(c->peer, peer);
+        set_peer(c, peer);
     }
     pthread_mutex_unlock(&table->lock);
     return c;
@@ -270,6 +282,11 @@ bool connection_is_spare(const struct connection *c)
 const char *connection_peer(const struct connection *c)
 {
     return c->peer;
+}
+
+uint64_t connection_client(const struct connection *c)
+{
+    return c->client;
 }
 
 size_t connections_count(struct connections *table)

@@ -67,6 +67,9 @@ bool connection_late(struct connection *connection, enum connection_phase *phase
 bool connection_is_spare(const struct connection *connection);
 /* The client's address, without the port. */
 const char *connection_peer(const struct connection *connection);
+/* A number for the client, to share the workers fairly: one for each IPv4 address, and
+ * for each /64 of IPv6, which is what one network is given. */
+uint64_t connection_client(const struct connection *connection);
 
 size_t connections_count(struct connections *connections);
 /* Closed for a missed deadline, by phase. */

@@ -228,7 +228,7 @@ static void release(struct http *http)
     free(http);
 }
 
-struct http *http_start(const struct options *options, const struct access *access,
+struct http *http_start(const struct options *options, struct access *access,
                         int listening, char *message, size_t size)
 {
     struct http *http = calloc(1, sizeof *http);

@@ -22,7 +22,7 @@ struct http;
 
 /* Serve on a listening socket, which it takes over. options and access must outlive
  * it. NULL, and a line in message, if that cannot be. */
-struct http *http_start(const struct options *options, const struct access *access,
+struct http *http_start(const struct options *options, struct access *access,
                         int listening, char *message, size_t size) MUST_CHECK;
 
 void http_drain(struct http *http);

@@ -59,9 +59,9 @@ static void answer_options(struct exchange *x, const char *allow)
     if (!is_preflight(x) || !x->origin)
         return;
     api_reply_header(&x->reply, "Access-Control-Allow-Methods", "%s", allow);
-    api_reply_header(
-        &x->reply, "Access-Control-Allow-Headers", "%s",
-        "Authorization, Content-Type, Accept, X-Request-Id, If-None-Match, traceparent");
+    api_reply_header(&x->reply, "Access-Control-Allow-Headers", "%s",
+                     "Authorization, Content-Type, Accept, X-Request-Id, "
+                     "If-None-Match, traceparent");
     api_reply_header(&x->reply, "Access-Control-Max-Age", "600");
 }
 
@@ -156,7 +156,8 @@ static void admit(struct exchange *x)
     else if (x->needs_worker && x->server->closed)
         exchange_refuse(x, ERROR_DRAINING, "the server is shutting down");
     else if (x->needs_worker &&
-             !access_allowed(x->server->access, exchange_header(x, "Authorization")))
+             !access_allowed(x->server->access, exchange_header(x, "Authorization"),
+                             &x->client))
         refuse_unauthorized(x);
     else
         check_length(x);

@@ -68,6 +68,7 @@ static void metrics(struct exchange *x)
         .workers_busy = (double)load.busy,
         .inflight_bytes = (double)server->held,
         .inflight_limit = server->options->max_inflight_memory,
+        .started = (double)server->started,
         .inflight_requests = (double)server->inflight,
         .connections = (double)connections_count(server->connections),
         .log_lost = (double)log_lost(),

@@ -18,8 +18,8 @@ enum { ROUTES_MAX = 64, TYPES_MAX = 64, STATUSES_MAX = 48, BUCKETS_MAX = 20 };
 static const double second_bounds[BUCKETS_MAX] = {
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
 static const double layer_bounds[BUCKETS_MAX] = {
-    1e-5,  2.5e-5, 5e-5, 1e-4,  2.5e-4, 5e-4, 0.001, 0.0025, 0.005,
-    0.01,  0.025,  0.05, 0.1,   0.25,   0.5,  1,     2.5,    10};
+    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005,
+    0.01, 0.025,  0.05, 0.1,  0.25,   0.5,  1,     2.5,    10};
 static const double byte_bounds[BUCKETS_MAX] = {1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
 static const double pixel_bounds[BUCKETS_MAX] = {4096,    16384,   65536,    262144,
                                                  1048576, 4194304, 16777216, 67108864};
@@ -99,8 +99,7 @@ static size_t status_index(int status)
 
 void metrics_record(const struct metrics_request *r)
 {
-    const size_t route =
-        place(metrics.routes, &metrics.n_routes, ROUTES_MAX, r->route);
+    const size_t route = place(metrics.routes, &metrics.n_routes, ROUTES_MAX, r->route);
 
     metrics.requests[route][method_index(r->method)][status_index(r->status)]++;
     observe(&metrics.duration[route], second_bounds, r->seconds);

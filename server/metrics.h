@@ -47,6 +47,8 @@ struct metrics_request {
       "Bytes of request bodies and replies held")                                      \
     X(inflight_limit, "gauge", "convscope_inflight_limit_bytes",                       \
       "Most bytes of request bodies and replies")                                      \
+    X(started, "counter", "convscope_http_requests_started_total",                     \
+      "Requests whose request line was read")                                          \
     X(inflight_requests, "gauge", "convscope_inflight_requests",                       \
       "Requests that have begun and not ended")                                        \
     X(connections, "gauge", "convscope_connections", "Open connections")               \
