@@ -20,6 +20,7 @@
 #include "server/intake.h"
 #include "server/log.h"
 #include "server/machine.h"
+#include "server/monitor.h"
 
 enum {
     HEAD_MEMORY = 32768,    /* of a connection, for its request's head */
@@ -32,6 +33,7 @@ enum {
 struct http {
     struct server server;
     struct MHD_Daemon *daemon;
+    struct monitor *monitor; /* NULL: there is none */
     int listening;
     bool quiesced; /* listening is ours to close */
     size_t soft_connections, hard_connections;
@@ -220,6 +222,7 @@ static void release(struct http *http)
 {
     struct server *server = &http->server;
 
+    monitor_stop(http->monitor);
     connections_free(server->connections);
     for (size_t i = 0; server->sessions && i < (size_t)server->options->workers; i++)
         api_session_free(server->sessions[i]);
@@ -229,7 +232,7 @@ static void release(struct http *http)
 }
 
 struct http *http_start(const struct options *options, struct access *access,
-                        int listening, char *message, size_t size)
+                        int listening, int monitoring, char *message, size_t size)
 {
     struct http *http = calloc(1, sizeof *http);
     struct server *server = &http->server;
@@ -247,7 +250,8 @@ struct http *http_start(const struct options *options, struct access *access,
     if (server->workers)
         server->connections = connections_new(
             http->hard_connections, http->soft_connections, tick, server->workers);
-    if (server->connections && open_sessions(server))
+    if (server->connections && open_sessions(server) &&
+        (monitoring < 0 || (http->monitor = monitor_start(server, monitoring))))
         http->daemon = start_daemon(http);
     if (http->daemon)
         return http;

@@ -149,15 +149,21 @@ static int serve(const struct options *options, struct access *access,
 {
     char message[512], url[ADDRESS_SIZE];
     const int listening = address_listen(options->bind, message, sizeof message);
+    int monitoring = -1;
     struct http *http;
 
     if (listening < 0)
         return fail(FAILED, message);
+    if (*options->metrics_bind) {
+        monitoring = address_listen(options->metrics_bind, message, sizeof message);
+        if (monitoring < 0)
+            return fail(FAILED, message);
+    }
     address_url(listening, url);
     if (!log_start((enum log_format)options->log_format,
                    (enum log_level)options->log_level))
         return fail(FAILED, "cannot start the thread that writes the log");
-    http = http_start(options, access, listening, message, sizeof message);
+    http = http_start(options, access, listening, monitoring, message, sizeof message);
     if (!http) {
         log_stop();
         return fail(FAILED, message);

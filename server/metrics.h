@@ -1,7 +1,7 @@
 /*
  * metrics.h - what is counted, and its text for a scraper.
  *
- * Everything is recorded and printed on the I/O thread, so nothing here locks.
+ * Any thread may record and print.
  */
 #ifndef SERVER_METRICS_H
 #define SERVER_METRICS_H
