@@ -10,12 +10,14 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "server/clock.h"
@@ -39,6 +41,7 @@ struct connections {
     pthread_mutex_t lock;
     size_t capacity, soft, count;
     struct connection *slots, *free;
+    struct pollfd *polled; /* room for all */
     uint64_t late[CONNECTION_PHASES];
     void (*tick)(void *context);
     void *context;
@@ -54,11 +57,33 @@ static void cut(struct connection *connection)
         shutdown(connection->fd, SHUT_RDWR);
 }
 
+/* A client's FIN that comes with its last bytes is never told of by libmicrohttpd's
+ * edge-triggered epoll: the connection would be kept for a client that has gone. Cut
+ * those that wait for a request, have been closed, and have nothing left to be read.
+ * Called with the lock held. */
+static void cut_abandoned(struct connections *table)
+{
+    nfds_t n = 0;
+    int unread;
+
+    for (size_t i = 0; i < table->capacity; i++)
+        if (table->slots[i].fd >= 0 && table->slots[i].phase == CONNECTION_IDLE)
+            table->polled[n++] =
+                (struct pollfd){.fd = table->slots[i].fd, .events = POLLRDHUP};
+    if (!n || poll(table->polled, n, 0) <= 0)
+        return;
+    for (nfds_t i = 0; i < n; i++)
+        if (table->polled[i].revents &&
+            !ioctl(table->polled[i].fd, FIONREAD, &unread) && !unread)
+            shutdown(table->polled[i].fd, SHUT_RDWR);
+}
+
 static void reap(struct connections *table)
 {
     const int64_t now = clock_ns();
 
     pthread_mutex_lock(&table->lock);
+    cut_abandoned(table);
     const bool crowded = table->count > table->soft;
     for (size_t i = 0; i < table->capacity; i++) {
         struct connection *c = &table->slots[i];
@@ -135,7 +160,8 @@ struct connections *connections_new(size_t capacity, size_t soft,
     table->context = context;
     table->epoll = table->stop = -1;
     table->slots = calloc(capacity, sizeof *table->slots);
-    if (!table->slots)
+    table->polled = calloc(capacity, sizeof *table->polled);
+    if (!table->slots || !table->polled)
         goto fail;
     for (size_t i = capacity; i-- > 0;) {
         table->slots[i] =
@@ -164,6 +190,7 @@ void connections_free(struct connections *table)
         close(table->epoll);
     pthread_mutex_destroy(&table->lock);
     free(table->slots);
+    free(table->polled);
     free(table);
 }
 

@@ -182,7 +182,7 @@ enum MHD_Result intake_head(struct exchange *x, const char *method, const char *
     x->stage = EXCHANGE_BODY;
     exchange_read_head(x, method);
     error_init(&err);
-    if (!screen_head(x->mhd, version, &x->framing, &err)) {
+    if (!screen_head(x->mhd, method, version, &x->framing, &err)) {
         exchange_fail(x, &err);
         return refuse_now(x);
     }

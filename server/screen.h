@@ -26,9 +26,11 @@ struct framing {
 /* False for a raw request target that libmicrohttpd would choke on. */
 bool screen_target(const char *target);
 
-/* Check version and headers; on success framing is filled in. */
-bool screen_head(struct MHD_Connection *connection, const char *version,
-                 struct framing *framing, struct error *err) MUST_CHECK;
+/* Check version and headers; on success framing is filled in. method and version are
+ * libmicrohttpd's own strings: where they lie is looked at too. */
+bool screen_head(struct MHD_Connection *connection, const char *method,
+                 const char *version, struct framing *framing,
+                 struct error *err) MUST_CHECK;
 
 /* True for 1 to ID_MAX letters, digits, dots, hyphens and underscores. */
 bool screen_id(const char *id);
