@@ -29,7 +29,7 @@ struct connection {
     int fd; /* -1: the slot is free */
     uint32_t generation;
     enum connection_phase phase;
-    int64_t deadline;
+    int64_t opened, deadline;
     bool late, spare;
     atomic_bool *gone;
     struct connection *next_free;
@@ -85,11 +85,15 @@ static void reap(struct connections *table)
     pthread_mutex_lock(&table->lock);
     cut_abandoned(table);
     const bool crowded = table->count > table->soft;
+    const bool full = table->count > table->capacity - table->capacity / 8;
     for (size_t i = 0; i < table->capacity; i++) {
         struct connection *c = &table->slots[i];
         if (c->fd < 0 || c->late || c->phase == CONNECTION_WORK)
             continue;
-        if (now < c->deadline && !(crowded && c->phase == CONNECTION_IDLE))
+        const bool needless = (crowded && c->phase == CONNECTION_IDLE) ||
+                              (full && c->spare && c->phase == CONNECTION_HEADER &&
+                               now - c->opened > (int64_t)TICK_MS * NS_PER_MS);
+        if (now < c->deadline && !needless)
             continue;
         c->late = true;
         table->late[c->phase]++;
@@ -231,6 +235,7 @@ struct connection *connection_open(struct connections *table, int fd,
         c->late = false;
         c->spare = table->count > table->soft;
         c->phase = CONNECTION_HEADER;
+        c->opened = clock_ns();
         c->deadline = deadline;
         set_peer(c, peer);
     }

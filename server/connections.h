@@ -37,8 +37,9 @@ enum connection_phase {
 struct connection;
 struct connections;
 
-/* Idle connections beyond soft are closed. The guard calls tick(context) every 100 ms
- * and after a client has gone. NULL if the system lacks something. */
+/* Idle connections beyond soft are closed; when there is next to no room left, so are
+ * spare ones that have been silent since they came. The guard calls tick(context) every
+ * 100 ms and after a client has gone. NULL if the system lacks something. */
 struct connections *connections_new(size_t capacity, size_t soft,
                                     void (*tick)(void *context),
                                     void *context) MUST_CHECK;

@@ -65,8 +65,8 @@ class Http(Check):
                  "Content-Length: 5\r\nContent-Length: 33", "Content-Length : 33",
                  "Transfer-Encoding : chunked", "Content-Length\t: 33", ": 1",
                  ": 1\r\nA: b", ":", ":\r\nA: b", "X: a\r\n folded\r\n: 1",
-                 "X: a\r\n folded",
-                 "X\tY: 1", "X\x01Y: 1", "X(Y): 1", "X\xe9: 1", "Na me: 1", "X\x7f: 1")
+                 "X: a\r\n folded", "X\tY: 1", "X\x01Y: 1", "X: a\x01b", "X: a\x7fb",
+                 "X(Y): 1", "X\xe9: 1", "Na me: 1", "X\x7f: 1")
         times = []
         for method in ("GET /livez", "POST /v1/extract"):
             for line in lines:
