@@ -22,7 +22,8 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
 # The tests' own settings, of which the server knows nothing.
-OURS = {"CONVSCOPE_BIN", "CONVSCOPE_ORACLE"}
+OURS = {"CONVSCOPE_BIN", "CONVSCOPE_ORACLE", "CONVSCOPE_THIRD_PARTY", "CONVSCOPE_JSON_SUITE",
+        "CONVSCOPE_SLACK", "CONVSCOPE_HOSTILE", "CONVSCOPE_SOAK_MINUTES"}
 BINARY = os.environ.get("CONVSCOPE_BIN", str(ROOT / "build" / "release" / "convscope"))
 
 
