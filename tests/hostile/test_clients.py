@@ -8,7 +8,7 @@ import time
 import unittest
 
 from crowd import Crowd, Visitor
-from harness import MB, SLACK, Check, Client, ask, eventually, figure, post
+from harness import LONG_RUN, MB, SLACK, Check, Client, ask, eventually, figure, post
 
 from client import LONG, config
 
@@ -18,13 +18,14 @@ RESET = struct.pack("ii", 1, 0) # linger for no time: close with a RST
 
 class Slow(Check):
     flags = ("--read-timeout", "2")
-    connections = 200
+    connections = 400
+    n = 150 if LONG_RUN else 50 # of each kind
 
     def test_12_slow_heads_and_bodies(self):
         """A byte a second or so from each keeps libmicrohttpd's own timer from firing."""
         with Crowd() as crowd:
             began = time.monotonic()
-            for _ in range(75):
+            for _ in range(self.n):
                 crowd.add(Visitor(self.service.port, b"GET /livez HTTP/1.1\r\nHost: x\r\n"))
                 crowd.add(Visitor(self.service.port, post(b"", declared=100000)))
             self.drips = 0
@@ -39,22 +40,22 @@ class Slow(Check):
             took = max(visitor.ended or 0 for visitor in crowd.visitors) - began
         self.assertEqual(left, [])
         self.assertLess(took, 2 + SLACK)
-        figure(12, f"150 slow clients, the last closed after {took:.2f} s of 2")
+        figure(12, f"{2 * self.n} slow clients, the last closed after {took:.2f} s of 2")
 
     def test_13_slow_readers(self):
-        late = 'connections_late_total{phase="write"}'
+        late, n = 'connections_late_total{phase="write"}', 100 if LONG_RUN else 10
         before = self.books.value(late)
         with contextlib.ExitStack() as stack:
             began = time.monotonic()
-            for _ in range(10):
+            for _ in range(n):
                 client = stack.enter_context(Client(self.service))
                 client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
             self.assertTrue(eventually(
-                lambda: self.books.value(late) - before >= 10, 6 + SLACK))
+                lambda: self.books.value(late) - before >= n, 6 + SLACK))
             took = time.monotonic() - began
         self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") < MB))
-        figure(13, f"10 that do not read closed after {took:.1f} s")
+        figure(13, f"{n} that do not read closed after {took:.1f} s")
 
 
 class Gone(Check):

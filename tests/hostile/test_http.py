@@ -18,7 +18,7 @@ def heads(text):
 
 
 class Http(Check):
-    flags = ("--max-body-bytes", "1M", "--read-timeout", "2")
+    flags = ("--max-body-bytes", "1M", "--read-timeout", "1")
 
     def refused(self, data, statuses, seconds=1.0):
         """Answered with one of these (None: closed without a word), then closed; what
@@ -94,12 +94,12 @@ class Http(Check):
         for chunk in (b"-1\r\nabc\r\n", b"0x3\r\nabc\r\n", b"ffffffffffffffff\r\nabc",
                       b"10000000000000000\r\nabc", b"3\r\nabcX\r\n0\r\n\r\n", b"\r\nabc",
                       b"g\r\nabc\r\n", b" 3\r\nabc\r\n0\r\n\r\n"):
-            took, _ = self.refused(chunked + chunk, (400, 413, 415, None), 3.5)
+            took, _ = self.refused(chunked + chunk, (400, 413, 415, None), 2.5)
             times.append(took)
         for data in (chunked + b"3\r\na", HEAD + b"Content-Length: 500\r\n\r\nabc"):
             took, text = self.exchange(data) # unfinished: the deadline closes it
             self.assertEqual(text, b"")
-            self.assertLess(took, 2 + SLACK)
+            self.assertLess(took, 1 + SLACK)
             times.append(took)
         figure(3, f"{len(times)} refused, slowest {1e3 * max(times):.0f} ms, "
                   f"{twice} with the head sent twice")
@@ -242,7 +242,7 @@ class Http(Check):
                 except TimeoutError:
                     pass
             took = time.monotonic() - began
-            self.assertLess(took, 2 + 16 + SLACK)
+            self.assertLess(took, 1 + 16 + SLACK)
         figure(10, f"413 seen {seen} of 10, an endless body closed after {took:.1f} s")
 
     def test_11_mutated_requests(self):
