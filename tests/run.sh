@@ -3,14 +3,14 @@
 #
 # release  unit tests, HTTP tests, the hostile checks and the conformance oracle, then
 #          the whole of asan and tsan too: that is `make test`
-# asan     unit and HTTP tests, and the hostile checks of everything that reads bytes,
-#          under AddressSanitizer and UBSan, leaks included
+# asan     unit and HTTP tests, and the hostile checks of what reads clients' bytes, under
+#          AddressSanitizer and UBSan, leaks included
 # tsan     the workers' stress program and the server under load, under ThreadSanitizer
 # isas     the lesson's HTTP tests with each instruction set forced
 # hostile  the hostile checks in full, and those that need minutes and a quiet machine,
 #          on the build OF a mode (release)
 # soak     likewise, everything hostile at once, for CONVSCOPE_SOAK_MINUTES (30)
-# debug, coverage    unit and HTTP tests, hostile checks; coverage then counts branches
+# debug, coverage    likewise; coverage then counts the branches taken
 #
 # Each suite's own output is shown. A suite passes only if it exits 0 and says that it
 # ran something. CONVSCOPE_ORACLE and CONVSCOPE_THIRD_PARTY name the directories of the
@@ -132,8 +132,8 @@ coverage() {
         (cd "$(out coverage)/$folder" && gcov -b -n ./*.gcda 2>/dev/null) | awk -v of="$folder" '
             /^File / { ours = $2 ~ of "/" && $2 !~ /\.h/ }
             ours && /^Taken at least once/ {
-                sub(/once:/, "", $4); split($0, a, /[:% ]+/)
-                taken += a[5] * a[7] / 100; all += a[7] }
+                split($0, field, /[:% ]+/) # Taken at least once:88.16% of 76
+                taken += field[5] * field[7] / 100; all += field[7] }
             END { printf "%-8s %5.1f %% of %d\n", of, all ? 100 * taken / all : 0, all }'
     done
 }
@@ -165,6 +165,9 @@ tsan_tests() {
         without_aslr "$python" tests/http/test_load.py
 }
 
+if [ "$1" = coverage ]; then
+    find "$(out coverage)" -name '*.gcda' -delete
+fi
 case $mode in
 isas)
     mode=release
@@ -182,19 +185,19 @@ soak)
     mode=${2:-release}
     hostile_tests "$mode" tests/hostile/soak.py
     ;;
-asan)
-    unit_tests asan
-    http_tests asan
-    hostile_tests asan "${readers[@]}"
+release)
+    unit_tests release
+    http_tests release
+    hostile_tests release tests/hostile/test_*.py
     ;;
 *)
     unit_tests "$mode"
     http_tests "$mode"
-    hostile_tests "$mode" tests/hostile/test_*.py
+    hostile_tests "$mode" "${readers[@]}"
     ;;
 esac
 
-if [ "$mode" = coverage ]; then
+if [ "$1" = coverage ]; then
     coverage
 fi
 

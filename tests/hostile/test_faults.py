@@ -52,7 +52,7 @@ class Bare(Service):
 class Memory(unittest.TestCase):
     def jobs(self, service, n=10):
         """Statuses of n jobs at once, each with pictures of several MB."""
-        body = json.dumps({"config": [{"type": "relu"}] * 3, "input": "circle",
+        body = json.dumps({"config": [{"type": "relu"}], "input": "circle",
                            "size": 1024, "format": "npz"}).encode()
         with concurrent.futures.ThreadPoolExecutor(n) as pool:
             def one(_):
@@ -62,19 +62,20 @@ class Memory(unittest.TestCase):
             return list(pool.map(one, range(n)))
 
     def test_41_little_address_space(self):
-        """Under RLIMIT_AS allocations fail: an answer, or a refusal, but no end."""
-        def limit():
-            resource.setrlimit(resource.RLIMIT_AS, (600 * MB, 600 * MB))
-
+        """With 24 MB of address space to spare allocations fail: an answer, or a
+        refusal, but no end."""
         if "asan" in BINARY or "tsan" in BINARY:
             self.skipTest("a sanitizer needs address space")
-        with Bare("--workers", "2", "--max-request-memory", "128M", "--max-inflight-memory",
-                  "64M", "--queue-size", "20", limit=limit) as service:
+        with Service("--workers", "2", "--max-request-memory", "128M", "--queue-size",
+                     "20") as service:
+            pid = service.process.pid
+            limit = 1024 * Process(pid).status("VmSize") + 24 * MB
+            resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
             statuses = self.jobs(service)
             self.assertTrue(set(statuses) <= {200, 500, 503}, statuses)
-            self.assertIn(200, statuses)
+            self.assertTrue(set(statuses) & {500, 503}, "nothing failed")
             self.assertEqual(ask(service, post(SMALL))[0], 200)
-        figure(41, f"600 MB of address space: {sorted(map(str, statuses))}")
+        figure(41, f"24 MB of address space to spare: {sorted(map(str, statuses))}")
 
     @unittest.skipUnless(LONG_RUN and os.geteuid() == 0 and CGROUP.is_dir(),
                          "needs root, control groups version 1, and a long run")
@@ -90,7 +91,7 @@ class Memory(unittest.TestCase):
             with Bare("--workers", "2", "--queue-size", "20", limit=enter) as service:
                 for _ in range(3):
                     statuses = self.jobs(service)
-                    self.assertTrue(set(statuses) <= {200, 422, 503}, statuses)
+                    self.assertTrue({200} <= set(statuses) <= {200, 503}, statuses)
                 self.assertIsNone(service.process.poll())
                 self.assertEqual(ask(service, post(SMALL))[0], 200)
                 peak = int((group / "memory.max_usage_in_bytes").read_text())
@@ -129,7 +130,7 @@ class Descriptors(unittest.TestCase):
     def test_42_accept_fails(self):
         for error in ("EMFILE", "ENFILE", "ENOMEM", "ECONNABORTED"):
             with self.subTest(error), Bare(before=(
-                    "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=accept4",
+                    "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=accept4",
                     "-e", f"inject=accept4:error={error}:when=3..6")) as service:
                 for _ in range(12):
                     self.assertEqual(ask(service, GET)[0], 200)
