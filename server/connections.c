@@ -22,7 +22,7 @@
 
 #include "server/clock.h"
 
-enum { TICK_MS = 100, EVENTS = 64 };
+enum { TICK_MS = 100, LOOK_MS = 1000, EVENTS = 64 };
 
 struct connection {
     struct connections *table;
@@ -42,6 +42,7 @@ struct connections {
     size_t capacity, soft, count;
     struct connection *slots, *free;
     struct pollfd *polled; /* room for all */
+    int64_t look_next;     /* for those that were abandoned */
     uint64_t late[CONNECTION_PHASES];
     void (*tick)(void *context);
     void *context;
@@ -83,7 +84,10 @@ static void reap(struct connections *table)
     const int64_t now = clock_ns();
 
     pthread_mutex_lock(&table->lock);
-    cut_abandoned(table);
+    if (now >= table->look_next) {
+        cut_abandoned(table);
+        table->look_next = now + (int64_t)LOOK_MS * NS_PER_MS;
+    }
     const bool crowded = table->count > table->soft;
     const bool full = table->count > table->capacity - table->capacity / 8;
     for (size_t i = 0; i < table->capacity; i++) {
@@ -206,8 +210,8 @@ static void set_peer(struct connection *c, const struct sockaddr *peer)
     snprintf(c->peer, sizeof c->peer, "-");
     c->client = 0;
     if (peer && peer->sa_family == AF_INET) {
-        address =
-            (const void *)&((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+        const struct sockaddr_in *v4 = (const void *)peer;
+        address = (const void *)&v4->sin_addr;
         is_v4 = true;
     } else if (peer && peer->sa_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const void *)peer;

@@ -12,8 +12,8 @@ Check.tearDown asserts the invariants:
     I6  one log line for each request, each of them one JSON document
 
 CONVSCOPE_HOSTILE=long runs the checks in full, as make test-hostile does; without it they
-are cut down to what a quick test may take. CONVSCOPE_SLACK multiplies the times that are asserted (default 4; make test-hostile
-sets 1, for a machine that does nothing else).
+are cut down to what a quick test may take. CONVSCOPE_SLACK multiplies the times that are
+asserted (default 4; make test-hostile sets 1, for a machine that does nothing else).
 """
 
 import contextlib
@@ -123,7 +123,6 @@ class Books:
 
 
 class Check(unittest.TestCase):
-    """See above."""
     flags = ()
     environment = {}
     memory = 64       # MiB of a request; another 64 MiB are for bodies and replies

@@ -17,7 +17,8 @@ import threading
 import time
 import unittest
 
-from harness import LONG_RUN, MB, SLACK, Check, Client, Process, ask, eventually, figure, post, SMALL
+from harness import LONG_RUN, MB, SLACK, SMALL, Check, Client, Process, ask, eventually, \
+    figure, post
 
 from client import LONG, config, metric
 from service import BINARY, Service, free_port
@@ -34,7 +35,8 @@ class Bare(Service):
         self.before, self.limit, self.stdout = before, limit, stdout
 
     def __enter__(self):
-        command = [*self.before, os.path.abspath(BINARY), "--bind", f"127.0.0.1:{self.port}", *self.flags]
+        command = [*self.before, os.path.abspath(BINARY), "--bind",
+                   f"127.0.0.1:{self.port}", *self.flags]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, env=self.environment, preexec_fn=self.limit,
             stdout=self.log if self.stdout is None else self.stdout, stderr=self.log)

@@ -35,6 +35,9 @@ class Client:
     def __init__(self, service, timeout=20, source="127.0.0.1"):
         self.socket = socket.create_connection(("127.0.0.1", service.port), timeout,
                                                (source, 0))
+        if self.socket.getsockname() == self.socket.getpeername():
+            self.socket.close() # nobody listens, and the kernel chose that very port
+            raise ConnectionRefusedError("connected to itself")
         self.buffer = b""
 
     def __enter__(self):

@@ -171,8 +171,8 @@ class Methods(SharedServer):
             elif not line.startswith("#"):
                 self.assertRegex(line, sample)
         for name in ("http_requests_total", "http_request_duration_seconds",
-                     "phase_duration_seconds", "layer_duration_seconds", "queue_depth", "queue_capacity", "workers",
-                     "workers_busy", "rejected_total", "client_closed_total",
+                     "phase_duration_seconds", "layer_duration_seconds", "queue_depth",
+                     "queue_capacity", "workers", "workers_busy", "rejected_total", "client_closed_total",
                      "request_body_bytes", "image_pixels", "response_bytes",
                      "inflight_bytes", "build_info"):
             self.assertIn("convscope_" + name, names)
