@@ -53,7 +53,8 @@ struct workers {
     pthread_cond_t work; /* a job or a loop came, or stopping was set */
     struct job *head;    /* sorted by turn */
     uint64_t turn;       /* of the job that was taken last */
-    double mean_s;       /* of recent jobs */
+    double mean_s;       /* of recent jobs, */
+    size_t measured;     /* this many */
     struct client clients[1 << CLIENTS_LOG];
     size_t capacity;
     size_t n, started, busy;
@@ -183,7 +184,10 @@ static struct job *take_job(struct workers *w)
 /* A moving mean over about the last ten jobs. */
 static void note_time(struct workers *w, double seconds)
 {
-    w->mean_s += (seconds - w->mean_s) * (w->mean_s > 0 ? 0.1 : 1);
+    enum { ABOUT = 10 };
+
+    w->measured += w->measured < ABOUT;
+    w->mean_s += (seconds - w->mean_s) / (double)w->measured;
 }
 
 /* Called, and returns, with the lock held. */
