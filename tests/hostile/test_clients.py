@@ -133,6 +133,7 @@ class Many(Check):
             began = time.monotonic()
             for _ in range(200):
                 crowd.add(Visitor(self.service.port, job))
+                crowd.poll(0)
             coming = time.monotonic() - began
             self.assertEqual(crowd.wait(30), [])
             refused = [v for v in crowd.visitors if v.status == 503]
@@ -145,8 +146,8 @@ class Many(Check):
         self.assertLessEqual(len(accepted), 10 + 10 + 2 * 2 * coming / alone)
         slowest = max(visitor.seconds for visitor in refused)
         worst = max(visitor.seconds for visitor in accepted)
-        self.assertLess(slowest, 0.1 * SLACK + 0.4)
-        self.assertLess(worst, (8 / 2 + 1) * 2 * alone * SLACK)
+        self.assertLess(slowest, SLACK)
+        self.assertLess(worst, (8 / 2 + 1) * 2 * alone * SLACK + SLACK)
         figure(16, f"{len(accepted)} of 200 accepted, the slowest {worst:.2f} s (a job "
                    f"takes {alone:.2f} s alone); 503 after {1e3 * slowest:.0f} ms at most")
 
