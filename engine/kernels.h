@@ -114,6 +114,21 @@ struct winograd_call {
     float floor;
 };
 
+/* A row of windows over `rows` rows of the input, in_pitch floats apart: output x < n
+ * covers the columns x * step - before + k, k < window, that there are. Of each channel
+ * the largest value, where max(a, b) is a > b ? a : b, or the mean of the cells that
+ * there are; folded down each column, then along the columns, from the first on. */
+struct pool_call {
+    float *out;
+    const float *in;
+    size_t in_pitch, rows;
+    float *columns; /* room for width * channels floats */
+    size_t width, channels;
+    size_t window, step, before;
+    size_t n;
+    bool average;
+};
+
 struct kernels {
     const char *name;
 
@@ -135,10 +150,13 @@ struct kernels {
     /* Whether all n values are numbers below 2^48. */
     bool (*tame)(const float *x, size_t n);
 
-    /* acc[i] = max(acc[i], in[i * step]), where max(a, b) is a > b ? a : b */
-    void (*max_row)(float *acc, const float *in, size_t step, size_t n);
-    /* acc[i] += in[i * step] */
-    void (*add_row)(float *acc, const float *in, size_t step, size_t n);
+    void (*pool_row)(const struct pool_call *call);
+    /* out[c] = the sum of in[i * channels + c] over i < cells: each eight cells
+     * pairwise (0 and 4, 2 and 6 ...) and these sums, then the cells left over, in
+     * order. out does not overlap in. */
+    void (*sum_cells)(float *out, const float *in, size_t cells, size_t channels);
+    /* out[c] = max(out[c], in[i * channels + c]), in the order of i < cells */
+    void (*max_cells)(float *out, const float *in, size_t cells, size_t channels);
 
     /* out[i] = in[i] * factors[i] + shifts[i], fused */
     void (*scale_row)(float *out, const float *in, const float *factors,

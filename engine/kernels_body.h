@@ -38,31 +38,8 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 
 #include "engine/kernels_activations.h"
 #include "engine/kernels_convolve.h"
+#include "engine/kernels_pool.h"
 #include "engine/kernels_winograd.h"
-
-/* ---- pooling ---- */
-
-static void max_row(float *acc, const float *in, size_t step, size_t n)
-{
-    size_t i = 0;
-
-    if (step == 1)
-        for (; i + LANES <= n; i += LANES)
-            v_store(acc + i, v_max(v_load(acc + i), v_load(in + i)));
-    for (; i < n; i++)
-        acc[i] = acc[i] > in[i * step] ? acc[i] : in[i * step];
-}
-
-static void add_row(float *acc, const float *in, size_t step, size_t n)
-{
-    size_t i = 0;
-
-    if (step == 1)
-        for (; i + LANES <= n; i += LANES)
-            v_store(acc + i, v_add(v_load(acc + i), v_load(in + i)));
-    for (; i < n; i++)
-        acc[i] += in[i * step];
-}
 
 /* ---- normalisation ---- */
 
@@ -201,8 +178,9 @@ const struct kernels TABLE_NAME(ISA) = {
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,
     .tame = tame,
-    .max_row = max_row,
-    .add_row = add_row,
+    .pool_row = pool_row,
+    .sum_cells = sum_cells,
+    .max_cells = max_cells,
     .scale_row = scale_row,
     .normalize = normalize,
     .standardize_row = standardize_row,

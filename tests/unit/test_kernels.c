@@ -39,35 +39,124 @@ Test(kernels, this_machine_runs)
 
 /* ---- pooling ---- */
 
-Test(kernels, rows_fold_with_the_same_bits)
+static float fold(float a, float b, bool sum)
 {
-    for (size_t i = 0; i < N_LENGTHS; i++)
-        for (size_t step = 1; step <= 3; step++) {
-            const size_t n = lengths[i];
-            float *in = guarded_floats((n - 1) * step + 1);
-            float *want = guarded_floats(n), *got = guarded_floats(n);
-
-            fill_random(in, (n - 1) * step + 1, 1, n);
-            in[0] = NAN;
-            for (int sum = 0; sum < 2; sum++)
-                for (size_t k = 0; kernels_nth(k); k++) {
-                    float *out = k == 0 ? want : got;
-                    fill_random(out, n, 1, 5);
-                    (sum ? kernels_nth(k)->add_row : kernels_nth(k)->max_row)(out, in,
-                                                                              step, n);
-                    cr_assert(same_bits(want, out, n), "%s, n %zu, step %zu",
-                              kernels_nth(k)->name, n, step);
-                }
-        }
+    return sum ? a + b : a > b ? a : b;
 }
 
-Test(kernels, max_row_takes_the_larger)
+/* One channel of one output, folded as kernels.h declares. */
+static float window_of(const struct pool_call *call, size_t x, size_t c)
 {
-    float acc[] = {1, -2, -INFINITY, 0}, in[] = {0, -1, -5, 7};
-    const float want[] = {1, -1, -5, 7};
+    float all = 0;
+    size_t columns = 0;
 
-    portable()->max_row(acc, in, 1, 4);
-    cr_assert_arr_eq(acc, want, sizeof want);
+    for (size_t k = 0; k < call->window; k++) {
+        const size_t at = x * call->step + k - call->before;
+        if (at >= call->width) /* in the padding, on either side */
+            continue;
+        const float *in = call->in + at * call->channels + c;
+        float column = in[0];
+        for (size_t r = 1; r < call->rows; r++)
+            column = fold(column, in[r * call->in_pitch], call->average);
+        all = columns++ ? fold(all, column, call->average) : column;
+    }
+    return call->average ? all / (float)(call->rows * columns) : all;
+}
+
+static void check_pool_row(struct pool_call *call)
+{
+    const size_t row = call->width * call->channels, n = call->n * call->channels;
+    float *in = guarded_floats(call->rows * row), *want = guarded_floats(n);
+
+    fill_random(in, call->rows * row, 1, row);
+    in[row / 2] = NAN;
+    in[0] = -0.0f;
+    call->in = in;
+    call->in_pitch = row;
+    call->columns = guarded_floats(row);
+    call->out = guarded_floats(n);
+    for (size_t i = 0; i < n; i++)
+        want[i] = window_of(call, i / call->channels, i % call->channels);
+    for (size_t k = 0; kernels_nth(k); k++) {
+        kernels_nth(k)->pool_row(call);
+        cr_assert(same_bits(want, call->out, n),
+                  "%s, %zu rows, width %zu, channels %zu, window %zu, step %zu, "
+                  "before %zu, average %d",
+                  kernels_nth(k)->name, call->rows, call->width, call->channels,
+                  call->window, call->step, call->before, call->average);
+    }
+}
+
+Test(kernels, pools_fold_windows_in_the_declared_order)
+{
+    static const size_t widths[] = {1, 2, 5, 19, 67}, channels[] = {1, 3, 16, 21, 70};
+
+    for (size_t i = 0; i < 5; i++)
+        for (size_t c = 0; c < 5; c++)
+            for (size_t window = 1; window <= 5 && window <= widths[i]; window++)
+                for (size_t step = 1; step <= 4; step++)
+                    for (size_t same = 0; same < 4; same++) {
+                        const size_t total = same / 2 * (window - 1);
+                        struct pool_call call = {
+                            .rows = 1 + (window + step) % 4,
+                            .width = widths[i],
+                            .channels = channels[c],
+                            .window = window,
+                            .step = step,
+                            .before = total / 2,
+                            .n = (widths[i] + total - window) / step + 1,
+                            .average = same % 2,
+                        };
+                        check_pool_row(&call);
+                    }
+}
+
+/* One channel of a block of cells, added as kernels.h declares. */
+static float sum_of_cells(const float *in, size_t cells, size_t step)
+{
+    float sum = 0;
+
+    for (; cells >= 8; cells -= 8, in += 8 * step)
+        sum += ((in[0] + in[4 * step]) + (in[2 * step] + in[6 * step])) +
+               ((in[step] + in[5 * step]) + (in[3 * step] + in[7 * step]));
+    for (; cells > 0; cells--, in += step)
+        sum += *in;
+    return sum;
+}
+
+static float max_of_cells(const float *in, size_t cells, size_t channels)
+{
+    float most = -INFINITY;
+
+    for (size_t i = 0; i < cells; i++)
+        most = fold(most, in[i * channels], false);
+    return most;
+}
+
+Test(kernels, cells_fold_in_the_declared_order)
+{
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t cells = 1; cells <= 64; cells += cells < 9 ? 1 : 11) {
+            const size_t channels = lengths[i], n = cells * channels;
+            float *in = guarded_floats(n), *sums = guarded_floats(channels),
+                  *most = guarded_floats(channels);
+
+            fill_random(in, n, 1, n);
+            in[n / 2] = NAN;
+            for (size_t k = 0; kernels_nth(k); k++) {
+                for (size_t c = 0; c < channels; c++)
+                    most[c] = -INFINITY;
+                kernels_nth(k)->max_cells(most, in, cells, channels);
+                kernels_nth(k)->sum_cells(sums, in, cells, channels);
+                for (size_t c = 0; c < channels; c++) {
+                    const float sum = sum_of_cells(in + c, cells, channels);
+                    const float largest = max_of_cells(in + c, cells, channels);
+                    cr_assert(same_bits(&sum, sums + c, 1) &&
+                                  same_bits(&largest, most + c, 1),
+                              "%s, %zu x %zu", kernels_nth(k)->name, cells, channels);
+                }
+            }
+        }
 }
 
 /* ---- activations ---- */
