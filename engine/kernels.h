@@ -158,19 +158,21 @@ struct kernels {
     /* out[c] = max(out[c], in[i * channels + c]), in the order of i < cells */
     void (*max_cells)(float *out, const float *in, size_t cells, size_t channels);
 
-    /* out[i] = in[i] * factors[i] + shifts[i], fused */
-    void (*scale_row)(float *out, const float *in, const float *factors,
-                      const float *shifts, size_t n);
+    /* Of n values, with p = first[i % period] and q = second[i % period]: in * p + q,
+     * fused; (in - p) / q; in if in > 0, else in * p. out and in are the same or do
+     * not overlap. A period of some hundred floats is quick. */
+    void (*scale)(float *out, const float *in, const float *first, const float *second,
+                  size_t period, size_t n);
+    void (*standardize)(float *out, const float *in, const float *first,
+                        const float *second, size_t period, size_t n);
+    void (*rectify)(float *out, const float *in, const float *first,
+                    const float *second, size_t period, size_t n);
 
     /* out[i] = (in[i] - mean) / sqrt(variance + epsilon) * gamma[i] + beta[i], with the
      * mean and population variance of the n values of in, in double precision and
      * rounded once. Not centered: the mean is not subtracted. out may be in. */
     void (*normalize)(float *out, const float *in, const float *gamma,
                       const float *beta, size_t n, float epsilon, bool centered);
-    /* out[i] = (in[i] - means[i]) / deviations[i] */
-    void (*standardize_row)(float *out, const float *in, const float *means,
-                            const float *deviations, size_t n);
-
     /* out = activation(in), n values; channels is the length of the last axis, a
      * divisor of n. out and in are the same or do not overlap. */
     void (*activate)(const struct activation *activation, float *out, const float *in,

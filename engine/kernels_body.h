@@ -41,23 +41,6 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 #include "engine/kernels_pool.h"
 #include "engine/kernels_winograd.h"
 
-/* ---- normalisation ---- */
-
-static void scale_row(float *out, const float *in, const float *factors,
-                      const float *shifts, size_t n)
-{
-    size_t i = 0;
-
-    for (; i + LANES <= n; i += LANES)
-        v_store(out + i,
-                v_madd(v_load(in + i), v_load(factors + i), v_load(shifts + i)));
-    if (i < n)
-        v_store_n(out + i,
-                  v_madd(v_load_n(in + i, n - i), v_load_n(factors + i, n - i),
-                         v_load_n(shifts + i, n - i)),
-                  n - i);
-}
-
 /* ---- pictures ---- */
 
 /* The finite values, in order and without gaps; counts the others. */
@@ -181,9 +164,10 @@ const struct kernels TABLE_NAME(ISA) = {
     .pool_row = pool_row,
     .sum_cells = sum_cells,
     .max_cells = max_cells,
-    .scale_row = scale_row,
+    .scale = scale,
+    .standardize = standardize,
+    .rectify = rectify,
     .normalize = normalize,
-    .standardize_row = standardize_row,
     .activate = activate,
     .statistics = statistics,
     .quantize = quantize,

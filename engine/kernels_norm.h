@@ -58,14 +58,23 @@ static void normalize(float *out, const float *in, const float *gamma,
                          (double)beta[i]);
 }
 
-static void standardize_row(float *out, const float *in, const float *means,
-                            const float *deviations, size_t n)
-{
-    size_t i = 0;
+/* out[i] = expression of x, in[i], and of p and q, the factors' entries i % period. */
+#define PERIODIC(name, expression)                                                     \
+    static void name(float *out, const float *in, const float *first,                  \
+                     const float *second, size_t period, size_t n)                     \
+    {                                                                                  \
+        for (size_t i = 0; i < n; i += period) {                                       \
+            const size_t part = n - i < period ? n - i : period;                       \
+            for (size_t k = 0; k < part; k += LANES) {                                 \
+                const size_t lanes = part - k < LANES ? part - k : LANES;              \
+                const vec x = load_part(in + i + k, lanes);                            \
+                const vec p = load_part(first + k, lanes);                             \
+                const vec q = load_part(second + k, lanes);                            \
+                store_part(out + i + k, expression, lanes);                            \
+            }                                                                          \
+        }                                                                              \
+    }
 
-    for (; i + LANES <= n; i += LANES)
-        v_store(out + i, v_div(v_sub(v_load(in + i), v_load(means + i)),
-                               v_load(deviations + i)));
-    for (; i < n; i++)
-        out[i] = (in[i] - means[i]) / deviations[i];
-}
+PERIODIC(scale, v_madd(x, p, q))
+PERIODIC(standardize, v_div(v_sub(x, p), q))
+PERIODIC(rectify, ((void)q, v_less(v_set1(0), x, x, v_mul(p, x))))
