@@ -178,6 +178,12 @@ struct kernels {
     void (*activate)(const struct activation *activation, float *out, const float *in,
                      size_t n, size_t channels);
 
+    /* The finite values' range in each of n of a map's channels: widens low[c] and
+     * high[c] to values[i * step + c], i < cells; odd[c] becomes a NaN if one of them
+     * was not finite. -0 counts as 0. */
+    void (*range)(float *low, float *high, float *odd, const float *values,
+                  size_t cells, size_t step, size_t n);
+
     /* Statistics of one block, values[0], values[stride], ...; n at most
      * STATISTICS_BLOCK. */
     void (*statistics)(const float *values, size_t n, size_t stride,
@@ -185,9 +191,10 @@ struct kernels {
 
     /* Colour indices as matplotlib computes them: with x = (v - low) / (high - low)
      * in float32, index = trunc(x * 256), below 0 is 0, above 255 is 255; low < high.
-     * A NaN becomes 0. values[0], values[stride], ... */
-    void (*quantize)(uint8_t *index, const float *values, size_t n, size_t stride,
-                     float low, float high);
+     * A NaN becomes 0. Of n channels of a map: maps[c][at + i] is the index of
+     * values[i * step + c] between low[c] and high[c], i < cells. */
+    void (*quantize)(uint8_t *const *maps, size_t at, const float *values, size_t cells,
+                     size_t step, size_t n, const float *low, const float *high);
 };
 
 /* The table of this name, or the fastest that this CPU has where name is NULL. NULL if

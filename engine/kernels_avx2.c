@@ -29,6 +29,15 @@
 #define v_min              _mm256_min_ps /* a < b ? a : b */
 #define v_floor            _mm256_floor_ps
 
+#define dvec      __m256d
+#define DOUBLES   4
+#define d_set1    _mm256_set1_pd
+#define d_load(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
+#define d_store   _mm256_storeu_pd
+#define d_add     _mm256_add_pd
+#define d_sub     _mm256_sub_pd
+#define d_mul     _mm256_mul_pd
+
 static inline __m256i first_lanes(size_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n),

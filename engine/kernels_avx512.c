@@ -28,6 +28,15 @@
 #define v_max              _mm512_max_ps /* a > b ? a : b */
 #define v_min              _mm512_min_ps /* a < b ? a : b */
 
+#define dvec      __m512d
+#define DOUBLES   8
+#define d_set1    _mm512_set1_pd
+#define d_load(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
+#define d_store   _mm512_storeu_pd
+#define d_add     _mm512_add_pd
+#define d_sub     _mm512_sub_pd
+#define d_mul     _mm512_mul_pd
+
 static inline __mmask16 first_lanes(size_t n)
 {
     return (__mmask16)((1u << n) - 1);

@@ -18,6 +18,9 @@
  *                step-th; none reads past the last one
  *   v_pow2       2^n for an integral float n in [-126, 127]
  *   v_store_u8   lanes in [0, 255] truncated to bytes
+ *   dvec, DOUBLES        a vector of doubles and its lanes, a divisor of KERNEL_LANES;
+ *   d_load               from so many floats
+ *   d_set1, d_store, d_add, d_sub, d_mul
  *
  * A lane is an output value and every lane does the same steps with one rounding each,
  * so all tables give the same bits. Sums across values have KERNEL_LANES lanes whatever
@@ -41,110 +44,8 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 #include "engine/kernels_pool.h"
 #include "engine/kernels_winograd.h"
 
-/* ---- pictures ---- */
-
-/* The finite values, in order and without gaps; counts the others. */
-static size_t gather_finite(float *to, const float *values, size_t n, size_t stride,
-                            struct block_statistics *out)
-{
-    size_t finite = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        const float v = values[i * stride];
-        to[finite] = v;
-        finite += v - v == 0; /* false for a NaN and the infinities */
-        out->nan += v != v;
-    }
-    out->inf = n - finite - out->nan;
-    return finite;
-}
-
-static double sum_double_lanes(double *lanes)
-{
-    for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++)
-            lanes[i] += lanes[i + half];
-    return lanes[0];
-}
-
-static void statistics(const float *values, size_t n, size_t stride,
-                       struct block_statistics *out)
-{
-    float block[STATISTICS_BLOCK + KERNEL_LANES];
-    float low[KERNEL_LANES], high[KERNEL_LANES];
-    double sum[KERNEL_LANES] = {0}, squares[KERNEL_LANES] = {0};
-
-    *out = (struct block_statistics){0};
-    const size_t finite = out->finite = gather_finite(block, values, n, stride, out);
-    if (finite == 0)
-        return;
-    for (size_t l = 0; l < KERNEL_LANES; l++)
-        low[l] = high[l] = block[0];
-
-    const size_t whole = finite - finite % KERNEL_LANES;
-    for (size_t i = 0; i < whole; i += KERNEL_LANES)
-        for (size_t l = 0; l < KERNEL_LANES; l++) {
-            const float v = block[i + l];
-            low[l] = v < low[l] ? v : low[l];
-            high[l] = v > high[l] ? v : high[l];
-            sum[l] += (double)v;
-        }
-    for (size_t i = whole; i < finite; i++) {
-        const size_t l = i - whole;
-        low[l] = block[i] < low[l] ? block[i] : low[l];
-        high[l] = block[i] > high[l] ? block[i] : high[l];
-        sum[l] += (double)block[i];
-    }
-    out->sum = sum_double_lanes(sum);
-
-    const double mean = out->sum / (double)finite;
-    for (size_t i = 0; i < whole; i += KERNEL_LANES)
-        for (size_t l = 0; l < KERNEL_LANES; l++) {
-            const double d = (double)block[i + l] - mean;
-            squares[l] += d * d;
-        }
-    for (size_t i = whole; i < finite; i++) {
-        const double d = (double)block[i] - mean;
-        squares[i - whole] += d * d;
-    }
-    out->deviations = sum_double_lanes(squares);
-
-    out->min = low[0];
-    out->max = high[0];
-    for (size_t l = 1; l < KERNEL_LANES; l++) {
-        out->min = low[l] < out->min ? low[l] : out->min;
-        out->max = high[l] > out->max ? high[l] : out->max;
-    }
-}
-
-INLINE vec index_of(vec v, vec low, vec span)
-{
-    const vec x = v_mul(v_div(v_sub(v, low), span), v_set1(256.0f));
-    return v_min(v_max(x, v_set1(0.0f)), v_set1(255.0f));
-}
-
-static void quantize(uint8_t *index, const float *values, size_t n, size_t stride,
-                     float low, float high)
-{
-    const vec lows = v_set1(low), spans = v_set1(high - low);
-    float gathered[KERNEL_LANES] = {0};
-    uint8_t bytes[KERNEL_LANES];
-    size_t i = 0;
-
-    if (stride == 1)
-        for (; i + LANES <= n; i += LANES)
-            v_store_u8(index + i, index_of(v_load(values + i), lows, spans));
-    while (i < n) {
-        const size_t part = n - i < LANES ? n - i : LANES;
-        for (size_t l = 0; l < part; l++)
-            gathered[l] = values[(i + l) * stride];
-        v_store_u8(bytes, index_of(v_load(gathered), lows, spans));
-        memcpy(index + i, bytes, part);
-        i += part;
-    }
-}
-
 #include "engine/kernels_norm.h"
+#include "engine/kernels_picture.h"
 
 #define TABLE_NAME(isa)   TABLE_PASTE(isa)
 #define TABLE_PASTE(isa)  kernels_##isa
@@ -169,6 +70,7 @@ const struct kernels TABLE_NAME(ISA) = {
     .rectify = rectify,
     .normalize = normalize,
     .activate = activate,
+    .range = range,
     .statistics = statistics,
     .quantize = quantize,
 };

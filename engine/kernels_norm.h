@@ -7,20 +7,35 @@
  * doubles are not fused, so plain loops give the same bits for every table.
  */
 
+INLINE double sum_double_lanes(double *lanes)
+{
+    for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
 /* The sum over a block of x - center, or of its square. */
 INLINE double sum_block(const float *x, size_t n, double center, const bool squared)
 {
-    const size_t whole = n - n % KERNEL_LANES;
-    double lanes[KERNEL_LANES] = {0};
+    enum { SUMS = KERNEL_LANES / DOUBLES };
+    const dvec centers = d_set1(center);
+    double lanes[KERNEL_LANES];
+    dvec sums[SUMS];
+    size_t i = 0;
 
-    for (size_t i = 0; i < whole; i += KERNEL_LANES)
-        for (size_t l = 0; l < KERNEL_LANES; l++) {
-            const double d = (double)x[i + l] - center;
-            lanes[l] += squared ? d * d : d;
+    for (size_t s = 0; s < SUMS; s++)
+        sums[s] = d_set1(0);
+    for (; i + KERNEL_LANES <= n; i += KERNEL_LANES)
+        for (size_t s = 0; s < SUMS; s++) {
+            const dvec d = d_sub(d_load(x + i + s * DOUBLES), centers);
+            sums[s] = d_add(sums[s], squared ? d_mul(d, d) : d);
         }
-    for (size_t i = whole; i < n; i++) {
+    for (size_t s = 0; s < SUMS; s++)
+        d_store(lanes + s * DOUBLES, sums[s]);
+    for (size_t l = 0; i < n; i++, l++) {
         const double d = (double)x[i] - center;
-        lanes[i - whole] += squared ? d * d : d;
+        lanes[l] += squared ? d * d : d;
     }
     return sum_double_lanes(lanes);
 }

@@ -36,6 +36,15 @@
 #define v_floor(a)         floorf(a)
 #define v_less(a, b, x, y) ((a) < (b) ? (x) : (y))
 
+#define dvec          double
+#define DOUBLES       1
+#define d_set1(x)     (x)
+#define d_load(p)     ((double)*(p))
+#define d_store(p, a) (*(p) = (a))
+#define d_add(a, b)   ((a) + (b))
+#define d_sub(a, b)   ((a) - (b))
+#define d_mul(a, b)   ((a) * (b))
+
 static inline float v_abs(float a)
 {
     uint32_t bits;

@@ -375,28 +375,90 @@ Test(kernels, quantize_is_matplotlibs_rule)
 {
     static const float values[] = {-4, -1, 0, 2, 4, 3.999f, -5, 5};
     static const uint8_t want[] = {0, 96, 128, 192, 255, 255, 0, 255};
-    uint8_t got[8];
+    const float low = -4, high = 4;
+    uint8_t got[8], *map = got;
 
-    portable()->quantize(got, values, 8, 1, -4, 4);
+    portable()->quantize(&map, 0, values, 8, 1, 1, &low, &high);
     cr_assert_arr_eq(got, want, sizeof want);
+}
+
+/* Some channels of a map, each between limits of its own. */
+static void check_quantize(size_t cells, size_t channels, size_t n)
+{
+    const size_t first = channels - n;
+    float *in = guarded_floats(cells * channels), low[70], high[70];
+    uint8_t want[70][258], got[70][258], *maps[2][70];
+
+    fill_random(in, cells * channels, 3, cells);
+    in[0] = NAN;
+    in[cells * channels / 2] = -INFINITY;
+    memset(want, 7, sizeof want);
+    memset(got, 7, sizeof got);
+    for (size_t c = 0; c < n; c++) {
+        low[c] = -2 - (float)c;
+        high[c] = c == 1 ? INFINITY : 2.5f * (float)c;
+        maps[0][c] = want[c];
+        maps[1][c] = got[c];
+        for (size_t i = 0; i < cells; i++) {
+            const float v = in[i * channels + first + c];
+            const float x = (v - low[c]) / (high[c] - low[c]) * 256;
+            want[c][1 + i] = (uint8_t)(x > 0 ? x < 255 ? x : 255.0f : 0.0f);
+        }
+    }
+    for (size_t k = 0; kernels_nth(k); k++) {
+        kernels_nth(k)->quantize(maps[1], 1, in + first, cells, channels, n, low, high);
+        cr_assert_arr_eq(want, got, sizeof want, "%s, %zu cells, %zu of %zu channels",
+                         kernels_nth(k)->name, cells, n, channels);
+    }
 }
 
 Test(kernels, quantize_gives_the_same_bytes)
 {
-    for (size_t i = 0; i < N_LENGTHS; i++)
-        for (size_t stride = 1; stride <= 3; stride++) {
-            const size_t n = lengths[i];
-            float *in = guarded_floats((n - 1) * stride + 1);
-            uint8_t want[257], got[257];
+    static const size_t channels[] = {1, 2, 3, 4, 15, 16, 17, 70};
 
-            fill_random(in, (n - 1) * stride + 1, 3, n);
-            in[0] = NAN;
-            portable()->quantize(want, in, n, stride, -2, 2.5f);
-            for (size_t k = 1; kernels_nth(k); k++) {
-                kernels_nth(k)->quantize(got, in, n, stride, -2, 2.5f);
-                cr_assert_arr_eq(want, got, n);
-            }
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t c = 0; c < sizeof channels / sizeof *channels; c++) {
+            check_quantize(lengths[i], channels[c], channels[c]);
+            check_quantize(lengths[i], channels[c], (channels[c] + 1) / 2);
         }
+}
+
+Test(kernels, ranges_are_of_the_finite_values)
+{
+    static const size_t channels[] = {1, 2, 3, 15, 16, 17, 70};
+
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t c = 0; c < sizeof channels / sizeof *channels; c++)
+            for (size_t k = 0; kernels_nth(k); k++) {
+                const size_t cells = lengths[i], n = channels[c];
+                float *in = guarded_floats(cells * n);
+                fill_random(in, cells * n, 3, n);
+                in[0] = NAN;
+                in[cells * n / 2] = -INFINITY;
+                in[cells * n - 1] = INFINITY;
+                for (size_t m = 0; m < n; m++) {
+                    float low = 1, high = 1, odd = 0, want_low = 1, want_high = 1;
+                    bool finite = true;
+                    for (size_t p = m; p < cells * n; p += n) {
+                        finite = finite && isfinite(in[p]);
+                        want_low = isfinite(in[p]) ? fminf(want_low, in[p]) : want_low;
+                        want_high =
+                            isfinite(in[p]) ? fmaxf(want_high, in[p]) : want_high;
+                    }
+                    kernels_nth(k)->range(&low, &high, &odd, in + m, cells, n, 1);
+                    cr_assert(low == want_low && high == want_high);
+                    cr_assert_eq(odd == 0, finite);
+
+                    float lows[70], highs[70], odds[70] = {0};
+                    for (size_t l = 0; l < n; l++)
+                        lows[l] = highs[l] = 1;
+                    kernels_nth(k)->range(lows, highs, odds, in, cells, n, n);
+                    cr_assert(lows[m] == want_low && highs[m] == want_high,
+                              "%s, %zu cells, channel %zu of %zu", kernels_nth(k)->name,
+                              cells, m, n);
+                    cr_assert_eq(odds[m] == 0, finite);
+                }
+            }
 }
 
 Test(kernels, statistics_give_the_same_bits)
