@@ -28,6 +28,10 @@
 #define v_max              _mm256_max_ps /* a > b ? a : b */
 #define v_min              _mm256_min_ps /* a < b ? a : b */
 #define v_floor            _mm256_floor_ps
+#define v_first(a, b, n)   _mm256_blendv_ps(b, a, _mm256_castsi256_ps(first_lanes(n)))
+#define v_swap_4(a)        _mm256_permute2f128_ps(a, a, 1)
+#define v_swap_2(a)        _mm256_permute_ps(a, _MM_SHUFFLE(1, 0, 3, 2))
+#define v_swap_1(a)        _mm256_permute_ps(a, _MM_SHUFFLE(2, 3, 0, 1))
 
 #define dvec      __m256d
 #define DOUBLES   4
@@ -84,6 +88,14 @@ static inline __m256 v_pow2(__m256 n)
     const __m256i biased =
         _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+
+/* In two halves, so that subnormal results and infinity come out. */
+static inline __m256 v_ldexp(__m256 a, __m256 n)
+{
+    const __m256 half = v_floor(v_mul(n, v_set1(0.5f)));
+
+    return v_mul(v_mul(a, v_pow2(half)), v_pow2(v_sub(n, half)));
 }
 
 static inline void v_store_u8(uint8_t *p, __m256 a)

@@ -17,6 +17,11 @@
  *   v_load_2, v_load_3   every second, every third float; v_gather (p, step) every
  *                step-th; none reads past the last one
  *   v_pow2       2^n for an integral float n in [-126, 127]
+ *   v_ldexp      (a, n) -> a * 2^n, rounded once, for a in [1/2, 2] and an integral n
+ *                in [-151, 129], or NaN for two NaNs
+ *   v_first      (a, b, n) -> a in the first n < LANES lanes, b in the others
+ *   v_swap_8, v_swap_4, v_swap_2, v_swap_1  lanes so far apart change places; of those
+ *                below LANES
  *   v_store_u8   lanes in [0, 255] truncated to bytes
  *   dvec, DOUBLES        a vector of doubles and its lanes, a divisor of KERNEL_LANES;
  *   d_load               from so many floats
@@ -39,9 +44,9 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
-#include "engine/kernels_activations.h"
 #include "engine/kernels_convolve.h"
 #include "engine/kernels_pool.h"
+#include "engine/kernels_activations.h"
 #include "engine/kernels_winograd.h"
 
 #include "engine/kernels_norm.h"

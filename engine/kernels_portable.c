@@ -35,6 +35,7 @@
 #define v_min(a, b)        ((a) < (b) ? (a) : (b))
 #define v_floor(a)         floorf(a)
 #define v_less(a, b, x, y) ((a) < (b) ? (x) : (y))
+#define v_first(a, b, n)   ((void)(n), (void)(b), (a))
 
 #define dvec          double
 #define DOUBLES       1
@@ -65,6 +66,14 @@ static inline float v_pow2(float n)
     float power;
     memcpy(&power, &bits, sizeof power);
     return power;
+}
+
+/* In two halves, so that subnormal results and infinity come out. */
+static inline float v_ldexp(float a, float n)
+{
+    const float half = floorf(n * 0.5f);
+
+    return n == n ? a * v_pow2(half) * v_pow2(n - half) : a;
 }
 
 static inline void v_store_u8(uint8_t *p, float a)
