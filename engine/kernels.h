@@ -129,6 +129,13 @@ struct pool_call {
     bool average;
 };
 
+/* Between two cells: part of the way from the first to the second, which is the first
+ * where it has no share. */
+struct between {
+    size_t low, high;
+    float part;
+};
+
 struct kernels {
     const char *name;
 
@@ -157,6 +164,14 @@ struct kernels {
     void (*sum_cells)(float *out, const float *in, size_t cells, size_t channels);
     /* out[c] = max(out[c], in[i * channels + c]), in the order of i < cells */
     void (*max_cells)(float *out, const float *in, size_t cells, size_t channels);
+
+    /* out[x * channels + c] = low + (high - low) * part, fused, of channel c of the
+     * cells that x < n lies between; the cell itself where low is high. */
+    void (*blend)(float *out, const float *in, const struct between *at, size_t n,
+                  size_t channels);
+    /* Each cell of `channels` floats, `times` times. */
+    void (*repeat)(float *out, const float *in, size_t cells, size_t channels,
+                   size_t times);
 
     /* Of n values, with p = first[i % period] and q = second[i % period]: in * p + q,
      * fused; (in - p) / q; in if in > 0, else in * p. out and in are the same or do

@@ -49,6 +49,38 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 #include "engine/kernels_activations.h"
 #include "engine/kernels_winograd.h"
 
+/* ---- resampling: lanes are channels ---- */
+
+static void blend(float *out, const float *in, const struct between *at, size_t n,
+                  size_t channels)
+{
+    for (size_t x = 0; x < n; x++, out += channels) {
+        const float *low = in + at[x].low * channels,
+                    *high = in + at[x].high * channels;
+        const vec part = v_set1(at[x].part);
+
+        if (low == high)
+            memcpy(out, low, channels * sizeof *out);
+        for (size_t c = 0; c < channels && low != high; c += LANES) {
+            const size_t lanes = channels - c < LANES ? channels - c : LANES;
+            const vec a = load_part(low + c, lanes), b = load_part(high + c, lanes);
+            store_part(out + c, v_madd(v_sub(b, a), part, a), lanes);
+        }
+    }
+}
+
+static void repeat(float *out, const float *in, size_t cells, size_t channels,
+                   size_t times)
+{
+    for (size_t i = 0; i < cells; i++, in += channels, out += times * channels)
+        for (size_t c = 0; c < channels; c += LANES) {
+            const size_t lanes = channels - c < LANES ? channels - c : LANES;
+            const vec cell = load_part(in + c, lanes);
+            for (size_t t = 0; t < times; t++)
+                store_part(out + t * channels + c, cell, lanes);
+        }
+}
+
 #include "engine/kernels_norm.h"
 #include "engine/kernels_picture.h"
 
@@ -70,6 +102,8 @@ const struct kernels TABLE_NAME(ISA) = {
     .pool_row = pool_row,
     .sum_cells = sum_cells,
     .max_cells = max_cells,
+    .blend = blend,
+    .repeat = repeat,
     .scale = scale,
     .standardize = standardize,
     .rectify = rectify,

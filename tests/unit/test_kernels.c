@@ -159,6 +159,39 @@ Test(kernels, cells_fold_in_the_declared_order)
         }
 }
 
+/* ---- resampling ---- */
+
+Test(kernels, cells_are_blended_and_repeated)
+{
+    enum { CELLS = 5, TIMES = 3 };
+    static const struct between at[] = {
+        {0, 0, 0}, {1, 4, 0.25f}, {4, 4, 0}, {3, 4, 0.9f}};
+    enum { N = sizeof at / sizeof *at };
+
+    for (size_t i = 0; i < N_LENGTHS; i++) {
+        const size_t n = lengths[i];
+        float *in = guarded_floats(CELLS * n), *out = guarded_floats(N * n),
+              *copies = guarded_floats(CELLS * TIMES * n);
+        fill_random(in, CELLS * n, 3, n);
+        in[0] = INFINITY; /* taken as it is, not blended with itself */
+        for (size_t k = 0; kernels_nth(k); k++) {
+            kernels_nth(k)->blend(out, in, at, N, n);
+            kernels_nth(k)->repeat(copies, in, CELLS, n, TIMES);
+            for (size_t p = 0; p < N * n; p++) {
+                const struct between *b = &at[p / n];
+                const float low = in[b->low * n + p % n],
+                            high = in[b->high * n + p % n];
+                const float want =
+                    b->low == b->high ? low : fmaf(high - low, b->part, low);
+                cr_assert(same_bits(&want, out + p, 1), "%s, %zu channels",
+                          kernels_nth(k)->name, n);
+            }
+            for (size_t p = 0; p < CELLS * TIMES * n; p++)
+                cr_assert_eq(copies[p], in[p / n / TIMES * n + p % n]);
+        }
+    }
+}
+
 /* ---- activations ---- */
 
 static struct activation named(enum activation_id id)
