@@ -48,12 +48,27 @@ static inline __m256i first_lanes(size_t n)
                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
+static inline __m256 unmix(__m256 pairs)
+{
+    return _mm256_castpd_ps(
+        _mm256_permute4x64_pd(_mm256_castps_pd(pairs), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
+static inline __m256 v_even(__m256 a, __m256 b)
+{
+    return unmix(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+}
+
+static inline __m256 v_odd(__m256 a, __m256 b)
+{
+    return unmix(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+}
+
 static inline __m256 v_load_2(const float *p)
 {
     const __m256 low = _mm256_loadu_ps(p), high = _mm256_loadu_ps(p + 7);
-    const __m256 mixed = _mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 2, 0));
-    return _mm256_castpd_ps(
-        _mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
+
+    return unmix(_mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
 static inline __m256 v_gather(const float *p, size_t step)

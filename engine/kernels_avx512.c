@@ -48,6 +48,20 @@ static inline __mmask16 first_lanes(size_t n)
     return (__mmask16)((1u << n) - 1);
 }
 
+static inline __m512 v_even(__m512 a, __m512 b)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, even, b);
+}
+
+static inline __m512 v_odd(__m512 a, __m512 b)
+{
+    const __m512i odd =
+        _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(a, odd, b);
+}
+
 static inline __m512 v_load_2(const float *p)
 {
     const __m512i even =

@@ -14,6 +14,7 @@
  *   v_max, v_min (a, b) -> a > b ? a : b, a < b ? a : b
  *   v_less       (a, b, x, y) -> a < b ? x : y
  *   v_load_n, v_store_n  the first n < LANES lanes only; the others read as anything
+ *   v_even, v_odd        of two vectors side by side: every second lane
  *   v_load_2, v_load_3   every second, every third float; v_gather (p, step) every
  *                step-th; none reads past the last one
  *   v_pow2       2^n for an integral float n in [-126, 127]

@@ -137,22 +137,38 @@ INLINE void fold_columns(const struct pool_call *call, size_t from, size_t to,
     }
 }
 
-/* One channel: lanes are outputs, [first, last) of them, whose windows lie inside. */
+/* One channel: lanes are outputs, [first, last) of them, whose windows lie inside. The
+ * last vector may begin inside the one before. */
+INLINE void pool_lanes(const struct pool_call *call, size_t first, size_t last,
+                       const size_t step, const size_t window, const bool sum)
+{
+    const vec divisor = v_set1((float)(call->rows * window));
+
+    for (size_t x = first; x < last; x += LANES) {
+        if (x + LANES > last)
+            x = last - LANES;
+        const float *at = call->columns + x * step - call->before;
+        vec all = load_step(at, step);
+        for (size_t k = 1; k < window; k++)
+            all = fold(all, load_step(at + k, step), sum);
+        v_store(call->out + x, sum ? v_div(all, divisor) : all);
+    }
+}
+
 INLINE void pool_single(const struct pool_call *call, size_t first, size_t last,
                         const bool sum)
 {
-    const vec divisor = v_set1((float)(call->rows * call->window));
-    size_t x = first;
-
-    for (; x + LANES <= last; x += LANES) {
-        const float *at = call->columns + x * call->step - call->before;
-        vec all = load_step(at, call->step);
-        for (size_t k = 1; k < call->window; k++)
-            all = fold(all, load_step(at + k, call->step), sum);
-        v_store(call->out + x, sum ? v_div(all, divisor) : all);
-    }
-    for (; x < last; x++)
-        pool_clipped(call, call->columns, 1, x, sum);
+    if (last - first < LANES)
+        for (size_t x = first; x < last; x++)
+            pool_clipped(call, call->columns, 1, x, sum);
+    else if (call->step == 2 && call->window == 2)
+        pool_lanes(call, first, last, 2, 2, sum);
+    else if (call->step == 2)
+        pool_lanes(call, first, last, 2, call->window, sum);
+    else if (call->step == 3)
+        pool_lanes(call, first, last, 3, call->window, sum);
+    else
+        pool_lanes(call, first, last, call->step, call->window, sum);
 }
 
 /* Outputs [first, last), whose windows lie inside: from the columns' folds. */
@@ -209,12 +225,45 @@ INLINE void pool_shared(const struct pool_call *call, const bool sum)
     }
 }
 
+/* 2x2 windows side by side over one channel: rows, then neighbours, in registers. At
+ * least LANES of them; the last vector may begin inside the one before. */
+INLINE void pool_pairs(const struct pool_call *call, size_t n, const bool sum)
+{
+    const float *top = call->in, *bottom = call->in + call->in_pitch;
+    const vec divisor = v_set1(4.0f);
+
+    for (size_t x = 0; x < n; x += LANES) {
+        if (x + LANES > n)
+            x = n - LANES;
+        const size_t i = 2 * x, k = i + LANES;
+        const vec a = fold(v_load(top + i), v_load(bottom + i), sum);
+        const vec b = fold(v_load(top + k), v_load(bottom + k), sum);
+        const vec all = fold(v_even(a, b), v_odd(a, b), sum);
+        v_store(call->out + x, sum ? v_div(all, divisor) : all);
+    }
+}
+
+/* Whether pool_pairs does; it computes the first *n outputs. */
+INLINE bool are_pairs(const struct pool_call *call, size_t *n)
+{
+    *n = call->width / 2 < call->n ? call->width / 2 : call->n;
+    return call->channels == 1 && call->rows == 2 && call->window == 2 &&
+           call->step == 2 && call->before == 0 && *n >= LANES;
+}
+
 INLINE void pool_with(const struct pool_call *call, const bool sum)
 {
-    if (call->step >= call->window && call->channels > 1)
+    size_t n;
+
+    if (are_pairs(call, &n)) {
+        pool_pairs(call, n, sum);
+        for (size_t x = n; x < call->n; x++)
+            pool_clipped(call, call->in, call->rows, x, sum);
+    } else if (call->step >= call->window && call->channels > 1) {
         pool_apart(call, sum);
-    else
+    } else {
         pool_shared(call, sum);
+    }
 }
 
 static void pool_row(const struct pool_call *call)

@@ -22,6 +22,8 @@
 #define v_store(p, a)      (*(p) = (a))
 #define v_load_n(p, n)     ((void)(n), *(p))
 #define v_store_n(p, a, n) ((void)(n), (void)(*(p) = (a)))
+#define v_even(a, b)       ((void)(b), (a))
+#define v_odd(a, b)        ((void)(a), (b))
 #define v_load_2(p)        (*(p))
 #define v_load_3(p)        (*(p))
 #define v_gather(p, step)  ((void)(step), *(p))

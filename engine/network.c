@@ -152,7 +152,8 @@ static size_t round_up(size_t n, size_t to)
 }
 
 /* How many rows of the first layer are in work at a time: their output and what follows
- * from it stay in the first-level cache. */
+ * from it stay in the second-level cache. Fewer, in the first-level one, would have the
+ * strips of columns begin anew too often. */
 static void set_band(struct plan *plan, const struct group *group)
 {
     enum { CACHE = 64 << 10, ROWS_MIN = 4 };
