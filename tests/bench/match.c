@@ -287,7 +287,8 @@ bool match_play(struct workers *workers, const struct row *row,
         .match = &match};
 
     sem_init(&task.done, 0, 0);
-    if (!workers_submit(workers, &task.job))
+    struct job *displaced;
+    if (workers_submit(workers, &task.job, &displaced) != WORKERS_ACCEPT)
         abort();
     sem_wait(&task.done);
     sem_destroy(&task.done);
