@@ -14,8 +14,10 @@ FLAGS_coverage := -O0 -g --coverage
 $(if $(FLAGS_$(MODE)),,$(error unknown MODE '$(MODE)': use release, debug, asan, tsan or coverage))
 
 # What Debian must supply. Building and serving need the first list, tests the second too.
-PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev libisal-dev libzip-dev
-TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy curl
+PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev libisal-dev libzip-dev \
+                 libcairo2-dev libfreetype-dev fonts-dejavu-core
+TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy python3-pil curl \
+                 pngcheck librsvg2-bin poppler-utils
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
 FRESH_PACKAGES := debootstrap curl python3
 CONTAINER_PACKAGES := docker.io docker-compose iptables debootstrap curl python3
@@ -23,7 +25,7 @@ BROWSER_PACKAGES := $(PACKAGES) chromium $(if $(shell command -v npm),,npm)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
-LIBS     := libmicrohttpd libcjson libpng libisal libzip
+LIBS     := libmicrohttpd libcjson libpng libisal libzip cairo-ft freetype2
 JOBS      = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
@@ -156,6 +158,11 @@ $(B)/engine/kernels_avx512.o: C += -mavx512f -mfma -mprefer-vector-width=512
 
 # The server asks Linux for what POSIX does not name: CPUs, cgroups, epoll.
 $(B)/server/%.o: C += -D_GNU_SOURCE
+
+# Figures are drawn by cairo; their font becomes part of the binary.
+FONTS := /usr/share/fonts/truetype/dejavu
+$(B)/api/canvas.o: C += $(shell pkg-config --cflags cairo-ft freetype2)
+$(B)/api/font.o:   C += -DFONTS='"$(FONTS)"'
 
 # Only what shows the commit depends on it.
 $(B)/api/catalogue.o $(B)/server/metrics.o: C += -DCONVSCOPE_COMMIT='"$(COMMIT)"'

@@ -109,15 +109,24 @@ static bool cancelled(struct work *work)
     return true;
 }
 
+/* The pictures, or at least what their colours would mean. */
+static bool paint(struct work *work, struct stage *stage)
+{
+    struct call *call = work->call;
+    const struct picture_context context = {&stage->render, call->settings->kernels,
+                                            call->parallel, call->arena};
+    const bool painted = reply_is_figure(work->format) ||
+                         reply_has_pictures(work->format, work_options(work));
+
+    return (painted ? picture_paint : picture_measure)(
+        &stage->tensor, stage->index == 0, &context, &stage->pictures, &call->err);
+}
+
 static bool encode_pictures(struct work *work, struct stage *stage)
 {
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
 
-    if (!picture_paint(&stage->tensor, stage->index == 0, &stage->render,
-                       call->settings->kernels, call->parallel, call->arena,
-                       &stage->pictures, &call->err))
-        return false;
     stage->pngs = arena_alloc(call->arena, stage->pictures.n, sizeof *stage->pngs);
     if (!stage->pngs)
         return work_no_memory(work);
@@ -135,7 +144,7 @@ static bool make_stages(struct work *work)
 {
     struct call *call = work->call;
     struct extraction *result = &work->result;
-    const bool pictures = reply_has_pictures(work->format, work_options(work));
+    const bool files = reply_has_pictures(work->format, work_options(work));
 
     result->stages = arena_alloc(call->arena, work->n_stages, sizeof *result->stages);
     if (!result->stages)
@@ -147,7 +156,9 @@ static bool make_stages(struct work *work)
             return work_no_memory(work);
         stage->stats = statistics_of(call->settings->kernels, stage->tensor.values,
                                      shape_elements(&stage->tensor.shape), 1);
-        if (pictures && !encode_pictures(work, stage))
+        if (reply_shows_render(work->format) && !paint(work, stage))
+            return false;
+        if (files && !encode_pictures(work, stage))
             return false;
         if (cancelled(work))
             return false;
@@ -171,6 +182,7 @@ static bool reply_stages(struct work *work)
     work->result.image = work->image;
     work->result.input = work->input;
     work->result.limits = &call->settings->limits;
+    work->result.png_level = call->settings->png_level;
     work->result.parallel = call->parallel;
     call->unique = work->format == FORMAT_JSON || work->format == FORMAT_MULTIPART;
     work->result.queue_ms = call->request->queue_ms;

@@ -49,6 +49,7 @@ void options_init(struct options *options)
         .gamma = 1,
         .figsize = {10, 10},
         .subplot_shape = {2, 2},
+        .dpi = 100,
         .background = {255, 255, 255},
         .size = {64, 64},
         .x = 3,
@@ -95,7 +96,7 @@ bool option_stands_at(const char *pointer)
 static bool check_once(const struct option_setter *s)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (!(s->options->given >> i & 1) || rows[i].offset != s->rule->offset)
+        if (!s->options->given[i] || rows[i].offset != s->rule->offset)
             continue;
         return &rows[i] == s->rule
                    ? error_option(s->err, ERROR_PART_DUPLICATE, s->rule->name,
@@ -131,7 +132,7 @@ bool option_set(struct option_setter *s, const char *name)
     s->rule = &rows[id];
     if (!check_once(s))
         return false;
-    s->options->given |= (uint64_t)1 << id;
+    s->options->given[id] = true;
     return option_store(s);
 }
 

@@ -26,6 +26,9 @@
     X(FORMAT_JSON, "json")                                                             \
     X(FORMAT_MULTIPART, "multipart")                                                   \
     X(FORMAT_PNG, "png")                                                               \
+    X(FORMAT_FIGURE, "figure")                                                         \
+    X(FORMAT_SVG, "svg")                                                               \
+    X(FORMAT_PDF, "pdf")                                                               \
     X(FORMAT_ZIP, "zip")                                                               \
     X(FORMAT_NPZ, "npz")                                                               \
     X(FORMAT_SAFETENSORS, "safetensors")                                               \
@@ -71,7 +74,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
  * OPTION_MAX_LIST doubles · CHOICE int · BOOL bool · TEXT char * · JSON char *, a word
  * or the text of a JSON array · NAMES list of strings · SHAPE struct shape · COLORMAP
  * int, a row of colormap.h · RGB double[3], 0..255, as "r,g,b", "#rrggbb", "white" or
- * "black" · GENERATOR int, a name or a JSON object of one and the generator's options.
+ * "black" · GENERATOR int, a name or a JSON object of one and the generator's options ·
+ * TITLES struct option_titles, a boolean or a list of strings.
  */
 #define FOR_EACH_OPTION_TYPE(X)                                                        \
     X(INT, "int")                                                                      \
@@ -87,7 +91,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(SHAPE, "shape")                                                                  \
     X(COLORMAP, "colormap")                                                            \
     X(RGB, "rgb")                                                                      \
-    X(GENERATOR, "choice_or_object")
+    X(GENERATOR, "choice_or_object")                                                   \
+    X(TITLES, "bool_or_string_list")
 #define FOR_EACH_OPTION(X)                                                             \
     X(FORMAT, "format", CHOICE, format, 0, 0, format_names, "kind of reply")           \
     X(STAGE, "stage", TEXT, stage, 0, 0, NULL, "the one stage of a png or npy reply")  \
@@ -116,6 +121,12 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
       "inches, width then height")                                                     \
     X(SUBPLOT_SHAPE, "subplot_shape", PAIR, subplot_shape, 1, 64, NULL,                \
       "rows and columns of a figure")                                                  \
+    X(DPI, "dpi", FLOAT, dpi, 1, 2400, NULL, "dots per inch of a figure")              \
+    X(TITLES, "titles", TITLES, titles, 0, 0, NULL,                                    \
+      "of a figure's panels: true for the stages' names, false, or a list")            \
+    X(SHAPES, "shapes", BOOL, shapes, 0, 0, NULL, "stages' shapes under the titles")   \
+    X(COLORBAR, "colorbar", BOOL, colorbar, 0, 0, NULL,                                \
+      "a bar of colours beside each panel")                                            \
     X(COLOR, "color", CHOICE, color, 0, 0, color_names, "channels of the input")       \
     X(RESCALE, "rescale", FLOAT, rescale, -1e6, 1e6, NULL,                             \
       "factor in place of 1/255 (1/65535 for 16 bits)")                                \
@@ -171,8 +182,13 @@ struct option_names {
     const char **items; /* in the arena */
 };
 
+struct option_titles {
+    bool none;                 /* false was given */
+    struct option_names names; /* n 0: none were given */
+};
+
 struct options {
-    uint64_t given; /* bit OPTION_x: the client set it */
+    bool given[OPTION_COUNT]; /* the client set it */
 
     int format; /* enum reply_format, if given */
     const char *stage;
@@ -188,6 +204,9 @@ struct options {
     double gamma;
     double figsize[2];
     int subplot_shape[2];
+    double dpi;
+    struct option_titles titles;
+    bool shapes, colorbar;
 
     int color, channel_order, preprocess;
     double rescale;
@@ -202,9 +221,7 @@ struct options {
     double range[2];
 };
 
-_Static_assert(OPTION_COUNT <= 64, "options.given has 64 bits");
-
-#define OPTION_GIVEN(options, ID) (((options)->given >> OPTION_##ID) & 1u)
+#define OPTION_GIVEN(options, ID) ((options)->given[OPTION_##ID])
 
 /* The defaults of the contract (design: request). */
 void options_init(struct options *options);

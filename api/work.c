@@ -300,7 +300,15 @@ struct render work_render(struct work *work, const struct selected *stage)
     render_from_options(&render, work_options(work));
     if (plain)
         render.gamma = 1;
+    if (reply_is_figure(work->format))
+        render.scale = 1; /* its panels are enlarged anyway */
     return render;
+}
+
+static bool has_pictures(struct work *work)
+{
+    return reply_is_figure(work->format) ||
+           reply_has_pictures(work->format, work_options(work));
 }
 
 /* What the reply may take at most: tensors as they are or as text, and pictures. */
@@ -310,19 +318,26 @@ static double reply_bytes(struct work *work, double *pictures)
     const double per_value = options->values == VALUES_LIST ? 24 : 8;
     double bytes = 1 << 16;
 
+    double cells = 0;
+
     *pictures = 0;
     for (size_t i = 0; i < work->n_stages; i++) {
         const struct shape *shape = stage_shape(work, &work->stages[i]);
         const struct render render = work_render(work, &work->stages[i]);
         bytes += 4096;
-        if (options->values != VALUES_NONE ||
-            !reply_has_pictures(work->format, options))
+        if (options->values != VALUES_NONE || !has_pictures(work))
             bytes += (double)shape_elements(shape) * per_value;
-        if (reply_has_pictures(work->format, options)) {
+        if (has_pictures(work)) {
             bytes += picture_bytes(shape, &render);
-            *pictures += (double)picture_count(shape, &render);
+            *pictures +=
+                (double)picture_count(shape, work->stages[i].index == 0, &render);
+            cells += picture_cells(shape, &render);
+        } else {
+            bytes += picture_measure_bytes(shape, &render);
         }
     }
+    if (reply_is_figure(work->format))
+        bytes += reply_figure_bytes(&work->result.figure, work->format, cells);
     return bytes;
 }
 
@@ -359,7 +374,7 @@ static bool make_plan(struct work *work)
 /* Render options that do not suit a stage are refused before anything is computed. */
 static bool check_pictures(struct work *work)
 {
-    if (!reply_has_pictures(work->format, work_options(work)))
+    if (!reply_shows_render(work->format))
         return true;
     for (size_t i = 0; i < work->n_stages; i++) {
         const struct render render = work_render(work, &work->stages[i]);
@@ -368,6 +383,23 @@ static bool check_pictures(struct work *work)
             return false;
     }
     return true;
+}
+
+/* A figure has its place for every picture before one is painted. */
+static bool plan_figure(struct work *work)
+{
+    size_t n = 0;
+
+    if (!reply_is_figure(work->format))
+        return true;
+    for (size_t i = 0; i < work->n_stages; i++) {
+        const struct render render = work_render(work, &work->stages[i]);
+        n += picture_count(stage_shape(work, &work->stages[i]),
+                           work->stages[i].index == 0, &render);
+    }
+    return reply_plan_figure(&work->result.figure, work->format, work_options(work), n,
+                             work->config.lesson, &work->call->settings->limits,
+                             &work->call->err);
 }
 
 static bool check_limits(struct work *work)
@@ -385,5 +417,6 @@ static bool check_limits(struct work *work)
 
 bool work_plan(struct work *work)
 {
-    return make_plan(work) && check_pictures(work) && check_limits(work);
+    return make_plan(work) && check_pictures(work) && plan_figure(work) &&
+           check_limits(work);
 }

@@ -1,0 +1,112 @@
+"""Figures as other programs read them: pngcheck, librsvg, poppler and Pillow."""
+
+import io
+import subprocess
+import tempfile
+import unittest
+
+import numpy as np
+from PIL import Image
+
+from service import DATA, Service
+
+CIRCLE = "input=circle&size=64&r_shrink=3&val=1"
+LESSON = f"/v1/extract?{CIRCLE}&figsize=14,6&subplot_shape=1,4"
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def run(*command, data=None):
+    """The output of a program that must not complain."""
+    done = subprocess.run(command, input=data, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
+    return done.stdout
+
+
+def through_file(data, *command):
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return run(*command[:-1], *(word.format(file.name) for word in command[-1:]))
+
+
+class Pictures(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = cls.enterClassContext(Service())
+
+    def get(self, path, **headers):
+        reply = self.service.get(path, **headers)
+        self.assertEqual(reply.status, 200, reply.body[:500])
+        return reply.body
+
+    def cells_agree(self, seen, name):
+        """The middles of the cells have matplotlib's colours: 62 x 62 in the second of
+        four panels, in whatever size the picture was drawn."""
+        theirs = pixels((DATA / "figures" / f"{name}.png").read_bytes())
+        k = seen.shape[1] / 1400
+        at = (np.arange(62) + 0.5) * 331.25 / 62
+        for x0 in (361.25, 707.5):
+            ours = seen[np.ix_(((134.375 + at) * k).astype(int),
+                               ((x0 + at) * k).astype(int))]
+            right = theirs[np.ix_((134 + at + 0.375).astype(int), (x0 + at).astype(int))]
+            self.assertLessEqual(np.abs(ours - right).max(), 2)
+
+
+class Figures(Pictures):
+    def test_png(self):
+        for query in ("", "&colorbar=true&shapes=true", "&conv_stride=3&dpi=37"):
+            data = self.get(LESSON + "&format=figure" + query)
+            self.assertIn(b"OK:", through_file(data, "pngcheck", "{}"))
+        self.assertEqual(pixels(self.get(LESSON + "&format=figure")).shape,
+                         (600, 1400, 3))
+
+    def test_svg(self):
+        data = self.get(LESSON, accept="image/svg+xml")
+        seen = pixels(run("rsvg-convert", "-w", "2800", data=data))
+        self.assertEqual(seen.shape, (1200, 2800, 3))
+        self.cells_agree(seen, "extraction_s1")
+        for title in ("Input", "Filter", "Detect", "Condense"):
+            self.assertIn(f'aria-label="{title}"'.encode(), data)
+        # The words are where matplotlib has them.
+        self.assertGreater((seen[200:246, 978:1130] < 100).mean(), 0.2)
+
+    def test_pdf(self):
+        data = self.get(LESSON, accept="application/pdf")
+        seen = pixels(through_file(data, "pdftoppm", "-r", "200", "-png", "{}"))
+        self.assertEqual(seen.shape, (1200, 2800, 3))
+        self.cells_agree(seen, "extraction_s1")
+        self.assertEqual(run("pdftotext", "-", "-", data=data).split(),
+                         [b"Input", b"Filter", b"Detect", b"Condense"])
+        self.assertIn(b"DejaVuSans-Bold", through_file(data, "pdffonts", "{}"))
+
+    def test_titles_from_outside_stay_text(self):
+        titles = "%3C%26%22'%5D%5D%3E,%01,Gr%C3%B6%C3%9Fe%20%F0%9F%98%80,%FF"
+        query = f"{LESSON}&titles={titles}&format="
+        run("rsvg-convert", data=self.get(query + "svg"))
+        data = self.get(query + "pdf")
+        self.assertIn("<&\"']]>", run("pdftotext", "-", "-", data=data).decode())
+        through_file(self.get(query + "figure"), "pngcheck", "{}")
+
+    def test_holes_let_the_page_through(self):
+        hole = np.zeros((8, 8), np.float32)
+        hole[2:6, 2:6] = np.nan
+        file = io.BytesIO()
+        np.save(file, hole)
+        query = "/v1/extract?ops=Input&subplot_shape=1,1&titles=false&figsize=2,2&format="
+        for kind in ("figure", "svg", "pdf"):
+            reply = self.service.post(query + kind, file.getvalue())
+            self.assertEqual(reply.status, 200, reply.body[:300])
+            data = reply.body
+            seen = (pixels(run("rsvg-convert", "-w", "200", data=data))
+                    if kind == "svg" else
+                    pixels(through_file(data, "pdftoppm", "-r", "100", "-png", "{}"))
+                    if kind == "pdf" else pixels(data))
+            self.assertEqual(seen[100, 100].tolist(), [255, 255, 255], kind)
+            self.assertEqual(seen[30, 100].tolist(), [0, 0, 3], kind)
+
+
+if __name__ == "__main__":
+    unittest.main()
