@@ -373,15 +373,34 @@ void canvas_fill(struct canvas *c, const struct canvas_box *box, uint32_t rgb)
     cairo_fill(c->cr);
 }
 
-void canvas_frame(struct canvas *c, const struct canvas_box *b, double thickness,
-                  uint32_t rgb)
+/* To the middle of a pixel, if an odd number of them is covered. */
+static double snap(double x, double thickness)
 {
-    const double t = thickness, right = b->x + b->width, bottom = b->y + b->height;
+    return round(x) + (fmod(round(fmax(thickness, 1)), 2) == 1 ? 0.5 : 0);
+}
 
-    canvas_fill(c, &(struct canvas_box){b->x, b->y, b->width, t}, rgb);
-    canvas_fill(c, &(struct canvas_box){b->x, bottom - t, b->width, t}, rgb);
-    canvas_fill(c, &(struct canvas_box){b->x, b->y, t, b->height}, rgb);
-    canvas_fill(c, &(struct canvas_box){right - t, b->y, t, b->height}, rgb);
+void canvas_outline(struct canvas *c, const struct canvas_box *box, double thickness,
+                    uint32_t rgb)
+{
+    double x = box->x, y = box->y, right = x + box->width, bottom = y + box->height;
+
+    if (c->kind == CANVAS_SVG) {
+        buffer_print(c->out,
+                     "<rect x=\"%.3f\" y=\"%.3f\" width=\"%.3f\" height=\"%.3f\" "
+                     "fill=\"none\" stroke=\"#%06x\" stroke-width=\"%.3f\"/>\n",
+                     x, y, box->width, box->height, rgb, thickness);
+        return;
+    }
+    if (c->kind == CANVAS_PIXELS) {
+        x = snap(x, thickness);
+        y = snap(y, thickness);
+        right = snap(right, thickness);
+        bottom = snap(bottom, thickness);
+    }
+    set_color(c, rgb);
+    cairo_set_line_width(c->cr, thickness);
+    cairo_rectangle(c->cr, x, y, right - x, bottom - y);
+    cairo_stroke(c->cr);
 }
 
 /* ---- pictures ---- */
@@ -435,19 +454,44 @@ static size_t row_at(size_t y, size_t cells, size_t pixels)
     return (size_t)round(((double)y + 0.5) * step * 256) / 256;
 }
 
+/* The pixels of a picture, and which of them the box lets through. matplotlib rounds
+ * the size up, places the lower left corner, and clips to the box, ends included. */
+struct placed {
+    long left, top, width, height;
+    long first_x, end_x, first_y, end_y;
+};
+
+static struct placed place(const struct canvas *c, const struct canvas_box *box)
+{
+    const double small = 1e-6; /* of rounding errors in the layout */
+    const double w = ceil(box->width - small), h = ceil(box->height - small);
+    const double right = fmin(round(box->x + box->width) + 1, (double)c->page.width);
+    const double bottom = fmin(round(box->y + box->height) + 1, (double)c->page.height);
+    struct placed p = {.left = lround(box->x),
+                       .top = lround(box->y + box->height - h),
+                       .width = (long)w,
+                       .height = (long)h};
+
+    p.first_x = p.left > 0 ? p.left : 0;
+    p.first_y = lround(fmax(box->y, 0));
+    p.end_x = p.left + p.width < (long)right ? p.left + p.width : (long)right;
+    p.end_y = p.top + p.height < (long)bottom ? p.top + p.height : (long)bottom;
+    return p;
+}
+
 /* Every pixel takes the cell that its middle lies in. */
-static void paint_nearest(struct canvas *c, const struct canvas_box *b,
+static void paint_nearest(struct canvas *c, const struct placed *at,
                           const struct picture *p)
 {
-    const size_t w = (size_t)b->width, h = (size_t)b->height;
-    const size_t left = (size_t)b->x, top = (size_t)b->y;
-    const struct steps steps = steps_of(p->width, w);
+    const struct steps steps = steps_of(p->width, (size_t)at->width);
 
-    for (size_t y = 0; y < h && top + y < c->page.height; y++) {
-        const size_t row = row_at(y, p->height, h) * p->width;
-        uint32_t *to = c->pixels + (top + y) * c->page.width + left;
-        for (size_t x = 0; x < w && left + x < c->page.width; x++) {
-            const uint32_t color = cell_color(p, row + cell_at(&steps, x));
+    for (long y = at->first_y; y < at->end_y; y++) {
+        const size_t row =
+            row_at((size_t)(y - at->top), p->height, (size_t)at->height) * p->width;
+        uint32_t *to = c->pixels + (size_t)y * c->page.width;
+        for (long x = at->first_x; x < at->end_x; x++) {
+            const uint32_t color =
+                cell_color(p, row + cell_at(&steps, (size_t)(x - at->left)));
             if (color)
                 to[x] = color;
         }
@@ -495,18 +539,18 @@ static void paint_surface(struct canvas *c, const struct canvas_box *b,
 static void paint_pixels(struct canvas *c, const struct canvas_box *box,
                          const struct picture *p)
 {
-    const double small = 1e-6; /* of rounding errors in the layout */
-    const struct canvas_box b = {round(box->x), round(box->y), ceil(box->width - small),
-                                 ceil(box->height - small)};
+    const struct placed at = place(c, box);
 
-    if (b.width < 1 || b.height < 1)
+    if (at.width < 1 || at.height < 1)
         return;
-    if (b.width < (double)p->width || b.height < (double)p->height) {
-        paint_surface(c, &b, p, CAIRO_FILTER_GOOD);
+    if ((size_t)at.width < p->width || (size_t)at.height < p->height) {
+        const struct canvas_box whole = {(double)at.left, (double)at.top,
+                                         (double)at.width, (double)at.height};
+        paint_surface(c, &whole, p, CAIRO_FILTER_GOOD);
         return;
     }
     cairo_surface_flush(c->surface);
-    paint_nearest(c, &b, p);
+    paint_nearest(c, &at, p);
     cairo_surface_mark_dirty(c->surface);
 }
 

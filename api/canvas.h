@@ -81,13 +81,15 @@ void canvas_text(struct canvas *canvas, const struct canvas_font *font, uint32_t
 /* Fill a box. */
 void canvas_fill(struct canvas *canvas, const struct canvas_box *box, uint32_t rgb);
 
-/* Draw along the inside of a box's edge. */
-void canvas_frame(struct canvas *canvas, const struct canvas_box *box, double thickness,
-                  uint32_t rgb);
+/* Draw along a box's edge; on pixels in the middle of those that it lies on, as
+ * matplotlib snaps its lines. */
+void canvas_outline(struct canvas *canvas, const struct canvas_box *box,
+                    double thickness, uint32_t rgb);
 
 /* Stretch a picture over a box, every cell a sharp rectangle of exactly its colour. On
- * pixels a box is snapped as matplotlib does it: its corner rounded, its size rounded
- * up; cells smaller than a pixel are averaged. */
+ * pixels a box is snapped as matplotlib does it; cells smaller than a pixel are
+ * averaged.
+ */
 void canvas_picture(struct canvas *canvas, const struct canvas_box *box,
                     const struct picture *picture);
 

@@ -209,7 +209,7 @@ static bool extract(struct work *work)
     struct call *call = work->call;
     struct api_reply *reply = call->reply;
 
-    return work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS) &&
+    return work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS, NULL) &&
            reply_negotiate(work_options(work), call->request->accept, &work->format,
                            &call->err) &&
            work_probe_input(work, false) && work_select_stages(work) &&

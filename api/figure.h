@@ -26,6 +26,7 @@ struct figure {
     double dpi;
     size_t rows, columns;
     bool colorbar; /* beside each panel that has a colour map */
+    bool frame;    /* there are axes: room for ticks at the left and below */
     size_t n;
     const struct figure_panel *panels;
 };

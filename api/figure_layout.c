@@ -81,11 +81,13 @@ static struct reach reach_of(const struct layout *l, size_t i)
     const double title = text->title.size > 0 && l->figure->panels[i].title
                              ? text->title_pad + text->ascent
                              : 0;
+    /* matplotlib counts 3.5 points of ticks, drawn or not. */
+    const double ticks = l->figure->frame ? 3.5 / 72 * l->figure->dpi : 0;
     return (struct reach){
-        .left = cell.x - box.x,
+        .left = cell.x - box.x + ticks,
         .right = box.x + box.width + text->bar - cell.x - cell.width,
         .top = box.y + box.height + title - cell.y - cell.height,
-        .bottom = cell.y - box.y,
+        .bottom = cell.y - box.y + ticks,
     };
 }
 

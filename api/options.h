@@ -66,7 +66,6 @@ enum option_preprocess { FOR_EACH_PREPROCESS(OPTION_CONSTANT) };
 enum option_generator { FOR_EACH_GENERATOR(OPTION_CONSTANT) };
 enum option_normalize { FOR_EACH_NORMALIZE(OPTION_CONSTANT) };
 enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
-#undef OPTION_CONSTANT
 
 /* X(ID, name, TYPE, field of struct options, minimum, maximum,
  *   NULL-terminated names of a CHOICE or NULL, what it does)
@@ -163,11 +162,44 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(GAP, "gap", INT, gap, 0, 64, NULL, "cells between the maps of a mosaic")         \
     X(SCALE, "scale", INT, scale, 1, 64, NULL, "pixels per cell")
 
+/* Options of other requests: the picture of a kernel, an animation. */
+#define FOR_EACH_OP(X)                                                                 \
+    X(OP_CONV, "conv")                                                                 \
+    X(OP_MAX_POOL, "max_pool")                                                         \
+    X(OP_AVERAGE_POOL, "average_pool")
+#define FOR_EACH_WINDOW_PADDING(X)                                                     \
+    X(WINDOW_VALID, "valid")                                                           \
+    X(WINDOW_SAME, "same")
+#define FOR_EACH_OTHER_OPTION(X)                                                       \
+    X(LABEL, "label", BOOL, label, 0, 0, NULL, "write each number into its cell")      \
+    X(DIGITS, "digits", INT, digits, -15, 15, NULL, "round numbers to so many digits") \
+    X(TEXT_SIZE, "text_size", FLOAT, text_size, 1, 400, NULL, "points of the numbers") \
+    X(OP, "op", CHOICE, op, 0, 0, op_names, "what the window does")                    \
+    X(INPUT_SIZE, "input_size", PAIR, input_size, 1, 512, NULL,                        \
+      "of the grid that the window slides over")                                       \
+    X(KERNEL_SIZE, "kernel_size", PAIR, kernel_size, 1, 63, NULL, "of the window")     \
+    X(STRIDES, "strides", PAIR, strides, 1, 512, NULL, "steps of the window")          \
+    X(PADDING, "padding", CHOICE, padding, 0, 0, window_padding_names,                 \
+      "what happens at the edges")                                                     \
+    X(DILATION, "dilation", PAIR, dilation, 1, 512, NULL,                              \
+      "distance of the window's cells")                                                \
+    X(LAYER, "layer", TEXT, layer, 0, 0, NULL, "the layer of the config to show")      \
+    X(FPS, "fps", FLOAT, fps, 0.1, 50, NULL, "steps shown in a second")                \
+    X(MAX_FRAMES, "max_frames", INT, max_frames, 2, 1000, NULL,                        \
+      "at most so many, spread evenly")
+
+enum option_op { FOR_EACH_OP(OPTION_CONSTANT) };
+enum option_window_padding { FOR_EACH_WINDOW_PADDING(OPTION_CONSTANT) };
+#undef OPTION_CONSTANT
+
+/* OPTION_COUNT are those of an extraction, OPTION_TOTAL all. */
 enum option_id {
 #define ENUMERATE(id, name, type, field, min, max, names, what) OPTION_##id,
-    FOR_EACH_OPTION(ENUMERATE)
+    FOR_EACH_OPTION(ENUMERATE) OPTION_COUNT,
+    OPTION_BEFORE_OTHERS = OPTION_COUNT - 1,
+    FOR_EACH_OTHER_OPTION(ENUMERATE)
 #undef ENUMERATE
-        OPTION_COUNT
+        OPTION_TOTAL
 };
 
 enum { OPTION_MAX_LIST = 64 };
@@ -188,7 +220,10 @@ struct option_titles {
 };
 
 struct options {
-    bool given[OPTION_COUNT]; /* the client set it */
+    /* Those that the request may have, closed by OPTION_TOTAL; NULL: an extraction's.
+     */
+    const enum option_id *accepted;
+    bool given[OPTION_TOTAL]; /* the client set it */
 
     int format; /* enum reply_format, if given */
     const char *stage;
@@ -219,6 +254,14 @@ struct options {
 
     int colormap, normalize, channel, layout, columns, gap, scale;
     double range[2];
+
+    bool label;
+    int digits;
+    double text_size;
+
+    int op, input_size[2], kernel_size[2], strides[2], padding, dilation[2], max_frames;
+    double fps;
+    const char *layer;
 };
 
 #define OPTION_GIVEN(options, ID) ((options)->given[OPTION_##ID])
@@ -226,10 +269,12 @@ struct options {
 /* The defaults of the contract (design: request). */
 void options_init(struct options *options);
 
-/* The option of this name, or OPTION_COUNT. */
+/* The option of an extraction of this name, or OPTION_COUNT. */
 enum option_id option_find(const char *name);
+/* The option that the request may have, of this name, or OPTION_TOTAL. */
+enum option_id options_find(const struct options *options, const char *name);
 /* The name nearest to an unknown one, for "did you mean"; NULL if none is near. */
-const char *option_nearest(const char *name);
+const char *options_nearest(const struct options *options, const char *name);
 /* True if the pointer is an option's place in a request document: at the top, in a
  * group of options, or either of them within "config". */
 bool option_stands_at(const char *pointer);
@@ -256,5 +301,7 @@ struct option_row {
     const char *const *values; /* names of a choice, or NULL */
 };
 struct option_row option_row(size_t i);
+/* The i-th option that the request may have. */
+struct option_row options_row(const struct options *options, size_t i);
 
 #endif

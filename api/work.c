@@ -19,13 +19,13 @@ bool work_no_memory(struct work *work)
                      "the request does not fit into its memory");
 }
 
-bool work_read(struct work *work, unsigned parts)
+bool work_read(struct work *work, unsigned parts, const enum option_id *accepted)
 {
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
 
-    return request_read(&work->request, call->request, parts, limits, call->arena,
-                        &call->err) &&
+    return request_read(&work->request, call->request, parts, accepted, limits,
+                        call->arena, &call->err) &&
            config_read(&work->config, work->request.config,
                        work->request.config_pointer, work_options(work), limits,
                        call->arena, &call->err);

@@ -41,9 +41,10 @@ struct work {
     struct extraction result;
 };
 
-/* Read the request and its config; parts are those that the route takes. On failure
- * too, call request_release(&work->request) at the end. */
-bool work_read(struct work *work, unsigned parts) MUST_CHECK;
+/* Read the request and its config; parts and accepted (see options.h) are those that
+ * the route takes. On failure too, call request_release(&work->request) at the end. */
+bool work_read(struct work *work, unsigned parts,
+               const enum option_id *accepted) MUST_CHECK;
 
 /* Find out the input's shape from the image's header, the generator or, where
  * shape_serves, the option input_shape. */

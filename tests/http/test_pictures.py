@@ -108,5 +108,21 @@ class Figures(Pictures):
             self.assertEqual(seen[30, 100].tolist(), [0, 0, 3], kind)
 
 
+class Kernels(Pictures):
+    def test_every_kernel_of_the_catalogue_has_a_picture(self):
+        kernels = self.service.get("/v1/kernels").json()["kernels"]
+        self.assertGreater(len(kernels), 10)
+        for kernel in kernels:
+            data = self.get(f"/v1/kernels/{kernel['name']}.png")
+            self.assertIn(b"OK:", through_file(data, "pngcheck", "{}"))
+            self.assertEqual(pixels(data).shape, (480, 640, 3))
+
+    def test_pictures_can_be_cached(self):
+        reply = self.service.get("/v1/kernels/edge.png")
+        again = self.service.get("/v1/kernels/edge.png",
+                                 if_none_match=reply.headers["ETag"])
+        self.assertEqual((reply.status, again.status, again.body), (200, 304, b""))
+
+
 if __name__ == "__main__":
     unittest.main()
