@@ -15,7 +15,7 @@ $(if $(FLAGS_$(MODE)),,$(error unknown MODE '$(MODE)': use release, debug, asan,
 
 # What Debian must supply. Building and serving need the first list, tests the second too.
 PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev libisal-dev libzip-dev \
-                 libcairo2-dev libfreetype-dev fonts-dejavu-core
+                 libcairo2-dev libfreetype-dev fonts-dejavu-core libgif-dev
 TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy python3-pil curl \
                  pngcheck librsvg2-bin poppler-utils
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
@@ -31,7 +31,7 @@ COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 C  = $(CC) -std=gnu17 $(WARNINGS) -ffp-contract=off -I. $(FLAGS_$(MODE)) $(CFLAGS)
 LD = $(CC) $(FLAGS_$(MODE)) $(LDFLAGS)
-LDLIBS = $(shell pkg-config --libs $(LIBS)) -lm -pthread
+LDLIBS = $(shell pkg-config --libs $(LIBS)) -lgif -lm -pthread
 
 ENGINE := $(patsubst %.c,$(B)/%.o,$(wildcard engine/*.c))
 API    := $(patsubst %.c,$(B)/%.o,$(wildcard api/*.c))

@@ -24,6 +24,7 @@ static const struct route routes[] = {
     {"/v1/extract", GET | POST, true, extract_call},
     {"/extract", GET | POST, true, extract_call},
     {"/v1/plan", POST, false, plan_call},
+    {"/v1/animation", GET | POST, true, animation_call},
     {"/v1/layers", GET, true, layers_call},
     {"/v1/activations", GET, true, activations_call},
     {"/v1/kernels", GET, true, kernels_call},

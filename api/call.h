@@ -38,6 +38,9 @@ call_handler extract_call, plan_call;
 /* inputs.c: GET /v1/inputs/circle.npy, circle.png, two_dots.npy, two_dots.png */
 call_handler circle_npy_call, circle_png_call, two_dots_npy_call, two_dots_png_call;
 
+/* animation_call.c: GET and POST /v1/animation */
+call_handler animation_call;
+
 /* show_kernel.c: GET /v1/kernel.png, /v1/kernels/{name}.png */
 call_handler kernel_png_call, named_kernel_png_call;
 

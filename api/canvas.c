@@ -199,6 +199,13 @@ const uint32_t *canvas_pixels(struct canvas *c)
     return c->pixels;
 }
 
+void canvas_restore(struct canvas *c, const uint32_t *pixels)
+{
+    cairo_surface_flush(c->surface);
+    memcpy(c->pixels, pixels, c->page.width * c->page.height * sizeof *pixels);
+    cairo_surface_mark_dirty(c->surface);
+}
+
 /* ---- text ---- */
 
 struct canvas_extent canvas_measure(struct canvas *c, const struct canvas_font *font,

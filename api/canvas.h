@@ -46,6 +46,9 @@ bool canvas_finish(struct canvas *canvas) MUST_CHECK;
  * they outlive the canvas. Only of CANVAS_PIXELS. */
 const uint32_t *canvas_pixels(struct canvas *canvas);
 
+/* Put back what canvas_pixels showed once. */
+void canvas_restore(struct canvas *canvas, const uint32_t *pixels);
+
 struct canvas_box {
     double x, y, width, height;
 };

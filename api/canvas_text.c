@@ -7,35 +7,37 @@
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
-/* Length of the character at p if it may be drawn; 0: it is a control character or none
- * at all, and *bytes of it are to be left out. */
-static size_t drawable(const unsigned char *p, size_t n, size_t *bytes)
+/* A control character, of ASCII or of C1. */
+static bool is_control(const unsigned char *p, size_t length)
 {
-    const size_t length = json_utf8_length(p, n);
-    const bool control = length == 1 ? *p < 0x20 || *p == 0x7f
-                                     : length == 2 && p[0] == 0xc2 && p[1] < 0xa0;
-    const bool none = length == 3 && p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe;
+    return length == 1 ? *p < 0x20 || *p == 0x7f
+                       : length == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+}
 
-    *bytes = length ? length : 1;
-    return control || none ? 0 : length;
+/* U+FFFE or U+FFFF, which no document may hold. */
+static bool is_none(const unsigned char *p, size_t length)
+{
+    return length == 3 && p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe;
 }
 
 void canvas_clean(char out[CANVAS_TEXT_SIZE], const char *text)
 {
     const unsigned char *from = (const unsigned char *)text;
-    size_t left = strlen(text), n = 0, bytes;
+    size_t left = strlen(text), n = 0;
 
-    for (; left; from += bytes, left -= bytes) {
-        const size_t length = drawable(from, left, &bytes);
-        const bool broken = !length && *from >= 0x80 && *from != 0xc2;
-        const char *put = length ? (const char *)from : broken ? "\xef\xbf\xbd" : "";
-        const size_t size = length ? length : strlen(put);
+    while (left) {
+        const size_t length = json_utf8_length(from, left), step = length + !length;
+        const bool broken = !length || is_none(from, length);
+        const char *put = broken ? "\xef\xbf\xbd" : (const char *)from;
+        const size_t size = broken ? 3 : is_control(from, length) ? 0 : length;
         if (n + size > CANVAS_TEXT_SIZE - sizeof ellipsis) {
             memcpy(out + n, ellipsis, sizeof ellipsis);
             return;
         }
         memcpy(out + n, put, size);
         n += size;
+        from += step;
+        left -= step;
     }
     out[n] = '\0';
 }

@@ -2,71 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "api/generated.h"
-#include "api/archive.h"
-#include "api/safetensors.h"
 #include "api/work.h"
 #include "engine/stopwatch.h"
-#include "engine/weights.h"
-
-/* ---- weights, pixels, run ---- */
-
-static bool read_weights(struct work *work, struct weights_upload *upload)
-{
-    const struct bytes *file = &work->request.weights_file;
-    struct call *call = work->call;
-
-    if (!file->data) {
-        *upload = work->request.weights;
-        return true;
-    }
-    if (file->size > 4 && memcmp(file->data, "PK\3\4", 4) == 0)
-        return npz_read(file, call->arena, upload, &call->err);
-    if (safetensors_probe(file))
-        return safetensors_read(file, call->arena, upload, &call->err);
-    return error_option(&call->err, ERROR_WEIGHTS_INVALID, "weights",
-                        "the upload is neither a .safetensors nor an .npz file");
-}
-
-static bool bind_weights(struct work *work)
-{
-    struct call *call = work->call;
-    struct weights_upload upload = {0};
-
-    if (work->request.has_weights && !read_weights(work, &upload))
-        return false;
-    return weights_bind(&work->config.network, &work->plan,
-                        work->request.has_weights ? &upload : NULL, call->arena,
-                        &call->err);
-}
-
-static bool decode(struct work *work)
-{
-    struct call *call = work->call;
-    struct buffer made = {0};
-    struct bytes file = work->request.image;
-
-    call->reply->pixels = (double)work->image.width * (double)work->image.height;
-    if (!file.data) {
-        if (!generated_file(work_options(work), call->arena, &made, &call->err))
-            return false;
-        file = (struct bytes){made.bytes, made.size};
-    }
-    const bool done =
-        image_decode(&file, &work->image, work_options(work), work->input.dim[2],
-                     call->arena, &work->pixels, &call->err);
-    buffer_release(&made);
-    return done;
-}
-
-static bool run(struct work *work)
-{
-    struct call *call = work->call;
-
-    return network_run(&work->config.network, &work->plan, work->wanted,
-                       work->pixels.values, call->settings->kernels, call->parallel,
-                       call->arena, &call->err);
-}
 
 /* ---- the reply ---- */
 
@@ -213,9 +150,9 @@ static bool extract(struct work *work)
            reply_negotiate(work_options(work), call->request->accept, &work->format,
                            &call->err) &&
            work_probe_input(work, false) && work_select_stages(work) &&
-           work_plan(work) && bind_weights(work) &&
-           timed(work, decode, &reply->decode_ms) &&
-           timed(work, run, &reply->compute_ms) &&
+           work_plan(work) && work_bind_weights(work) &&
+           timed(work, work_decode, &reply->decode_ms) &&
+           timed(work, work_run, &reply->compute_ms) &&
            timed(work, make_stages, &reply->encode_ms) &&
            timed(work, reply_stages, &reply->encode_ms);
 }

@@ -238,6 +238,11 @@ bool options_set_query(struct options *options, const char *query, struct arena 
     return true;
 }
 
+const char *option_name(enum option_id id)
+{
+    return rows[id].name;
+}
+
 static struct option_row row_of(size_t i)
 {
     return (struct option_row){.name = rows[i].name,

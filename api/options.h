@@ -271,6 +271,8 @@ void options_init(struct options *options);
 
 /* The option of an extraction of this name, or OPTION_COUNT. */
 enum option_id option_find(const char *name);
+/* "kernel_size" */
+const char *option_name(enum option_id id);
 /* The option that the request may have, of this name, or OPTION_TOTAL. */
 enum option_id options_find(const struct options *options, const char *name);
 /* The name nearest to an unknown one, for "did you mean"; NULL if none is near. */

@@ -155,6 +155,20 @@ bool work_probe_input(struct work *work, bool shape_serves)
     return check_input_shape(work) && check_declared(work);
 }
 
+bool work_assume_input(struct work *work, const struct shape *shape)
+{
+    work->input = *shape;
+    work->image = (struct image_info){
+        .format = IMAGE_NPY,
+        .format_name = "generated",
+        .width = shape->dim[1],
+        .height = shape->dim[0],
+        .channels = shape->dim[2],
+        .bit_depth = 32,
+    };
+    return check_declared(work);
+}
+
 /* ---- stages ---- */
 
 const struct layer *work_layer(const struct work *work, const struct selected *stage)

@@ -2,8 +2,9 @@
  * work.h - one request for stages or a plan, step by step.
  *
  * The order is the rule of the house: read the config, read the image's header, plan,
- * and check every limit; only then are pixels decoded (extract.c) or the plan printed
- * (plan.c). Each step needs the ones before it and records what failed in call->err.
+ * and check every limit; only then are pixels decoded and the network run (work_run.c)
+ * or the plan printed (plan.c). Each step needs the ones before it and records what
+ * failed in call->err.
  */
 #ifndef API_WORK_H
 #define API_WORK_H
@@ -50,11 +51,23 @@ bool work_read(struct work *work, unsigned parts,
  * shape_serves, the option input_shape. */
 bool work_probe_input(struct work *work, bool shape_serves) MUST_CHECK;
 
+/* In place of an image: an input of this shape, whose values the caller makes. */
+bool work_assume_input(struct work *work, const struct shape *shape) MUST_CHECK;
+
 /* The stages of the reply, and what the network must keep for them. */
 bool work_select_stages(struct work *work) MUST_CHECK;
 
 /* Plan the network and check every limit of the request. */
 bool work_plan(struct work *work) MUST_CHECK;
+
+/* Every weight gets its values: from the upload, the config, or its initializer. */
+bool work_bind_weights(struct work *work) MUST_CHECK;
+
+/* Decode the image, or generate it, into work->pixels. */
+bool work_decode(struct work *work) MUST_CHECK;
+
+/* Run the network on work->pixels; what was asked for is left in the plan. */
+bool work_run(struct work *work) MUST_CHECK;
 
 /* Peak memory of the request, the worst reply included; and its number of pictures. */
 double work_peak_bytes(struct work *work, double *pictures);

@@ -1,4 +1,5 @@
-"""Figures as other programs read them: pngcheck, librsvg, poppler and Pillow."""
+"""Figures, kernels and animations as other programs read them: pngcheck, librsvg,
+poppler and Pillow."""
 
 import io
 import subprocess
@@ -122,6 +123,82 @@ class Kernels(Pictures):
         again = self.service.get("/v1/kernels/edge.png",
                                  if_none_match=reply.headers["ETag"])
         self.assertEqual((reply.status, again.status, again.body), (200, 304, b""))
+
+
+OUTLINE = (0xe8, 0x59, 0x0c)
+
+
+def frames_of(data):
+    """What a viewer shows, frame by frame."""
+    image = Image.open(io.BytesIO(data))
+    for i in range(image.n_frames):
+        image.seek(i)
+        yield np.asarray(image.convert("RGB")).astype(int)
+
+
+def outlines(frame):
+    """The boxes (left, top, right, bottom) around the window and around the output's
+    cell: what has the outlines' colour left and right of the middle."""
+    ys, xs = np.nonzero((frame == OUTLINE).all(-1))
+    gap = np.diff(np.unique(xs)).argmax()
+    split = np.unique(xs)[gap]
+    return [(xs[part].min(), ys[part].min(), xs[part].max(), ys[part].max())
+            for part in (xs <= split, xs > split)]
+
+
+class Animations(Pictures):
+    def slide(self, query):
+        """The positions of window and output cell, and the window's size, in cells."""
+        data = self.get(f"/v1/animation?{query}")
+        boxes = [outlines(frame) for frame in frames_of(data)]
+        (x0, y0, *_), (u0, v0, u1, _) = boxes[0]
+        cell = u1 - u0 - 1  # the line is three pixels wide, half of it outside
+        positions = [((w[1] - y0) / cell, (w[0] - x0) / cell,
+                      (o[1] - v0) / cell, (o[0] - u0) / cell) for w, o in boxes]
+        size = ((boxes[0][0][3] - y0 - 1) / cell, (boxes[0][0][2] - x0 - 1) / cell)
+        return np.array(positions), np.array(size)
+
+    def test_the_window_goes_where_it_should(self):
+        for query, (oh, ow), (sh, sw), (kh, kw) in (
+                ("", (5, 5), (1, 1), (3, 3)),
+                ("input_size=9,7&strides=2,1", (4, 5), (2, 1), (3, 3)),
+                ("input_size=5&padding=same", (5, 5), (1, 1), (3, 3)),
+                ("input_size=9&dilation=2", (5, 5), (1, 1), (5, 5)),
+                ("op=max_pool&input_size=8", (4, 4), (2, 2), (2, 2)),
+                ("op=average_pool&input_size=7&kernel_size=3&strides=2&padding=same",
+                 (4, 4), (2, 2), (3, 3))):
+            with self.subTest(query):
+                positions, size = self.slide(query)
+                expected = [(y * sh, x * sw, y, x)
+                            for y in range(oh) for x in range(ow)]
+                np.testing.assert_allclose(positions, expected, atol=0.01)
+                np.testing.assert_allclose(size, (kh, kw), atol=0.01)
+
+    def test_frames_beyond_the_limit_are_sampled_evenly(self):
+        positions, _ = self.slide("input_size=12&max_frames=12")
+        shown = (positions[:, 2] * 10 + positions[:, 3]).round().astype(int)
+        self.assertEqual(shown.tolist(), np.linspace(0, 99, 12).round().tolist())
+
+    def test_padding_and_what_is_known_are_seen(self):
+        frames = list(frames_of(self.get("/v1/animation?input_size=5&padding=same")))
+        _, (u0, v0, u1, _) = outlines(frames[0])
+        cell = u1 - u0 - 1
+        grey, white = [0xe9, 0xec, 0xef], [255, 255, 255]
+        # The padding's last corner, before and after; an output cell likewise.
+        (x0, y0, *_), _ = outlines(frames[0])
+        corner = (y0 + 7 * cell - 6, x0 + 7 * cell - 6)
+        self.assertEqual(frames[0][corner].tolist(), grey)
+        later = (v0 + 2 * cell + 6, u0 + 2 * cell + 6)
+        self.assertEqual(frames[0][later].tolist(), white)
+        self.assertNotEqual(frames[-1][later].tolist(), white)
+
+    def test_it_is_small_and_repeats(self):
+        data = self.get("/v1/animation")
+        image = Image.open(io.BytesIO(data))
+        self.assertEqual((image.n_frames, image.info["loop"]), (25, 0))
+        self.assertLess(len(data), 150_000)
+        whole = sum(len(frame.tobytes()) // 8 for frame in frames_of(data))
+        self.assertLess(len(data), whole / 40)
 
 
 if __name__ == "__main__":
