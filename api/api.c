@@ -27,7 +27,7 @@ static const struct route routes[] = {
     {"/v1/animation", GET | POST, true, animation_call},
     {"/v1/layers", GET, true, layers_call},
     {"/v1/activations", GET, true, activations_call},
-    {"/v1/kernels", GET, true, kernels_call},
+    {"/v1/kernels", GET | POST, true, all_kernels_call},
     {"/v1/kernels/{name}.png", GET, true, named_kernel_png_call},
     {"/v1/kernels/{name}", GET, true, kernel_call},
     {"/v1/kernel.png", GET, true, kernel_png_call},

@@ -32,8 +32,8 @@ struct call {
 
 typedef bool call_handler(struct call *call);
 
-/* extract.c: POST and GET /v1/extract; plan.c: POST /v1/plan */
-call_handler extract_call, plan_call;
+/* extract.c: POST and GET /v1/extract, POST /v1/kernels; plan.c: POST /v1/plan */
+call_handler extract_call, layer_kernels_call, plan_call;
 
 /* inputs.c: GET /v1/inputs/circle.npy, circle.png, two_dots.npy, two_dots.png */
 call_handler circle_npy_call, circle_png_call, two_dots_npy_call, two_dots_png_call;
@@ -41,8 +41,9 @@ call_handler circle_npy_call, circle_png_call, two_dots_npy_call, two_dots_png_c
 /* animation_call.c: GET and POST /v1/animation */
 call_handler animation_call;
 
-/* show_kernel.c: GET /v1/kernel.png, /v1/kernels/{name}.png */
-call_handler kernel_png_call, named_kernel_png_call;
+/* show_kernel.c: GET /v1/kernel.png, /v1/kernels/{name}.png; GET and POST /v1/kernels
+ */
+call_handler kernel_png_call, named_kernel_png_call, all_kernels_call;
 
 /* catalogue.c: GET /v1/layers and the like, printed from the tables */
 call_handler layers_call, activations_call, kernels_call, kernel_call, colormaps_call,

@@ -7,6 +7,19 @@
 
 /* ---- the reply ---- */
 
+static struct stage describe_weight(struct work *work, const struct selected *selected,
+                                    struct stage stage)
+{
+    const size_t i = selected->weight - 1;
+    const struct layer *layer = work_layer(work, selected);
+    const struct shape *shape = &work->plan.layers[selected->index - 1].weight_shape[i];
+
+    stage.tensor =
+        (struct tensor){*shape, (float *)(uintptr_t)layer->weights[i].values};
+    stage.params = (double)shape_elements(shape);
+    return stage;
+}
+
 static struct stage describe_stage(struct work *work, const struct selected *selected)
 {
     const struct layer *layer = work_layer(work, selected);
@@ -22,6 +35,8 @@ static struct stage describe_stage(struct work *work, const struct selected *sel
 
     if (!layer)
         return stage;
+    if (selected->weight)
+        return describe_weight(work, selected, stage);
     const struct layer_plan *plan = &work->plan.layers[selected->index - 1];
     stage.tensor = selected->pre ? plan->pre : plan->output;
     stage.pad = plan->pad;
@@ -157,12 +172,59 @@ static bool extract(struct work *work)
            timed(work, reply_stages, &reply->encode_ms);
 }
 
+static bool finish(struct work *work, bool done)
+{
+    release_pictures(&work->result);
+    request_release(&work->request);
+    return done;
+}
+
 bool extract_call(struct call *call)
 {
     struct work work = {.call = call};
-    const bool done = extract(&work);
 
-    release_pictures(&work.result);
-    request_release(&work.request);
-    return done;
+    return finish(&work, extract(&work));
+}
+
+/* ---- kernels ---- */
+
+/* Of the input only the shape counts: an image's, the option's or the declared one. */
+static bool find_shape(struct work *work)
+{
+    const struct options *options = work_options(work);
+    const struct shape *declared = &work->config.input;
+    const bool image = work->request.image.data || options->generator != GENERATOR_NONE;
+
+    if (image)
+        return work_probe_input(work, true);
+    if (OPTION_GIVEN(options, INPUT_SHAPE))
+        return work_assume_input(work, &options->input_shape);
+    if (declared->rank == 3 && declared->dim[0] && declared->dim[1] && declared->dim[2])
+        return work_assume_input(work, declared);
+    return error_option(&work->call->err, ERROR_PART_MISSING, "input_shape",
+                        "the shapes of kernels follow from the input's: send "
+                        "input_shape=h,w,c or an image");
+}
+
+static bool extract_kernels(struct work *work)
+{
+    struct call *call = work->call;
+    struct options *options = work_options(work);
+    double *ms = &call->reply->encode_ms;
+
+    if (!work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS, NULL))
+        return false;
+    if (!OPTION_GIVEN(options, COLORMAP))
+        options->colormap = colormap_find("Blues_r"); /* show_kernel's */
+    return reply_negotiate(options, call->request->accept, &work->format, &call->err) &&
+           find_shape(work) && work_select_none(work) && work_plan_network(work) &&
+           work_select_kernels(work) && work_check(work) && work_bind_weights(work) &&
+           timed(work, make_stages, ms) && timed(work, reply_stages, ms);
+}
+
+bool layer_kernels_call(struct call *call)
+{
+    struct work work = {.call = call};
+
+    return finish(&work, extract_kernels(&work));
 }

@@ -36,6 +36,9 @@ static struct extent maps_of(const struct shape *shape)
         e = (struct extent){1, shape->dim[0], 1};
     else if (shape->rank == 2)
         e = (struct extent){shape->dim[0], shape->dim[1], 1};
+    else if (shape->rank == 4)
+        e = (struct extent){shape->dim[0], shape->dim[1],
+                            shape->dim[2] * shape->dim[3]};
     return e;
 }
 

@@ -77,7 +77,8 @@ size_t picture_count(const struct shape *shape, bool input,
 double picture_measure_bytes(const struct shape *shape, const struct render *render);
 double picture_cells(const struct shape *shape, const struct render *render);
 
-/* Paint a stage. A map is a height x width slice, and a stage of rank 2 one map; a
+/* Paint a stage. A map is a height x width slice, of rank 4 for each of the last two
+ * axes (filters of a convolution), and a stage of rank 2 one map; a
  * vector is one row, shown as a strip 16 pixels high, whose cells are as many pixels
  * wide as fit into 256, at least 1 and at most 16. input: an Input of three channels is
  * shown as RGB, values clipped to 0..1 (or the range that was asked for). With

@@ -137,15 +137,6 @@ static bool read_kernel(struct call *call, const char *text,
 
 /* ---- the picture ---- */
 
-static int find_colormap(const char *name)
-{
-    int i = 0;
-
-    while (strcmp(colormap_at((size_t)i)->name, name) != 0)
-        i++;
-    return i;
-}
-
 static bool read_options(struct call *call, struct options *options,
                          const enum option_id *accepted)
 {
@@ -153,7 +144,7 @@ static bool read_options(struct call *call, struct options *options,
     options->accepted = accepted;
     options->figsize[0] = 6.4; /* matplotlib's default */
     options->figsize[1] = 4.8;
-    options->colormap = find_colormap("Blues_r");
+    options->colormap = colormap_find("Blues_r");
     return options_set_query(options, call->request->query, call->arena, &call->err);
 }
 
@@ -229,4 +220,11 @@ bool named_kernel_png_call(struct call *call)
                          nearest_hint(nearest_name(name, kernel_name, NULL), hint));
     return read_options(call, &options, named_options) &&
            take_named(call, named, &kernel) && show(call, &kernel, &options);
+}
+
+bool all_kernels_call(struct call *call)
+{
+    const bool post = strcmp(call->request->method, "POST") == 0;
+
+    return post ? layer_kernels_call(call) : kernels_call(call);
 }

@@ -188,6 +188,9 @@ const char *work_stage_name(const struct work *work, const struct selected *stag
 
     if (!layer)
         return "Input";
+    if (stage->weight)
+        return arena_print(work->call->arena, "%s/%s", layer->name,
+                           layer->weights[stage->weight - 1].name);
     return stage->pre ? arena_print(work->call->arena, "%s/pre", layer->name)
                       : layer->name;
 }
@@ -206,8 +209,8 @@ static bool list_stages(struct work *work)
     all[n++] = (struct selected){0};
     for (size_t i = 0; i < network->n_layers; i++) {
         if (split && has_pre(&network->layers[i]))
-            all[n++] = (struct selected){i + 1, true};
-        all[n++] = (struct selected){i + 1, false};
+            all[n++] = (struct selected){.index = i + 1, .pre = true};
+        all[n++] = (struct selected){.index = i + 1};
     }
     work->stages = all;
     work->n_stages = n;
@@ -228,8 +231,13 @@ static bool is_named(const struct work *work, const struct selected *stage,
     const char *base = layer ? layer->name : "Input";
     const size_t n = strlen(base);
 
-    return strncmp(base, name, n) == 0 &&
-           strcmp(name + n, stage->pre ? "/pre" : "") == 0;
+    if (strncmp(base, name, n) != 0)
+        return false;
+    if (stage->weight)
+        return !name[n] ||
+               (name[n] == '/' &&
+                strcmp(name + n + 1, layer->weights[stage->weight - 1].name) == 0);
+    return strcmp(name + n, stage->pre ? "/pre" : "") == 0;
 }
 
 static bool find_stage(struct work *work, const char *option, const char *name,
@@ -254,8 +262,6 @@ static bool choose_stages(struct work *work)
     const char *option = options->stage ? "stage" : "stages";
     const size_t n = options->stage ? 1 : options->stages.n;
 
-    if (!list_stages(work))
-        return false;
     if (n > 0) {
         struct selected *chosen = arena_take(work->call->arena, n, sizeof *chosen);
         if (!chosen)
@@ -265,6 +271,8 @@ static bool choose_stages(struct work *work)
                             options->stage ? options->stage : options->stages.items[i],
                             &chosen[i]))
                 return false;
+        if (options->stage) /* a kernel goes by its layer's name too */
+            work_options(work)->stage = work_stage_name(work, &chosen[0]);
         work->stages = chosen;
         work->n_stages = n;
     }
@@ -293,7 +301,37 @@ static bool mark_wanted(struct work *work)
 
 bool work_select_stages(struct work *work)
 {
-    return choose_stages(work) && mark_wanted(work);
+    return list_stages(work) && choose_stages(work) && mark_wanted(work);
+}
+
+bool work_select_none(struct work *work)
+{
+    work->n_stages = 0;
+    return mark_wanted(work);
+}
+
+static bool is_kernel(const struct layer_plan *plan, size_t weight)
+{
+    return plan->weight_shape[weight].rank >= 2;
+}
+
+bool work_select_kernels(struct work *work)
+{
+    const struct network *network = &work->config.network;
+    const size_t most = network->n_layers * LAYER_MAX_WEIGHTS;
+
+    work->stages = arena_take(work->call->arena, most, sizeof *work->stages);
+    if (!work->stages)
+        return work_no_memory(work);
+    for (size_t i = 0; i < network->n_layers; i++)
+        for (size_t k = 0; k < LAYER_MAX_WEIGHTS; k++)
+            if (is_kernel(&work->plan.layers[i], k))
+                work->stages[work->n_stages++] =
+                    (struct selected){.index = i + 1, .weight = k + 1};
+    if (work->n_stages == 0)
+        return error_set(&work->call->err, ERROR_CONFIG_INVALID,
+                         "no layer of the config has a kernel");
+    return choose_stages(work);
 }
 
 /* ---- plan ---- */
@@ -301,7 +339,19 @@ bool work_select_stages(struct work *work)
 static const struct shape *stage_shape(const struct work *work,
                                        const struct selected *stage)
 {
-    return stage->index ? &work->plan.layers[stage->index - 1].out : &work->input;
+    if (stage->index == 0)
+        return &work->input;
+    const struct layer_plan *plan = &work->plan.layers[stage->index - 1];
+    return stage->weight ? &plan->weight_shape[stage->weight - 1] : &plan->out;
+}
+
+/* Of kernels a row shows the filters on one channel, if there are several channels and
+ * not too many filters; 0: as ever. */
+static int filters_in_a_row(const struct shape *shape)
+{
+    const bool rows = shape->rank == 4 && shape->dim[2] > 1 && shape->dim[3] > 1;
+
+    return rows && shape->dim[3] <= 64 ? (int)shape->dim[3] : 0;
 }
 
 /* The lesson paints Detect and Condense with gamma; a config's every stage but Input.
@@ -312,6 +362,8 @@ struct render work_render(struct work *work, const struct selected *stage)
     const bool plain = stage->index == 0 || (work->config.lesson && stage->index == 1);
 
     render_from_options(&render, work_options(work));
+    if (stage->weight && !render.columns)
+        render.columns = filters_in_a_row(stage_shape(work, stage));
     if (plain)
         render.gamma = 1;
     if (reply_is_figure(work->format))
@@ -373,7 +425,7 @@ double work_peak_bytes(struct work *work, double *pictures)
                 reply_bytes(work, pictures));
 }
 
-static bool make_plan(struct work *work)
+bool work_plan_network(struct work *work)
 {
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
@@ -429,8 +481,12 @@ static bool check_limits(struct work *work)
                        err, "the request takes up to %.15g bytes", bytes);
 }
 
+bool work_check(struct work *work)
+{
+    return check_pictures(work) && plan_figure(work) && check_limits(work);
+}
+
 bool work_plan(struct work *work)
 {
-    return make_plan(work) && check_pictures(work) && plan_figure(work) &&
-           check_limits(work);
+    return work_plan_network(work) && work_check(work);
 }

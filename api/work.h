@@ -17,11 +17,12 @@
 #include "api/request.h"
 #include "engine/network.h"
 
-/* A stage of the network: 0 is Input, i + 1 is layer i; or what its activation reads.
- */
+/* A stage of the network: 0 is Input, i + 1 is layer i; or what its activation reads;
+ * or one of its weights. */
 struct selected {
     size_t index;
     bool pre;
+    size_t weight; /* w + 1; 0: none */
 };
 
 struct work {
@@ -57,8 +58,17 @@ bool work_assume_input(struct work *work, const struct shape *shape) MUST_CHECK;
 /* The stages of the reply, and what the network must keep for them. */
 bool work_select_stages(struct work *work) MUST_CHECK;
 
-/* Plan the network and check every limit of the request. */
+/* In place of the stages, where only weights are wanted: none, so far. */
+bool work_select_none(struct work *work) MUST_CHECK;
+
+/* Plan the network; and check every limit of the request. work_plan does both. */
+bool work_plan_network(struct work *work) MUST_CHECK;
+bool work_check(struct work *work) MUST_CHECK;
 bool work_plan(struct work *work) MUST_CHECK;
+
+/* Of a planned network: as stages the weights that are kernels, those of more than one
+ * axis; the stages that were asked for name their layers, or them as layer/kernel. */
+bool work_select_kernels(struct work *work) MUST_CHECK;
 
 /* Every weight gets its values: from the upload, the config, or its initializer. */
 bool work_bind_weights(struct work *work) MUST_CHECK;
@@ -77,7 +87,7 @@ struct options *work_options(struct work *work);
 /* The layer of a stage; NULL for Input. */
 const struct layer *work_layer(const struct work *work, const struct selected *stage);
 
-/* "Input", "conv2d", "conv2d/pre"; NULL if there is no memory. */
+/* "Input", "conv2d", "conv2d/pre", "conv2d/kernel"; NULL if there is no memory. */
 const char *work_stage_name(const struct work *work, const struct selected *stage);
 
 /* How a stage is painted. */

@@ -1,7 +1,9 @@
 """Figures, kernels and animations as other programs read them: pngcheck, librsvg,
 poppler and Pillow."""
 
+import base64
 import io
+import json
 import subprocess
 import tempfile
 import unittest
@@ -123,6 +125,89 @@ class Kernels(Pictures):
         again = self.service.get("/v1/kernels/edge.png",
                                  if_none_match=reply.headers["ETag"])
         self.assertEqual((reply.status, again.status, again.body), (200, 304, b""))
+
+
+LAYERS = [
+    {"type": "conv2d", "filters": 4, "kernel_size": 3, "name": "a"},
+    {"type": "depthwise_conv2d", "kernel_size": 2, "name": "b"},
+    {"type": "max_pooling2d"}, {"type": "flatten"},
+    {"type": "dense", "units": 3, "name": "c"},
+]
+
+
+class LayerKernels(Pictures):
+    """POST /v1/kernels: the weights of a config's layers."""
+
+    def post(self, query, layers=LAYERS, shape="8,8,2", status=200):
+        reply = self.service.form(f"/v1/kernels?{query}", {
+            "config": json.dumps(layers), **({"input_shape": shape} if shape else {})})
+        self.assertEqual(reply.status, status, reply.body[:500])
+        return reply
+
+    def test_every_weight_that_is_a_kernel(self):
+        stages = self.post("").json()["stages"]
+        self.assertEqual([(s["name"], s["shape"]) for s in stages],
+                         [("a/kernel", [3, 3, 2, 4]), ("b/depthwise_kernel", [2, 2, 4, 1]),
+                          ("c/kernel", [16, 3])])
+        arrays = self.post("format=npz").arrays()
+        self.assertEqual({name: list(a.shape) for name, a in arrays.items()},
+                         {s["name"]: s["shape"] for s in stages})
+        # The mosaic has a row for each input channel, a column for each filter.
+        picture = pixels(base64.b64decode(stages[0]["images"][0]["png"]))
+        self.assertEqual(picture.shape, (2 * 4 - 1, 4 * 4 - 1, 3))
+        table = np.array(json.loads((DATA / "colors" / "colormaps.json").read_text())
+                         ["Blues_r"])
+        kernel = arrays["a/kernel"]
+        for i in range(2):
+            for f in range(4):
+                k = kernel[:, :, i, f]
+                x = (k - k.min()) / (k.max() - k.min())
+                index = np.minimum((x * np.float32(256)).astype(int), 255)
+                seen = picture[4 * i:4 * i + 3, 4 * f:4 * f + 3]
+                np.testing.assert_array_equal(seen, table[index])
+
+    def test_one_layer_by_its_name(self):
+        for name in ("b", "b/depthwise_kernel"):
+            reply = self.post(f"format=npy&stage={name}")
+            self.assertEqual(np.load(io.BytesIO(reply.body)).shape, (2, 2, 4, 1))
+            self.assertEqual(reply.headers["X-Stage"], "b/depthwise_kernel")
+
+    def test_kernels_are_those_that_run(self):
+        kernels = self.post("format=npz&seed=7").arrays()
+        x = np.random.default_rng(1).normal(size=(8, 8, 2)).astype(np.float32)
+        file = io.BytesIO()
+        np.save(file, x)
+        reply = self.service.form("/v1/extract?format=npz&seed=7&stages=a", {
+            "config": json.dumps(LAYERS), "image": file.getvalue()})
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (0, 1))
+        expected = np.einsum("yxcij,ijcf->yxf", windows, kernels["a/kernel"])
+        np.testing.assert_allclose(reply.arrays()["a"], expected, atol=1e-5)
+
+    def test_as_a_figure(self):
+        reply = self.post("format=svg&shapes=true")
+        for title in ("a/kernel", "3 × 3 × 2 × 4", "c/kernel"):
+            self.assertIn(f'aria-label="{title}"'.encode(), reply.body)
+        run("rsvg-convert", data=reply.body)
+
+    def test_a_declared_shape_serves(self):
+        config = {"class_name": "Sequential", "config": {"name": "s", "layers": [
+            {"class_name": "InputLayer", "config": {
+                "batch_input_shape": [None, 9, 9, 3], "name": "in"}},
+            {"class_name": "Conv2D", "config": {
+                "name": "k", "filters": 2, "kernel_size": [5, 5]}}]}}
+        stage, = self.post("", config, shape=None).json()["stages"]
+        self.assertEqual(stage["shape"], [5, 5, 3, 2])
+
+    def test_refusals(self):
+        for layers, shape, query, status, detail in (
+                (LAYERS, None, "", 400, "the shapes of kernels follow from the input's"),
+                ([{"type": "flatten"}], "8,8,2", "", 422, "no layer of the config has a"),
+                (LAYERS, "8,8,2", "stage=d", 422, "there is no stage d"),
+                (LAYERS, "2,2,2", "", 422, "larger than the 2x2 input"),
+                (LAYERS, "8,8,2", "format=figure&subplot_shape=1,2", 422,
+                 "1x2 has room for 2 panels, the figure has 3")):
+            reply = self.post(query, layers, shape, status)
+            self.assertIn(detail, reply.json()["detail"])
 
 
 OUTLINE = (0xe8, 0x59, 0x0c)
