@@ -100,6 +100,13 @@ lint: lint-deps
 	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@WARNINGS='$(WARNINGS)' tests/lint.sh $(B)
 
+## docs-pictures: let the service draw the README's pictures
+.PHONY: docs-pictures
+docs-pictures: test-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@CONVSCOPE_BIN=$(abspath $(B))/convscope PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 tests/http/docs_pictures.py
+
 ## format: let clang-format rewrite the sources
 .PHONY: format
 format: lint-deps

@@ -127,6 +127,75 @@ class Kernels(Pictures):
         self.assertEqual((reply.status, again.status, again.body), (200, 304, b""))
 
 
+class Render(Pictures):
+    """A client with the values and the render block paints the very same pictures."""
+
+    LAYERS = [{"type": "conv2d", "filters": 3, "kernel_size": 3, "name": "three"},
+              {"type": "conv2d", "filters": 7, "kernel_size": 2, "name": "seven"},
+              {"type": "global_average_pooling2d", "name": "mean"},
+              {"type": "dense", "units": 40, "name": "top"}]
+
+    def paint(self, stage, image):
+        """What the render block says, in numpy."""
+        render = stage["render"]
+        table = np.array(self.colors.get(render["colormap"] or "gray"))
+        values = np.frombuffer(base64.b64decode(stage["values"]), "<f4")
+        shape = stage["shape"] if len(stage["shape"]) == 3 else [1, -1, 1]
+        values = values.reshape(shape).astype(np.float32)
+        if render["gamma"] != 1:
+            values = values ** np.float32(render["gamma"])
+        low, high = (np.broadcast_to(np.float32(render[k]), values.shape[-1:])
+                     for k in ("vmin", "vmax"))
+        x = (values - low) / (high - low)
+        if render["colormap"] is None:
+            picture = (np.clip(x, 0, 1) * np.float32(255)).astype(int)
+        else:
+            index = np.clip((x * np.float32(256)).astype(int), 0, 255)
+            maps = ([image["channel"]] if image["channel"] is not None
+                    else range(values.shape[-1]))
+            gap = render["gap"] if len(maps) > 1 else 0
+            h, w, columns = values.shape[0], values.shape[1], render["columns"]
+            rows = -(-len(maps) // columns)
+            canvas = np.zeros((rows * (h + gap) - gap, columns * (w + gap) - gap), int)
+            for i, c in enumerate(maps):
+                y, x0 = i // columns * (h + gap), i % columns * (w + gap)
+                canvas[y:y + h, x0:x0 + w] = index[:, :, c]
+            picture = table[canvas]
+        return picture.repeat(render["cell"][0], 0).repeat(render["cell"][1], 1)
+
+    def test_pictures_can_be_redone(self):
+        self.colors = json.loads((DATA / "colors" / "colormaps.json").read_text())
+        x = np.random.default_rng(2).uniform(0.1, 1, (12, 15, 3)).astype(np.float32)
+        file = io.BytesIO()
+        np.save(file, x)
+        for query in ("", "normalize=stage", "normalize=none", "range=-0.2,0.4",
+                      "gap=0", "gap=3&columns=2", "scale=3", "layout=separate",
+                      "layout=separate&normalize=stage&scale=2", "channel=0",
+                      "stages=three&layout=rgb", "colormap=turbo", "columns=100",
+                      "stages=Input,mean,top&scale=2"):
+            with self.subTest(query):
+                reply = self.service.form(f"/v1/extract?values=base64&{query}", {
+                    "config": json.dumps(self.LAYERS), "image": file.getvalue()})
+                self.assertEqual(reply.status, 200, reply.body[:300])
+                for stage in reply.json()["stages"]:
+                    for image in stage["images"]:
+                        seen = pixels(base64.b64decode(image["png"]))
+                        np.testing.assert_array_equal(
+                            seen, self.paint(stage, image), stage["name"])
+
+    def test_without_pictures_the_rest_is_the_same(self):
+        for query in ("", "&normalize=stage", "&range=0,1", "&gamma=0.5", "&channel=0"):
+            both = [self.service.get(f"/v1/extract?{CIRCLE}&images={images}{query}")
+                    .json()["stages"] for images in ("png", "none")]
+            for with_images, without in zip(*both):
+                self.assertEqual(without.pop("images"), [])
+                with_images.pop("images")
+                for stage in (with_images, without):
+                    stage.pop("duration_ms")
+                self.assertEqual(with_images, without)
+                self.assertIsNotNone(without["render"]["vmin"])
+
+
 LAYERS = [
     {"type": "conv2d", "filters": 4, "kernel_size": 3, "name": "a"},
     {"type": "depthwise_conv2d", "kernel_size": 2, "name": "b"},
