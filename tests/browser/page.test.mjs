@@ -150,6 +150,25 @@ test('the window follows the keyboard', async () => {
   assert.match(await page.locator('.stage').nth(3).locator('.cell').innerText(), /^\[15, 16\] = /);
 });
 
+test('all stages can be saved as one figure', async () => {
+  await widths(64, 62, 62, 31);
+  for (const [name, start] of [['png', '\x89PNG'], ['svg', '<?xml'], ['pdf', '%PDF']]) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click(`#save button:text-is("${name.toUpperCase()}")`)]);
+    assert.equal(download.suggestedFilename(), `convscope.${name}`);
+    assert.ok(readFileSync(await download.path(), 'latin1').startsWith(start), name);
+  }
+});
+
+test('the window slides', async () => {
+  await widths(64, 62, 62, 31);
+  await page.click('#slide summary');
+  await page.waitForFunction(() => [...document.querySelectorAll('#slide img')].every((image) => image.complete && image.naturalWidth > 300));
+  const before = await page.getAttribute('#slide-filter', 'src');
+  await page.fill('[name=conv_stride]', '2');
+  await page.waitForFunction((old) => document.querySelector('#slide-filter').getAttribute('src') !== old, before);
+  await page.waitForFunction(() => document.querySelector('#slide-filter').complete);
+});
+
 test('dark and narrow', async () => {
   await page.emulateMedia({ colorScheme: 'dark' });
   await page.setViewportSize({ width: 390, height: 844 });
