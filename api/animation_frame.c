@@ -89,7 +89,6 @@ enum {
     TITLE = 28,       /* baselines from the top */
     HEAD = 54,
     TOP = 64, /* of the grids */
-    FOOT = 40,
 };
 
 static size_t padded(const struct animation *a, int axis)
@@ -121,7 +120,6 @@ struct animation_layout animation_layout_of(const struct animation *a)
     if (left[2] + widths[2] > LARGEST || tall > LARGEST)
         return l;
     l.width = (size_t)(left[2] + widths[2]) + MARGIN;
-    l.height = (size_t)(TOP + tall) + FOOT;
     const double grids[3][2] = {
         {cell * pw, cell * ph}, {big * kw, big * kh}, {cell * ow, cell * oh}};
     double *const corners[] = {l.input, l.window, l.output};
@@ -130,6 +128,7 @@ struct animation_layout animation_layout_of(const struct animation *a)
         corners[i][1] = floor(TOP + (tall - grids[i][1]) / 2);
     }
     l.foot = l.window[1] + big * kh + 26;
+    l.height = (size_t)fmax(TOP + tall + MARGIN, l.foot + MARGIN);
     return l;
 }
 

@@ -510,8 +510,7 @@ static void write_image(struct canvas *c, const struct canvas_box *b,
         c->out->over_limit |= png.over_limit;
         buffer_print(c->out,
                      "<image x=\"%.3f\" y=\"%.3f\" width=\"%.3f\" height=\"%.3f\" "
-                     "preserveAspectRatio=\"none\" image-rendering=\"optimizeSpeed\" "
-                     "style=\"image-rendering:pixelated\" "
+                     "preserveAspectRatio=\"none\" image-rendering=\"pixelated\" "
                      "xlink:href=\"data:image/png;base64,",
                      b->x, b->y, b->width, b->height);
         buffer_base64(c->out, png.bytes, png.size);

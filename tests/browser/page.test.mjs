@@ -159,6 +159,25 @@ test('all stages can be saved as one figure', async () => {
   }
 });
 
+/* Pictures in it, and sharp ones, though its policy allows nothing else. */
+test('an SVG can be opened', async () => {
+  await page.goto(`${base}v1/extract?input=circle&size=16&val=1&format=svg&ops=Input&subplot_shape=1,1&titles=false&figsize=5,5`);
+  const shot = await page.screenshot({ clip: { x: 0, y: 0, width: 480, height: 480 } });
+  const colours = await page.evaluate(async (data) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${data}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height), context = canvas.getContext('2d');
+    context.drawImage(image, 0, 0);
+    const { data: bytes } = context.getImageData(0, 0, image.width, image.height), seen = {};
+    for (let i = 0; i < bytes.length; i += 4) seen[bytes.slice(i, i + 3)] = (seen[bytes.slice(i, i + 3)] ?? 0) + 1;
+    return seen;
+  }, shot.toString('base64'));
+  assert.ok(colours['0,0,3'] > 50000, JSON.stringify(colours).slice(0, 200));
+  assert.ok(colours['251,252,191'] > 10000, JSON.stringify(colours).slice(0, 200));
+  assert.ok(Object.keys(colours).length < 20, `${Object.keys(colours).length} colours: cells are smooth`);
+});
+
 test('the window slides', async () => {
   await widths(64, 62, 62, 31);
   await page.click('#slide summary');
