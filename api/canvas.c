@@ -366,6 +366,7 @@ static uint32_t cell_color(const struct picture *p, size_t i)
  * matplotlib: 1/256 of a cell at a time, spread evenly between the ends of the row. */
 struct steps {
     int64_t first, count, whole, rest;
+    size_t last_cell;
 };
 
 static struct steps steps_of(size_t cells, size_t pixels)
@@ -375,22 +376,25 @@ static struct steps steps_of(size_t cells, size_t pixels)
     const int64_t last = (int64_t)round(((double)pixels + 0.5) * step * 256);
     const int64_t count = (int64_t)pixels, length = last - first;
 
-    return (struct steps){first, count, length / count, length % count};
+    return (struct steps){first, count, length / count, length % count, cells - 1};
 }
 
 static size_t cell_at(const struct steps *s, size_t x)
 {
     const int64_t i = (int64_t)x;
     const int64_t carried = (s->rest * (i + 1) + s->count - 1) / s->count;
+    const int64_t at = s->first + i * s->whole + carried - (s->rest > 0);
+    const size_t cell = (size_t)at / 256;
 
-    return (size_t)(s->first + i * s->whole + carried - (s->rest > 0)) / 256;
+    return cell < s->last_cell ? cell : s->last_cell;
 }
 
 static size_t row_at(size_t y, size_t cells, size_t pixels)
 {
     const double step = (double)cells / (double)pixels;
 
-    return (size_t)round(((double)y + 0.5) * step * 256) / 256;
+    const size_t cell = (size_t)round(((double)y + 0.5) * step * 256) / 256;
+    return cell < cells ? cell : cells - 1;
 }
 
 /* The pixels of a picture, and which of them the box lets through. matplotlib rounds

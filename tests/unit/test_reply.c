@@ -467,11 +467,17 @@ Test(reply, npz_and_safetensors_hold_every_stage_once)
 
 Test(reply, a_reply_over_the_limit_names_it)
 {
+    size_t panels = 0;
+
+    for (size_t i = 0; i < extraction.n_stages; i++)
+        panels += extraction.stages[i].pictures.n;
     for (int format = 0; format < FORMAT_COUNT; format++) {
         if (format == FORMAT_PNG) /* its PNG exists already, under the same limit */
             continue;
         limits.max_response_bytes = 100;
         error_init(&err);
+        cr_assert(reply_plan_figure(&extraction.figure, (enum reply_format)format,
+                                    &options, panels, false, &limits, &err));
         cr_assert(!reply_extraction(&reply, (enum reply_format)format, &extraction,
                                     &options, &arena, &err),
                   "format %d", format);
