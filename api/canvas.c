@@ -6,8 +6,8 @@
  * the bytes repeat nor the cells be sharp. Text becomes outlines there, which cairo
  * gives.
  *
- * The fonts are made once and live as long as the process; cairo locks a face while it
- * uses it.
+ * The fonts are made once and live as long as the process. cairo locks a face while it
+ * uses it, and each has a FreeType library of its own, so that lock is enough.
  */
 #include "api/canvas.h"
 
@@ -40,14 +40,12 @@ static cairo_font_face_t *faces[2]; /* regular, bold; NULL without memory */
 
 static void load_fonts(void)
 {
-    FT_Library library;
-
-    if (FT_Init_FreeType(&library))
-        return;
     for (size_t i = 0; i < 2; i++) {
         const struct bytes file = font_file(i == 1);
+        FT_Library library;
         FT_Face face;
-        if (!FT_New_Memory_Face(library, file.data, (FT_Long)file.size, 0, &face))
+        if (!FT_Init_FreeType(&library) &&
+            !FT_New_Memory_Face(library, file.data, (FT_Long)file.size, 0, &face))
             faces[i] = cairo_ft_font_face_create_for_ft_face(face, 0);
     }
 }

@@ -76,7 +76,10 @@ bool reply_has_pictures(enum reply_format format, const struct options *options)
 /* Write status 200, the body and its headers. options say which stage (png, npy) and
  * what a JSON reply holds. With values=list or base64 a stage has "values": its float32
  * numbers in row-major order, flat, as an array (null where not finite) or as the
- * base64 of little-endian bytes. A png reply takes over the stage's PNG. */
+ * base64 of little-endian bytes. A stage's "render" is all that it takes to paint its
+ * pictures from them: beside the contract's members "layout", "columns" and "gap" of
+ * the mosaic, and "cell", the pixels of a cell. A png reply takes over the stage's PNG.
+ */
 bool reply_extraction(struct api_reply *reply, enum reply_format format,
                       const struct extraction *extraction,
                       const struct options *options, struct arena *arena,

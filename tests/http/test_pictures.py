@@ -7,6 +7,7 @@ import json
 import subprocess
 import tempfile
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
@@ -92,6 +93,17 @@ class Figures(Pictures):
         data = self.get(query + "pdf")
         self.assertIn("<&\"']]>", run("pdftotext", "-", "-", data=data).decode())
         through_file(self.get(query + "figure"), "pngcheck", "{}")
+
+    def test_workers_draw_side_by_side(self):
+        """The fonts are shared: what is drawn at the same time is the same."""
+        paths = ([f"{LESSON}&format={kind}&dpi={dpi}&shapes=true&colorbar=true"
+                  for kind in ("figure", "svg", "pdf") for dpi in (40, 77, 100)]
+                 + ["/v1/kernels/edge.png", "/v1/animation?max_frames=4"])
+        with Service("--workers", "4") as service, ThreadPoolExecutor(8) as pool:
+            alone = [service.get(path).body for path in paths]
+            together = pool.map(lambda path: service.get(path).body, paths * 4)
+            for i, body in enumerate(together):
+                self.assertTrue(body == alone[i % len(paths)], paths[i % len(paths)])
 
     def test_holes_let_the_page_through(self):
         hole = np.zeros((8, 8), np.float32)
