@@ -349,10 +349,13 @@ static bool set_titles(const struct option_setter *s)
     struct option_titles *titles = field(s);
     bool flag;
 
-    if (!read_bool(s, &flag))
-        return set_names(s, &titles->names);
-    titles->none = !flag;
-    return true;
+    if (read_bool(s, &flag)) {
+        titles->none = !flag;
+        return true;
+    }
+    if (!s->text && !cJSON_IsArray(s->json))
+        return fault(s, "must be true, false or an array of names");
+    return set_names(s, &titles->names);
 }
 
 /* "#rrggbb", "white" or "black" as three numbers; n is 0 if it is anything else. */

@@ -383,6 +383,39 @@ Test(figure, bad_options_are_told)
     }
 }
 
+Test(figure, titles_are_a_boolean_or_a_list)
+{
+    static const struct {
+        const char *titles;
+        int status;
+        const char *detail;
+    } rows[] = {
+        {"true", 200, NULL},
+        {"false", 200, NULL},
+        {"[\"a\",\"b, c\",\"d\",\"e\"]", 200, NULL},
+        {"\"a,b,c,d\"", 200, NULL},
+        {"5", 422, "titles must be true, false or an array of names"},
+        {"{}", 422, "titles must be true, false or an array of names"},
+        {"[1,2,3,4]", 422, "titles must be an array of names"},
+        {"[]", 422, "titles must be an array of names"},
+        {"[\"a\",\"b\",\"c\",\"\"]", 422, "titles must not hold an empty name"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char body[128];
+        snprintf(body, sizeof body, "{\"input\":\"circle\",\"titles\":%s}",
+                 rows[i].titles);
+        const struct ask ask = POST("format=svg", JSON, body);
+        struct api_reply reply = answer(session, &ask);
+        cr_assert_eq(reply.status, rows[i].status, "%s", rows[i].titles);
+        cJSON *json = rows[i].detail ? parse(&reply) : NULL;
+        cr_expect(!json || strstr(text_of(json, "detail"), rows[i].detail), "%s",
+                  text_of(json, "detail"));
+        cJSON_Delete(json);
+        api_reply_release(&reply);
+    }
+}
+
 /* A vector figure has no pixels to count. */
 Test(figure, large_pages_are_fine_without_pixels)
 {
