@@ -178,6 +178,21 @@ test('an SVG can be opened', async () => {
   assert.ok(Object.keys(colours).length < 20, `${Object.keys(colours).length} colours: cells are smooth`);
 });
 
+test('a browser reads the multipart reply', async () => {
+  const parts = await page.evaluate(async () => {
+    const reply = await fetch('v1/extract?input=circle&val=1&format=multipart');
+    const form = await reply.formData(), sizes = {};
+    for (const [name, part] of form) {
+      const bitmap = part instanceof File && part.type === 'image/png' ? await createImageBitmap(part) : null;
+      sizes[name] = bitmap ? [part.name, bitmap.width, bitmap.height] : Object.keys(JSON.parse(await (part.text?.() ?? part)));
+    }
+    return sizes;
+  });
+  assert.deepEqual(Object.keys(parts), ['meta', 'Input', 'Filter', 'Detect', 'Condense']);
+  assert.ok(parts.meta.includes('stages'));
+  assert.deepEqual(parts.Filter, ['01_Filter.png', 62, 62]);
+});
+
 test('the window slides', async () => {
   await widths(64, 62, 62, 31);
   await page.click('#slide summary');
