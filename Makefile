@@ -14,18 +14,25 @@ FLAGS_coverage := -O0 -g --coverage
 $(if $(FLAGS_$(MODE)),,$(error unknown MODE '$(MODE)': use release, debug, asan, tsan or coverage))
 
 # What Debian must supply. Building and serving need the first list, tests the second too.
-PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev libisal-dev libzip-dev \
-                 libcairo2-dev libfreetype-dev fonts-dejavu-core libgif-dev
+PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev \
+                 libjpeg62-turbo-dev libwebp-dev libisal-dev libzip-dev libcairo2-dev \
+                 libfreetype-dev fonts-dejavu-core libgif-dev
 TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy python3-pil curl \
-                 pngcheck librsvg2-bin poppler-utils
+                 libjpeg-turbo-progs webp pngcheck librsvg2-bin poppler-utils
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
 FRESH_PACKAGES := debootstrap curl python3
 CONTAINER_PACKAGES := docker.io docker-compose iptables debootstrap curl python3
-BROWSER_PACKAGES := $(PACKAGES) chromium $(if $(shell command -v npm),,npm)
+NODE_PACKAGES := $(PACKAGES) $(if $(shell command -v npm),,npm)
+BROWSER_PACKAGES := $(NODE_PACKAGES) chromium
+
+NPM_INSTALL = npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
+
+BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev libpthreadpool-dev
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
-LIBS     := libmicrohttpd libcjson libpng libisal libzip cairo-ft freetype2
+LIBS     := libmicrohttpd libcjson libpng libjpeg libwebp libwebpdemux libisal libzip \
+            cairo-ft freetype2
 JOBS      = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
@@ -37,8 +44,10 @@ ENGINE := $(patsubst %.c,$(B)/%.o,$(wildcard engine/*.c))
 API    := $(patsubst %.c,$(B)/%.o,$(wildcard api/*.c))
 SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard server/*.c))
 WEB    := $(wildcard server/web/*)
-SOURCES := $(wildcard engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch])
+SOURCES := $(wildcard engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch] tests/bench/*.cc)
 UNITS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+PROPERTY  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/property/*.c))
+REFERENCE := $(filter $(B)/tests/property/reference%,$(PROPERTY))
 ISAS   := $(patsubst engine/kernels_%.c,%,$(filter-out engine/kernels_body.c,$(wildcard engine/kernels_*.c)))
 
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),x86_64)
@@ -73,11 +82,36 @@ test-isas: test-deps
 	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@ISAS='$(ISAS)' tests/run.sh isas
 
+## test-property: COUNT (10000) random networks from SEED on against definitions
+.PHONY: test-property
+COUNT ?= 10000
+SEED  ?= 1
+test-property: test-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/tests/property/property
+	@$(B)/tests/property/property --seed $(SEED) --count $(COUNT)
+
 ## test-browser: the page in a real browser
 .PHONY: test-browser
 test-browser: browser-deps
 	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@cd tests/browser && CONVSCOPE_BIN=$(abspath $(B))/convscope npm test --silent
+
+## test-schema: the JSON Schema of configs, by a validator, against the server
+.PHONY: test-schema
+test-schema: schema-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@cd tests/schema && CONVSCOPE_BIN=$(abspath $(B))/convscope npm test --silent
+
+## bench: the engine against the machine's limits and the peers that are installed
+##        (ROWS=regex THREADS=1 QUICK=1 JSON=file MARKDOWN=1)
+## bench-peers: install the peers: oneDNN, OpenCV, XNNPACK
+.PHONY: bench bench-peers
+bench: deps
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/tests/bench/bench
+	@$(B)/tests/bench/bench $(if $(ROWS),--rows '$(ROWS)') $(if $(JSON),--json '$(JSON)') \
+	    $(if $(THREADS),--threads $(THREADS)) $(if $(QUICK),--quick) $(if $(MARKDOWN),--markdown)
+bench-peers:
+	@deploy/install-packages.sh $(BENCH_PACKAGES)
 
 ## test-container: build the image, run it as compose does, check it (needs root)
 .PHONY: test-container
@@ -113,11 +147,11 @@ format: lint-deps
 	@clang-format -i $(SOURCES)
 
 .PHONY: units stress
-units: $(UNITS)
+units: $(UNITS) $(B)/tests/property/property
 stress: $(B)/tests/stress/stress_workers
 
 ## deps: install the Debian packages that building needs, if any is missing
-.PHONY: deps test-deps lint-deps fresh-deps container-deps browser-deps
+.PHONY: deps test-deps lint-deps fresh-deps container-deps browser-deps schema-deps
 deps:
 	@deploy/install-packages.sh $(PACKAGES)
 test-deps:
@@ -130,8 +164,10 @@ container-deps:
 	@deploy/install-packages.sh $(CONTAINER_PACKAGES)
 browser-deps:
 	@deploy/install-packages.sh $(BROWSER_PACKAGES)
-	@cd tests/browser && [ -d node_modules/playwright-core ] || \
-	    npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
+	@cd tests/browser && [ -d node_modules/playwright-core ] || $(NPM_INSTALL)
+schema-deps:
+	@deploy/install-packages.sh $(NODE_PACKAGES)
+	@cd tests/schema && [ -d node_modules/ajv ] || $(NPM_INSTALL)
 
 ## help: show this list
 .PHONY: help
@@ -146,11 +182,34 @@ clean:
 $(B)/convscope: $(SERVER) $(API) $(ENGINE)
 	$(LD) -o $@ $^ $(LDLIBS)
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(API) $(ENGINE)
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(REFERENCE) $(API) $(ENGINE)
 	$(LD) -o $@ $^ $(LDLIBS) -lcriterion
+
+$(B)/tests/property/property: $(PROPERTY) $(API) $(ENGINE)
+	$(LD) -o $@ $^ $(LDLIBS)
 
 $(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server/workers.o
 	$(LD) -o $@ $^ -pthread
+
+# The bench: with a peer for each library whose headers are installed.
+PEERS := $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),onednn) \
+         $(if $(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),opencv) \
+         $(and $(wildcard /usr/include/xnnpack.h),$(wildcard /usr/include/pthreadpool.h),xnnpack)
+PEER_LIBS_onednn  := -ldnnl -lgomp
+PEER_LIBS_opencv  := -lopencv_imgproc -lopencv_core
+PEER_LIBS_xnnpack := -lXNNPACK -lpthreadpool
+PEER_OBJECTS := $(PEERS:%=$(B)/tests/bench/peer_%.o)
+BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out %/peer_xnnpack.c,$(wildcard tests/bench/*.c))) \
+         $(B)/server/workers.o
+
+$(B)/tests/bench/bench: $(BENCH) $(PEER_OBJECTS) $(API) $(ENGINE)
+	$(if $(filter onednn opencv,$(PEERS)),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ \
+	    $(foreach peer,$(PEERS),$(PEER_LIBS_$(peer))) $(LDLIBS)
+
+$(B)/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=gnu++17 -Wall -Wextra -Werror -I. -isystem /usr/include/opencv4 \
+	    $(FLAGS_$(MODE)) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 # The files of the page: a numbered line for each, which server/pages.c makes data of.
 $(B)/server/web.inc: server/web $(WEB)

@@ -19,8 +19,9 @@ static const enum option_id accepted[] = {
     OPTION_FPS,        OPTION_MAX_FRAMES, OPTION_CHANNEL,       OPTION_SEED,
     OPTION_COLOR,      OPTION_RESCALE,    OPTION_MEAN,          OPTION_STD,
     OPTION_PREPROCESS, OPTION_BACKGROUND, OPTION_CHANNEL_ORDER, OPTION_INPUT,
-    OPTION_GENERATOR,  OPTION_SIZE,       OPTION_VAL,           OPTION_R_SHRINK,
-    OPTION_DOT_X,      OPTION_DOT_Y,      OPTION_TOTAL,
+    OPTION_PRESET,     OPTION_RESIZE,     OPTION_RESIZE_METHOD, OPTION_GENERATOR,
+    OPTION_SIZE,       OPTION_VAL,        OPTION_R_SHRINK,      OPTION_DOT_X,
+    OPTION_DOT_Y,      OPTION_TOTAL,
 };
 
 static bool invalid(struct work *work, enum option_id id, const char *what)
@@ -48,7 +49,8 @@ enum { N_OWN = sizeof own / sizeof *own };
 
 static bool has_layers(const struct request *request)
 {
-    return request->config && request->config->child;
+    return OPTION_GIVEN(&request->options, PRESET) ||
+           (request->config && request->config->child);
 }
 
 /* Options of a layer beside layers, or of a convolution beside a pool. */
@@ -233,6 +235,8 @@ static bool find_input(struct slide *s)
     s->pattern = !work->request.image.data && options->generator == GENERATOR_NONE;
     if (!s->pattern && OPTION_GIVEN(options, INPUT_SIZE))
         return invalid(work, OPTION_INPUT_SIZE, "is for a window without an image");
+    if (s->pattern && OPTION_GIVEN(options, RESIZE))
+        return invalid(work, OPTION_RESIZE, "is for an image, and there is none");
     if (!s->pattern)
         return work_probe_input(work, false);
     if (known && !OPTION_GIVEN(options, INPUT_SIZE))

@@ -86,10 +86,12 @@ static bool parse_array(const char *name, const struct bytes *bytes,
     if (!npy_open(bytes, &npy, &reason))
         return invalid(err, name, reason);
     if (npy.type == NPY_U8 || npy.type == NPY_U16)
-        return invalid(err, name, "its dtype is not float16, float32 or float64");
-    if (npy.rank == 0 || npy.rank > SHAPE_MAX_RANK)
-        return invalid(err, name, "it does not have 1 to 4 dimensions");
-    tensor->shape.rank = npy.rank;
+        return invalid(err, name, "its dtype is an unsigned integer");
+    if (npy.rank > SHAPE_MAX_RANK)
+        return invalid(err, name, "it has more than 4 dimensions");
+    tensor->shape = SHAPE(1); /* a scalar */
+    if (npy.rank > 0)
+        tensor->shape.rank = npy.rank;
     memcpy(tensor->shape.dim, npy.dim, npy.rank * sizeof *npy.dim);
     tensor->values = arena_take(arena, npy.count, sizeof *tensor->values);
     if (!tensor->values)

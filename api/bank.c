@@ -10,7 +10,7 @@
 #include "api/nearest.h"
 #include "engine/generate.h"
 
-enum { MAX_RANK = 4 };
+enum { MAX_RANK = SHAPE_MAX_RANK };
 
 static const char *kernel_name(const void *context, size_t i)
 {
@@ -128,8 +128,8 @@ static bool copy(const cJSON *value, const size_t *dim, size_t rank, float **out
 }
 
 /* All numbers of an array of known dimensions; NULL on failure. */
-static const float *take_values(const cJSON *value, const size_t *dim, size_t rank,
-                                struct arena *arena, char *reason)
+static float *take_values(const cJSON *value, const size_t *dim, size_t rank,
+                          struct arena *arena, char *reason)
 {
     size_t count = 1;
 
@@ -190,4 +190,20 @@ bool bank_read_bias(const float **bias, size_t *n, const cJSON *value,
     *bias = take_values(value, dim, rank, arena, reason);
     *n = rank ? dim[0] : 1;
     return *bias != NULL;
+}
+
+bool bank_read_tensor(struct tensor *tensor, const cJSON *value, struct arena *arena,
+                      char *reason)
+{
+    while (cJSON_IsArray(value) && cJSON_GetArraySize(value) == 1)
+        value = value->child;
+    *tensor = (struct tensor){.values = NULL};
+    tensor->shape.rank = measure(value, tensor->shape.dim);
+    if (tensor->shape.rank > MAX_RANK) {
+        snprintf(reason, BANK_REASON_SIZE, "must not have more than %d axes", MAX_RANK);
+        return false;
+    }
+    tensor->values =
+        take_values(value, tensor->shape.dim, tensor->shape.rank, arena, reason);
+    return tensor->values != NULL;
 }

@@ -23,4 +23,9 @@ bool bank_read(struct filter_bank *bank, const cJSON *value, struct arena *arena
 bool bank_read_bias(const float **bias, size_t *n, const cJSON *value,
                     struct arena *arena, char *reason) MUST_CHECK;
 
+/* Read a number (rank 0) or nested arrays of numbers, of up to 4 axes once the leading
+ * ones of length 1 are left out. */
+bool bank_read_tensor(struct tensor *tensor, const cJSON *value, struct arena *arena,
+                      char *reason) MUST_CHECK;
+
 #endif

@@ -65,6 +65,12 @@ void buffer_text(struct buffer *buffer, const char *text)
     buffer_append(buffer, text, strlen(text));
 }
 
+void buffer_quoted(struct buffer *buffer, const char *text)
+{
+    for (; *text; text++)
+        buffer_append(buffer, *text == '\'' ? "\"" : text, 1);
+}
+
 void buffer_print(struct buffer *buffer, const char *format, ...)
 {
     char small[256];

@@ -30,6 +30,8 @@ unsigned char *buffer_reserve(struct buffer *buffer, size_t n);
 
 void buffer_append(struct buffer *buffer, const void *bytes, size_t n);
 void buffer_text(struct buffer *buffer, const char *text);
+/* The same, with ' in the text standing for ": for JSON that is ours. */
+void buffer_quoted(struct buffer *buffer, const char *text);
 void buffer_print(struct buffer *buffer, const char *format, ...) FORMATTED(2, 3);
 
 /* Standard base64 with padding (RFC 4648), without line breaks. */

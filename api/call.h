@@ -47,6 +47,9 @@ call_handler kernel_png_call, named_kernel_png_call, all_kernels_call;
 
 /* catalogue.c: GET /v1/layers and the like, printed from the tables */
 call_handler layers_call, activations_call, kernels_call, kernel_call, colormaps_call,
-    limits_call, problem_call;
+    limits_call, presets_call, preset_call, problem_call;
+
+/* schema.c: GET /v1/config.schema.json */
+call_handler schema_call;
 
 #endif

@@ -1,10 +1,15 @@
 /* catalogue.c - what the service offers, printed from the tables that make it so. */
+#include "api/catalogue.h"
+
 #include "api/call.h"
 #include "api/colormap.h"
+#include "api/jpeg.h"
 #include "api/json.h"
 #include "api/nearest.h"
 #include "api/png.h"
+#include "api/preset.h"
 #include "api/reply.h"
+#include "api/webp.h"
 #include "engine/activation.h"
 #include "engine/generate.h"
 #include "engine/layer.h"
@@ -12,15 +17,11 @@
 #include <string.h>
 
 static const char *const type_names[] = {
-    [PARAM_INT] = "integer",
-    [PARAM_PAIR] = "pair",
-    [PARAM_BOOL] = "boolean",
-    [PARAM_CHOICE] = "choice",
-    [PARAM_FLOAT] = "number",
-    [PARAM_PADS] = "sides",
-    [PARAM_INTS] = "integers",
-    [PARAM_ACTIVATION] = "activation",
-    [PARAM_INITIALIZER] = "initializer",
+    [PARAM_INT] = "integer",           [PARAM_PAIR] = "pair",
+    [PARAM_BOOL] = "boolean",          [PARAM_CHOICE] = "choice",
+    [PARAM_FLOAT] = "number",          [PARAM_PADS] = "sides",
+    [PARAM_INTS] = "integers",         [PARAM_FLOATS] = "numbers",
+    [PARAM_ACTIVATION] = "activation", [PARAM_INITIALIZER] = "initializer",
     [PARAM_IGNORED] = "ignored",
 };
 
@@ -45,18 +46,17 @@ static bool is_numeric(const struct layer_param *param)
 {
     return param->type == PARAM_INT || param->type == PARAM_PAIR ||
            param->type == PARAM_FLOAT || param->type == PARAM_PADS ||
-           param->type == PARAM_INTS;
+           param->type == PARAM_INTS || param->type == PARAM_FLOATS;
 }
 
-static void write_default(struct buffer *out, const struct layer_param *param)
+void catalogue_default(struct buffer *out, const struct layer_param *param)
 {
-    const bool numeric = is_numeric(param);
     const bool whole = param->type == PARAM_INT || param->type == PARAM_PAIR;
 
-    buffer_text(out, ",\"default\":");
-    if ((param->flags & PARAM_REQUIRED) || (whole && param->fallback <= 0))
+    if ((param->flags & PARAM_REQUIRED) || param->type == PARAM_FLOATS ||
+        (whole && param->fallback <= 0))
         buffer_text(out, "null");
-    else if (numeric)
+    else if (is_numeric(param))
         buffer_json_number(out, param->fallback);
     else if (param->type == PARAM_BOOL)
         buffer_text(out, param->fallback != 0 ? "true" : "false");
@@ -70,7 +70,7 @@ static void write_default(struct buffer *out, const struct layer_param *param)
         buffer_text(out, "null");
 }
 
-static double highest(const struct layer_param *param, const struct limits *limits)
+double catalogue_highest(const struct layer_param *param, const struct limits *limits)
 {
     const double limit =
         param->maximum_offset
@@ -80,6 +80,35 @@ static double highest(const struct layer_param *param, const struct limits *limi
     return limit < param->maximum ? limit : param->maximum;
 }
 
+/* The names that the parameter may be: choices, functions or initializers; or null. */
+static void write_values(struct buffer *out, const struct layer_param *param)
+{
+    const struct activation_row *activation;
+    const struct initializer_row *initializer;
+    size_t written = 0;
+
+    if (param->values) {
+        write_names(out, param->values);
+    } else if (param->type == PARAM_ACTIVATION) {
+        buffer_text(out, "[");
+        for (size_t i = 0; (activation = activation_row(i)); i++)
+            if (activation->keras & KERAS_3) { /* every name of Keras 2, and once */
+                next_item(out, written++);
+                buffer_json_string(out, activation->name);
+            }
+        buffer_text(out, "]");
+    } else if (param->type == PARAM_INITIALIZER) {
+        buffer_text(out, "[");
+        for (size_t i = 0; (initializer = initializer_row(i)); i++) {
+            next_item(out, i);
+            buffer_json_string(out, initializer->name);
+        }
+        buffer_text(out, "]");
+    } else {
+        buffer_text(out, "null");
+    }
+}
+
 static void write_param(struct buffer *out, const struct layer_param *param,
                         const struct limits *limits)
 {
@@ -87,20 +116,18 @@ static void write_param(struct buffer *out, const struct layer_param *param,
     buffer_json_string(out, param->name);
     buffer_print(out, ",\"type\":\"%s\",\"required\":%s", type_names[param->type],
                  param->flags & PARAM_REQUIRED ? "true" : "false");
-    write_default(out, param);
+    buffer_text(out, ",\"default\":");
+    catalogue_default(out, param);
     if (is_numeric(param)) {
         buffer_text(out, ",\"min\":");
         buffer_json_number(out, param->minimum);
         buffer_text(out, ",\"max\":");
-        buffer_json_number(out, highest(param, limits));
+        buffer_json_number(out, catalogue_highest(param, limits));
     } else {
         buffer_text(out, ",\"min\":null,\"max\":null");
     }
     buffer_text(out, ",\"values\":");
-    if (param->values)
-        write_names(out, param->values);
-    else
-        buffer_text(out, "null");
+    write_values(out, param);
     buffer_text(out, "}");
 }
 
@@ -113,6 +140,7 @@ static void write_kind(struct buffer *out, const struct layer_kind *kind,
     buffer_json_string(out, kind->class_name);
     buffer_text(out, ",\"aliases\":");
     write_names(out, kind->aliases);
+    buffer_print(out, ",\"keras\":[%s]", kind->keras_2_only ? "2" : "2,3");
     buffer_text(out, ",\"description\":");
     buffer_json_string(out, kind->what);
     buffer_text(out, ",\"weights\":");
@@ -238,6 +266,22 @@ static bool each_limit(struct buffer *out, size_t i, const struct call *call)
     return true;
 }
 
+static bool each_preset(struct buffer *out, size_t i, const struct call *call)
+{
+    const struct preset *preset = preset_at(i);
+
+    (void)call;
+    if (!preset)
+        return false;
+    next_item(out, i);
+    buffer_print(out,
+                 "{\"name\":\"%s\",\"description\":\"%s\",\"config\":", preset->name,
+                 preset->what);
+    preset_write(preset, out);
+    buffer_text(out, "}");
+    return true;
+}
+
 bool layers_call(struct call *call)
 {
     return print_list(call, "layers", each_layer);
@@ -261,6 +305,30 @@ bool colormaps_call(struct call *call)
 bool limits_call(struct call *call)
 {
     return print_list(call, "limits", each_limit);
+}
+
+bool presets_call(struct call *call)
+{
+    return print_list(call, "presets", each_preset);
+}
+
+bool preset_call(struct call *call)
+{
+    const struct preset *preset;
+    char hint[NEAREST_TEXT_SIZE];
+    struct buffer body;
+    size_t i = 0;
+
+    while ((preset = preset_at(i)) && strcmp(preset->name, call->tail) != 0)
+        i++;
+    if (!preset)
+        return error_set(
+            &call->err, ERROR_NOT_FOUND, "there is no preset of that name%s",
+            nearest_hint(nearest_name(call->tail, preset_name, NULL), hint));
+    buffer_init(&body, 1 << 16);
+    preset_write(preset, &body);
+    buffer_text(&body, "\n");
+    return reply_body(call->reply, "application/json", &body, &call->err);
 }
 
 static const char *kernel_name(const void *context, size_t i)
@@ -310,18 +378,20 @@ bool problem_call(struct call *call)
 void api_version(const struct api_settings *settings, const char *more,
                  struct api_reply *reply)
 {
+    char webp[WEBP_VERSION_SIZE];
     struct buffer body;
     struct error err;
 
     *reply = (struct api_reply){0};
     error_init(&err);
     buffer_init(&body, 1 << 16);
-    buffer_print(
-        &body,
-        "{\"name\":\"convscope\",\"version\":\"%s\",\"commit\":\"%s\","
-        "\"isa\":\"%s\",\"libraries\":{\"cjson\":\"%s\",\"libpng\":\"%s\"%s%s}}\n",
-        API_VERSION, CONVSCOPE_COMMIT, settings->kernels->name, cJSON_Version(),
-        png_version(), more && *more ? "," : "", more ? more : "");
+    buffer_print(&body,
+                 "{\"name\":\"convscope\",\"version\":\"%s\",\"commit\":\"%s\","
+                 "\"isa\":\"%s\",\"libraries\":{\"cjson\":\"%s\",\"libpng\":\"%s\","
+                 "\"libjpeg-turbo\":\"%s\",\"libwebp\":\"%s\"%s%s}}\n",
+                 API_VERSION, CONVSCOPE_COMMIT, settings->kernels->name,
+                 cJSON_Version(), png_version(), jpeg_version(), webp_version(webp),
+                 more && *more ? "," : "", more ? more : "");
     if (!reply_body(reply, "application/json", &body, &err))
         api_problem(&err, "none", reply);
 }

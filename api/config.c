@@ -17,6 +17,7 @@
 #include "api/json.h"
 #include "api/lesson.h"
 #include "api/param.h"
+#include "api/preset.h"
 
 /* A document on its way from the outside in. */
 struct document {
@@ -25,24 +26,32 @@ struct document {
     const char *what;    /* of json, for messages */
     const char *pointer; /* of json */
     bool has_module;     /* Keras 3 writes "module" */
+    bool ok;             /* no fault was found that leaves the layers readable */
 };
 
-static const char *const tfjs_keys[] = {"modelTopology",       "format",
+const char *const config_tfjs_keys[] = {"modelTopology",       "format",
                                         "generatedBy",         "convertedBy",
                                         "weightsManifest",     "trainingConfig",
                                         "userDefinedMetadata", "signature",
                                         "modelInitializer",    NULL};
 
-static const char *const model_keys[] = {"class_name",    "config",
-                                         "module",        "registered_name",
-                                         "build_config",  "compile_config",
-                                         "name",          "keras_version",
-                                         "tf_version",    "backend",
-                                         "model_config",  "training_config",
-                                         "inbound_nodes", NULL};
+const char *const config_model_keys[] = {"class_name",
+                                         "config",
+                                         "module",
+                                         "registered_name",
+                                         "build_config",
+                                         "compile_config",
+                                         "name",
+                                         "keras_version",
+                                         "tf_version",
+                                         "backend",
+                                         "model_config",
+                                         "training_config",
+                                         "inbound_nodes",
+                                         "shared_object_id",
+                                         NULL};
 
-/* The keys of a Sequential model's own config. */
-static const char *const sequential_keys[] = {
+const char *const config_sequential_keys[] = {
     "layers", "name", "trainable", "dtype", "build_input_shape", NULL};
 
 static const char *const request_keys[] = {"layers", NULL};
@@ -62,7 +71,7 @@ bool config_is_keras(const cJSON *json)
     if (!cJSON_IsObject(json))
         return false;
     return has_any(json, outer) ||
-           (json_member(json, "layers") && has_any(json, sequential_keys + 1));
+           (json_member(json, "layers") && has_any(json, config_sequential_keys + 1));
 }
 
 static bool fault(struct document *d, const char *key, const char *format, ...)
@@ -94,24 +103,31 @@ static bool step(struct document *d, const char *key)
     return d->pointer || json_no_memory("the config", d->reader.err);
 }
 
-static bool check_keys(struct document *d, const char *const *known)
+static void check_keys(struct document *d, const char *const *known)
 {
     d->has_module = d->has_module || json_member(d->json, "module");
-    return config_check_keys(&d->reader, d->json, d->what, d->pointer, known);
+    d->ok = config_check_keys(&d->reader, d->json, d->what, d->pointer, known) && d->ok;
 }
 
 static bool open_tfjs(struct document *d)
 {
     if (!json_member(d->json, "modelTopology"))
         return true;
-    return check_keys(d, tfjs_keys) && step(d, "modelTopology");
+    const char *format = json_string(json_member(d->json, "format"));
+    if (format && strcmp(format, "graph-model") == 0)
+        return fault(d, "format",
+                     "is graph-model, which has no Keras layers: only layers-model "
+                     "files are supported");
+    check_keys(d, config_tfjs_keys);
+    return step(d, "modelTopology");
 }
 
 static bool open_model_config(struct document *d)
 {
     if (!json_member(d->json, "model_config"))
         return true;
-    return check_keys(d, model_keys) && step(d, "model_config");
+    check_keys(d, config_model_keys);
+    return step(d, "model_config");
 }
 
 /* {"class_name":"Sequential","config":{...}}; very old Keras has the bare list there.
@@ -131,7 +147,8 @@ static bool open_model(struct document *d)
                      "is '%.64s': only Sequential models are supported", name);
     if (!json_member(d->json, "config"))
         return fault(d, "config", "is missing");
-    return check_keys(d, model_keys) && step(d, "config");
+    check_keys(d, config_model_keys);
+    return step(d, "config");
 }
 
 static bool open_sequential(struct document *d)
@@ -141,10 +158,9 @@ static bool open_sequential(struct document *d)
     if (cJSON_IsArray(d->json))
         return true;
     d->reader.exact = keras;
-    if (!check_keys(d, keras ? sequential_keys : request_keys))
-        return false;
+    check_keys(d, keras ? config_sequential_keys : request_keys);
     if (!config_is_float32(json_member(d->json, "dtype")))
-        return fault(d, "dtype", "must be float32");
+        d->ok = fault(d, "dtype", "must be float32");
     if (!json_member(d->json, "layers"))
         return fault(d, "layers", "is missing");
     return step(d, "layers");
@@ -179,8 +195,7 @@ static enum keras generation(const struct document *d)
 
 /* ---- names ---- */
 
-/* Keras' snake case of a class name, in the arena: MaxPooling2D is max_pooling2d. */
-static char *snake_case(const char *class_name, struct arena *arena)
+char *config_snake_case(const char *class_name, struct arena *arena)
 {
     char *out = arena_take(arena, 2 * strlen(class_name) + 1, 1), *to = out;
 
@@ -210,37 +225,44 @@ static int compare_name(const void *name, const void *layer)
     return strcmp(name, (*(const struct layer *const *)layer)->name);
 }
 
-/* The layers that were given a name, sorted by it; no name may stand twice. */
-static bool sort_named(struct network *network, const struct layer **named, size_t *n,
-                       struct error *err)
+/* The layers that were given a name, sorted by it. */
+struct named {
+    size_t n;
+    const struct layer **layers;
+};
+
+/* No name may stand twice. */
+static bool sort_named(const struct network *network, struct named *named,
+                       struct arena *arena, struct error *err)
 {
+    const struct layer **layers =
+        arena_take(arena, network->n_layers + 1, sizeof *layers);
+    size_t n = 0;
     bool ok = true;
 
-    *n = 0;
+    if (!layers)
+        return json_no_memory("the config", err);
     for (size_t i = 0; i < network->n_layers; i++)
         if (network->layers[i].name)
-            named[(*n)++] = &network->layers[i];
-    if (*n)
-        qsort(named, *n, sizeof *named, compare_layers);
-    for (size_t i = 1; i < *n; i++)
-        if (strcmp(named[i]->name, named[i - 1]->name) == 0)
-            ok = layer_fault(named[i], "name", err, "'%.64s' is also the name of %s",
-                             named[i]->name, named[i - 1]->label);
+            layers[n++] = &network->layers[i];
+    qsort(layers, n, sizeof *layers, compare_layers);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(layers[i]->name, layers[i - 1]->name) == 0)
+            ok = layer_fault(layers[i], "name", err, "'%.64s' is also the name of %s",
+                             layers[i]->name, layers[i - 1]->label);
+    *named = (struct named){n, layers};
     return ok;
 }
 
 /* Give the layers without a name Keras' default: the class in snake case, counted. */
-static bool name_layers(struct network *network, struct arena *arena, struct error *err)
+static bool name_layers(struct network *network, const struct named *named,
+                        struct arena *arena, struct error *err)
 {
     const size_t n_layers = network->n_layers;
-    const struct layer **named = arena_take(arena, n_layers, sizeof *named);
     size_t *count = arena_alloc(arena, n_layers, sizeof *count); /* of default names */
-    size_t n;
 
-    if (!named || !count)
+    if (!count)
         return json_no_memory("the config", err);
-    if (!sort_named(network, named, &n, err))
-        return false;
     for (size_t i = 0; i < n_layers; i++) {
         struct layer *layer = &network->layers[i];
         if (layer->name)
@@ -248,14 +270,15 @@ static bool name_layers(struct network *network, struct arena *arena, struct err
         for (size_t k = i; k-- > 0 && !count[i];)
             if (network->layers[k].kind == layer->kind)
                 count[i] = count[k];
-        const char *base = snake_case(layer->kind->class_name, arena);
+        const char *base = config_snake_case(layer->kind->class_name, arena);
         do {
             const size_t number = count[i]++;
             layer->name =
                 number && base ? arena_print(arena, "%s_%zu", base, number) : base;
             if (!layer->name)
                 return json_no_memory("the config", err);
-        } while (bsearch(layer->name, named, n, sizeof *named, compare_name));
+        } while (bsearch(layer->name, named->layers, named->n, sizeof *named->layers,
+                         compare_name));
     }
     return true;
 }
@@ -325,7 +348,7 @@ static bool read_layers(struct document *d, struct config *config)
             return json_no_memory("the config", d->reader.err);
         const bool good = config_layer_read(&d->reader, item, label, pointer, &element);
         network->n_layers += !element.is_input;
-        ok = good && ok && declare_input(config, &element, i == 0, d->reader.err);
+        ok = declare_input(config, &element, i == 0, d->reader.err) && good && ok;
         if (!element.is_input)
             network->layers[network->n_layers - 1] = element.layer;
         i++;
@@ -365,7 +388,9 @@ static bool read_document(struct config *config, struct document *d)
     const struct limits *limits = d->reader.limits;
     struct arena *arena = d->reader.arena;
     struct error *err = d->reader.err;
+    struct named named = {0};
 
+    d->ok = true;
     if (!open_layers(d))
         return false;
     d->reader.keras = generation(d);
@@ -376,13 +401,28 @@ static bool read_document(struct config *config, struct document *d)
     network->layers = arena_alloc(arena, n, sizeof *network->layers);
     if (!network->layers)
         return json_no_memory("the config", err);
-    if (!read_layers(d, config))
+    const bool read = read_layers(d, config);
+    const bool unique = sort_named(network, &named, arena, err);
+    if (!d->ok || !read || !unique)
         return false;
     if (network->n_layers == 0)
         return fault(d, "", "must hold a layer beside the InputLayer");
     config->gray = is_gray(network);
-    return connect_layers(network, arena, err) && name_layers(network, arena, err) &&
-           check_pre_names(network, err);
+    return connect_layers(network, arena, err) &&
+           name_layers(network, &named, arena, err) && check_pre_names(network, err);
+}
+
+/* A preset is a document like any other, but for being ours. */
+static bool read_preset(struct config *config, struct document *d, int row)
+{
+    cJSON *json = preset_config(preset_at((size_t)row), d->reader.arena, d->reader.err);
+
+    if (!json)
+        return false;
+    d->json = json;
+    const bool ok = read_document(config, d);
+    cJSON_Delete(json);
+    return ok;
 }
 
 bool config_read(struct config *config, const cJSON *json, const char *pointer,
@@ -397,12 +437,23 @@ bool config_read(struct config *config, const cJSON *json, const char *pointer,
                          .what = "config",
                          .pointer = pointer};
 
+    const bool preset = OPTION_GIVEN(options, PRESET);
+    const bool layers = json && (!cJSON_IsObject(json) || json_member(json, "layers") ||
+                                 config_is_keras(json));
+
     *config = (struct config){0};
-    if (json &&
-        (!cJSON_IsObject(json) || json_member(json, "layers") || config_is_keras(json)))
-        return lesson_check_absent(options, err) && read_document(config, &d);
-    if (json && !check_keys(&d, request_keys))
-        return false;
+    if (preset && layers)
+        return error_option(err, ERROR_OPTION_INVALID, "preset",
+                            "preset stands beside layers: one of them is too many");
+    if (preset || layers) {
+        const bool absent = lesson_check_absent(options, err);
+        return (layers ? read_document(config, &d)
+                       : read_preset(config, &d, options->preset)) &&
+               absent;
+    }
     config->lesson = config->gray = true;
-    return lesson_read(&config->network, options, limits, arena, err);
+    d.ok = true;
+    if (json)
+        check_keys(&d, request_keys);
+    return lesson_read(&config->network, options, limits, arena, err) && d.ok;
 }

@@ -24,12 +24,23 @@ struct config {
 };
 
 /* Read the layers of json (NULL, or an object without layers: the lesson's pipeline
- * from the options). Unknown keys, kinds and values are faults with the nearest name;
- * independent faults are recorded together. pointer is the config's place in the
- * document as sent. */
+ * from the options). The options may name a preset instead of layers: the network then
+ * is its document's, and faults that the plan finds point into that. Unknown keys,
+ * kinds and values are faults with the nearest name; independent faults are recorded
+ * together. pointer is the config's place in the document as sent. */
 bool config_read(struct config *config, const cJSON *json, const char *pointer,
                  const struct options *options, const struct limits *limits,
                  struct arena *arena, struct error *err) MUST_CHECK;
+
+/* The keys of a document's wrappers, NULL-terminated: a TensorFlow.js file, a model, a
+ * Sequential model's own config. */
+extern const char *const config_tfjs_keys[];
+extern const char *const config_model_keys[];
+extern const char *const config_sequential_keys[];
+
+/* Keras' snake case of a class name, in the arena: MaxPooling2D is max_pooling2d. NULL
+ * if there is no memory. */
+char *config_snake_case(const char *class_name, struct arena *arena);
 
 /* True if json is a Keras document: a serialised model, not one of our requests. */
 bool config_is_keras(const cJSON *json);

@@ -10,16 +10,18 @@
 #include "api/nearest.h"
 #include "api/param.h"
 
-enum { MAX_NAME = 128 };
-
 /* Beside "config" in Keras' form. */
-static const char *const wrapper_keys[] = {
-    "class_name",   "type", "config",        "module", "registered_name",
-    "build_config", "name", "inbound_nodes", NULL};
+const char *const config_layer_wrapper_keys[] = {
+    "class_name",   "type", "config",        "module",           "registered_name",
+    "build_config", "name", "inbound_nodes", "shared_object_id", NULL};
 
 /* Parameters of every layer that mean nothing here. */
-static const char *const ignored_keys[] = {"trainable", "activity_regularizer",
-                                           "dynamic", NULL};
+const char *const config_layer_ignored_keys[] = {"trainable", "activity_regularizer",
+                                                 "dynamic", NULL};
+
+/* Parameters of any layer that only null says nothing of. */
+const char *const config_layer_null_keys[] = {"quantization_config", "lora_rank",
+                                              "weights", NULL};
 
 /* The rest of the names that a layer's parameters may have, for "did you mean". */
 static const char *const common_keys[] = {"name", "dtype", "batch_input_shape",
@@ -27,21 +29,21 @@ static const char *const common_keys[] = {"name", "dtype", "batch_input_shape",
 
 static const char *const short_forms[] = {"kernel", "bias", "seed", NULL};
 
-static const char *const shape_keys[] = {"batch_input_shape", "batch_shape",
-                                         "input_shape", "shape", NULL};
+const char *const config_layer_shape_keys[] = {"batch_input_shape", "batch_shape",
+                                               "input_shape", "shape", NULL};
 
-static const char *const input_keys[] = {"batch_input_shape",
-                                         "batch_shape",
-                                         "input_shape",
-                                         "shape",
-                                         "name",
-                                         "dtype",
-                                         "sparse",
-                                         "ragged",
-                                         "optional",
-                                         "batch_size",
-                                         "trainable",
-                                         NULL};
+const char *const config_layer_input_keys[] = {"batch_input_shape",
+                                               "batch_shape",
+                                               "input_shape",
+                                               "shape",
+                                               "name",
+                                               "dtype",
+                                               "sparse",
+                                               "ragged",
+                                               "optional",
+                                               "batch_size",
+                                               "trainable",
+                                               NULL};
 
 static bool among(const char *name, const char *const *names)
 {
@@ -62,8 +64,10 @@ static bool member_fault(const struct config_reader *r, const char *what,
     return false;
 }
 
-bool config_check_keys(const struct config_reader *r, const cJSON *object,
-                       const char *what, const char *pointer, const char *const *known)
+/* more is a second list of known keys, or NULL. */
+static bool check_keys(const struct config_reader *r, const cJSON *object,
+                       const char *what, const char *pointer, const char *const *known,
+                       const char *const *more)
 {
     char reason[128], hint[NEAREST_TEXT_SIZE];
     const cJSON *member;
@@ -71,7 +75,7 @@ bool config_check_keys(const struct config_reader *r, const cJSON *object,
 
     cJSON_ArrayForEach(member, object)
     {
-        if (among(member->string, known))
+        if (among(member->string, known) || (more && among(member->string, more)))
             continue;
         if (json_enough(r->err))
             break;
@@ -82,12 +86,20 @@ bool config_check_keys(const struct config_reader *r, const cJSON *object,
     return ok;
 }
 
+bool config_check_keys(const struct config_reader *r, const cJSON *object,
+                       const char *what, const char *pointer, const char *const *known)
+{
+    return check_keys(r, object, what, pointer, known, NULL);
+}
+
 bool config_is_float32(const cJSON *dtype)
 {
+    if (!dtype || cJSON_IsNull(dtype))
+        return true;
     if (cJSON_IsObject(dtype)) /* a DTypePolicy */
         dtype = json_member(json_member(dtype, "config"), "name");
     const char *name = json_string(dtype);
-    return !dtype || cJSON_IsNull(dtype) || (name && strcmp(name, "float32") == 0);
+    return name && strcmp(name, "float32") == 0;
 }
 
 /* ---- names ---- */
@@ -96,7 +108,7 @@ bool config_is_float32(const cJSON *dtype)
  * of an archive under it. */
 static const char *name_fault(const char *name)
 {
-    if (strlen(name) > MAX_NAME)
+    if (strlen(name) > CONFIG_LAYER_MAX_NAME)
         return "must not be longer than 128 bytes";
     for (const char *c = name; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
@@ -182,19 +194,24 @@ static bool read_input_layer(const struct config_reader *r, const cJSON *params,
                              bool flat, struct config_layer *out)
 {
     const struct layer *layer = &out->layer;
-    const cJSON *shape = NULL, *dtype = json_member(params, "dtype");
+    const cJSON *shape = NULL;
 
     out->is_input = true;
-    if (!flat &&
-        !config_check_keys(r, params, layer->label, layer->pointer, input_keys))
-        return false;
-    if (!config_is_float32(dtype))
-        return layer_fault(layer, "dtype", r->err, "must be float32");
-    for (const char *const *key = shape_keys; *key && !shape; key++)
-        shape = json_member(params, *key);
+    bool ok =
+        check_keys(r, params, layer->label, layer->pointer, config_layer_input_keys,
+                   flat ? config_layer_wrapper_keys : NULL);
+    if (!config_is_float32(json_member(params, "dtype")))
+        ok = layer_fault(layer, "dtype", r->err, "must be float32");
+    for (const char *const *key = config_layer_shape_keys; *key; key++) {
+        const cJSON *member = json_member(params, *key);
+        if (member && shape)
+            ok = layer_fault(layer, *key, r->err, "stands beside %s", shape->string);
+        else if (member)
+            shape = member;
+    }
     if (!shape)
         return layer_fault(layer, "batch_shape", r->err, "is required");
-    return read_shape(r, shape, out);
+    return read_shape(r, shape, out) && ok;
 }
 
 /* ---- weights in the document ---- */
@@ -204,10 +221,10 @@ static bool has_weight(const struct layer_kind *kind, const char *name)
     return kind->weights && among(name, kind->weights);
 }
 
-/* True if a short form of this name belongs to the kind: weights by their names, a seed
- * where there is anything to draw. */
-static bool is_short_form(const struct layer_kind *kind, const char *name)
+bool config_layer_has_short_form(const struct layer_kind *kind, const char *name)
 {
+    if (strcmp(name, "kernel") == 0)
+        return kind->bank;
     return among(name, short_forms) &&
            has_weight(kind, strcmp(name, "seed") == 0 ? "kernel" : name);
 }
@@ -272,9 +289,9 @@ static bool read_short_forms(const struct config_reader *r, const cJSON *params,
     const cJSON *bias = json_member(params, "bias");
     bool ok = true;
 
-    if (kernel && has_weight(layer->kind, "kernel"))
+    if (kernel && config_layer_has_short_form(layer->kind, "kernel"))
         ok = read_kernel(r, kernel, layer);
-    if (bias && has_weight(layer->kind, "bias"))
+    if (bias && config_layer_has_short_form(layer->kind, "bias"))
         ok = read_bias(r, bias, layer) && ok;
     return ok;
 }
@@ -288,7 +305,7 @@ static bool seed_initializers(const struct config_reader *r, const cJSON *params
     const cJSON *value = json_member(params, "seed");
     double seed = (double)r->seed;
 
-    if (value && is_short_form(layer->kind, "seed") &&
+    if (value && config_layer_has_short_form(layer->kind, "seed") &&
         (!json_integer(value, &seed) || seed < 0 || seed > 0x1p53)) {
         layer_fault(layer, "seed", r->err, "must be an integer from 0 to 2^53");
         json_error_value(r->err, value);
@@ -312,7 +329,10 @@ static const char *param_at(const void *context, size_t i)
             return param->name;
     if (i < n_common)
         return common_keys[i];
-    return has_weight(kind, "kernel") ? short_forms[i - n_common] : NULL;
+    for (const char *const *form = short_forms; *form; form++)
+        if (config_layer_has_short_form(kind, *form) && i-- == n_common)
+            return *form;
+    return NULL;
 }
 
 static bool unknown_param(const struct config_reader *r, const cJSON *member,
@@ -334,7 +354,7 @@ static bool read_member(const struct config_reader *r, const cJSON *member, bool
     const struct layer_param *param = param_find(layer->kind, key);
 
     if (param)
-        return param_read(layer, param, member, r->limits, r->err);
+        return param_read(layer, param, member, r->limits, r->arena, r->err);
     if (strcmp(key, "name") == 0)
         return read_name(r, member, layer);
     if (strcmp(key, "batch_input_shape") == 0 || strcmp(key, "input_shape") == 0)
@@ -342,14 +362,19 @@ static bool read_member(const struct config_reader *r, const cJSON *member, bool
     if (strcmp(key, "dtype") == 0)
         return config_is_float32(member) ||
                member_fault(r, layer->label, layer->pointer, member, "must be float32");
-    return is_short_form(layer->kind, key) || among(key, ignored_keys) ||
-           (flat && among(key, wrapper_keys)) || unknown_param(r, member, layer);
+    if (among(key, config_layer_null_keys))
+        return cJSON_IsNull(member) ||
+               member_fault(r, layer->label, layer->pointer, member, "must be null");
+    return config_layer_has_short_form(layer->kind, key) ||
+           among(key, config_layer_ignored_keys) ||
+           (flat && among(key, config_layer_wrapper_keys)) ||
+           unknown_param(r, member, layer);
 }
 
 static bool check_required(const struct config_reader *r, const cJSON *params,
                            const struct layer *layer)
 {
-    const bool kernel = json_member(params, "kernel") != NULL;
+    const bool kernel = layer->kind->bank && json_member(params, "kernel");
     bool ok = true;
 
     for (const struct layer_param *param = layer->kind->params; param->name; param++) {
@@ -405,8 +430,14 @@ static bool unknown_class(const struct config_reader *r, const struct layer *lay
 {
     static const char *const models[] = {"Sequential", "Functional", "Model", NULL};
     char hint[NEAREST_TEXT_SIZE];
+    struct activation activation;
 
-    if (among(name, models))
+    if (activation_find(name, KERAS_3, &activation))
+        layer_fault(layer, key, r->err,
+                    "'%s' is an activation, not a layer: use Activation with "
+                    "activation '%s'",
+                    name, name);
+    else if (among(name, models))
         layer_fault(layer, key, r->err,
                     "is %s: a model inside a model is not supported", name);
     else
@@ -414,6 +445,21 @@ static bool unknown_class(const struct config_reader *r, const struct layer *lay
                     name, nearest_hint(nearest_name(name, class_at, NULL), hint));
     json_error_text(r->err, name);
     return false;
+}
+
+/* A flat layer, which nobody's file holds, may be of either generation. */
+static bool check_generation(const struct config_reader *r, const struct layer *layer,
+                             const char *pointer, bool flat)
+{
+    char place[JSON_POINTER_SIZE];
+
+    if (flat || !layer->kind || !layer->kind->keras_2_only || layer->keras != KERAS_3)
+        return true;
+    return error_at(r->err, ERROR_CONFIG_INVALID,
+                    json_pointer(pointer, "class_name", place),
+                    "%s.class_name '%s' is a layer of Keras 2 only, and this document "
+                    "is Keras 3",
+                    layer->label, layer->kind->class_name);
 }
 
 static bool is_input_class(const struct config_reader *r, const char *name)
@@ -460,8 +506,6 @@ static bool open_params(const struct config_reader *r, const cJSON *json,
     if (!cJSON_IsObject(config))
         return layer_fault(layer, "config", r->err, "must be an object, not %s",
                            json_kind(config));
-    if (!config_check_keys(r, json, layer->label, layer->pointer, wrapper_keys))
-        return false;
     layer->pointer = arena_print(r->arena, "%s/config", layer->pointer);
     return layer->pointer || json_no_memory("the config", r->err);
 }
@@ -488,9 +532,13 @@ bool config_layer_read(const struct config_reader *r, const cJSON *json,
         return unknown_class(r, layer, class_name->string, class_name->valuestring);
     if (!open_params(r, json, layer, &params, &flat))
         return false;
+    if (!check_generation(r, layer, pointer, flat))
+        return false;
+    const bool keys =
+        flat || config_check_keys(r, json, label, pointer, config_layer_wrapper_keys);
     if (is_input)
-        return read_input_layer(r, params, flat, out);
-    const bool ok = read_params(r, params, flat, out);
+        return read_input_layer(r, params, flat, out) && keys;
+    const bool ok = read_params(r, params, flat, out) && keys;
     if (ok && !layer->name && !flat)
         return read_name(r, json_member(json, "name"), layer);
     return ok;

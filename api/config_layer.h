@@ -11,6 +11,17 @@
 #include "engine/arena.h"
 #include "engine/layer.h"
 
+enum { CONFIG_LAYER_MAX_NAME = 128 }; /* bytes */
+
+/* The keys of a layer, NULL-terminated: beside "config" in Keras' form; parameters of
+ * every layer that mean nothing here, and those that must be null; those of an
+ * InputLayer, and of them the ones that hold its shape. */
+extern const char *const config_layer_wrapper_keys[];
+extern const char *const config_layer_ignored_keys[];
+extern const char *const config_layer_null_keys[];
+extern const char *const config_layer_input_keys[];
+extern const char *const config_layer_shape_keys[];
+
 /* What holds for a whole document. */
 struct config_reader {
     const struct limits *limits;
@@ -35,6 +46,9 @@ struct config_layer {
 bool config_layer_read(const struct config_reader *reader, const cJSON *json,
                        const char *label, const char *pointer,
                        struct config_layer *out) MUST_CHECK;
+
+/* True if the kind takes the short form of this name: "kernel", "bias" or "seed". */
+bool config_layer_has_short_form(const struct layer_kind *kind, const char *name);
 
 /* False if dtype (NULL: none) is anything but float32, in any of Keras' forms. */
 bool config_is_float32(const cJSON *dtype);

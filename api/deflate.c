@@ -5,6 +5,8 @@
 #include <isa-l/igzip_lib.h>
 #include <string.h>
 
+#include "api/isal.h"
+
 enum {
     OUTPUT_SIZE = 64 << 10,
     STORED_MAX = 65535, /* bytes of a stored block */
@@ -70,6 +72,7 @@ static void compress(struct deflate *deflate, const uint8_t *bytes, size_t n, bo
         stream->next_out = deflate->output;
         stream->avail_out = OUTPUT_SIZE;
         const int status = isal_deflate(stream);
+        isal_done();
         assert(status == COMP_OK);
         (void)status;
         const size_t made = OUTPUT_SIZE - stream->avail_out;
@@ -96,6 +99,7 @@ static void store(struct deflate *deflate, const uint8_t *bytes, size_t n, bool 
         deflate->sink(deflate->context, zlib_header, sizeof zlib_header);
     deflate->begun = true;
     deflate->adler = isal_adler32(deflate->adler, bytes, n);
+    isal_done();
     for (; n > STORED_MAX; n -= STORED_MAX, bytes += STORED_MAX)
         store_block(deflate, bytes, STORED_MAX, false);
     store_block(deflate, bytes, n, last);

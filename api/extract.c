@@ -131,6 +131,8 @@ static bool reply_stages(struct work *work)
     struct call *call = work->call;
 
     work->result.id = call->request->id;
+    work->result.warnings = &work->image.warning;
+    work->result.n_warnings = work->image.warning != NULL;
     work->result.image = work->image;
     work->result.input = work->input;
     work->result.limits = &call->settings->limits;

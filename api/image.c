@@ -4,19 +4,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/jpeg.h"
 #include "api/npy.h"
 #include "api/png.h"
 #include "api/prepare.h"
+#include "api/resize.h"
+#include "api/webp.h"
 
 enum { ARRAY_MAX_CHANNELS = 64 };
+
+static const struct codec *const codecs[] = {
+    [IMAGE_PNG] = &png_codec,
+    [IMAGE_JPEG] = &jpeg_codec,
+    [IMAGE_WEBP] = &webp_codec,
+};
+
+enum { N_CODECS = sizeof codecs / sizeof *codecs };
 
 /* What people send in place of an image that we read. */
 static const struct foreign {
     size_t offset, size;
     const char *magic, *name;
 } foreign[] = {
-    {0, 3, "\xff\xd8\xff", "JPEG"},
-    {8, 4, "WEBP", "WebP"},
     {0, 4, "GIF8", "GIF"},
     {0, 2, "BM", "BMP"},
     {0, 4, "II*\0", "TIFF"},
@@ -55,13 +64,14 @@ static bool unsupported(const struct bytes *file, struct error *err)
     for (size_t i = 0; i < N_FOREIGN; i++)
         if (has_magic(file, &foreign[i]))
             return error_set(err, ERROR_IMAGE_FORMAT_UNSUPPORTED,
-                             "the image is %s, which is not supported yet; send PNG or "
-                             ".npy",
+                             "the image is %s, which is not supported; send PNG, JPEG, "
+                             "WebP or .npy",
                              foreign[i].name);
     for (size_t i = 0; i < 8 && i < file->size; i++)
         snprintf(head + 3 * i, 4, " %02x", file->data[i]);
     return error_set(err, ERROR_IMAGE_FORMAT_UNSUPPORTED,
-                     "the image is neither PNG nor .npy: it begins with the bytes%s",
+                     "the image is none of PNG, JPEG, WebP and .npy: it begins with "
+                     "the bytes%s",
                      head);
 }
 
@@ -75,26 +85,6 @@ static bool is_damaged_png(const struct bytes *file)
         if (memcmp(file->data + at, "IHDR", 4) == 0)
             return true;
     return false;
-}
-
-static bool probe_png(const struct bytes *file, struct image_info *info,
-                      struct error *err)
-{
-    struct png_header header;
-
-    if (!png_probe(file, &header, err))
-        return false;
-    *info = (struct image_info){
-        .format = IMAGE_PNG,
-        .format_name = "png",
-        .width = header.width,
-        .height = header.height,
-        .channels = header.channels,
-        .alpha = header.alpha,
-        .bit_depth = header.bit_depth,
-        .interlaced = header.interlaced,
-    };
-    return true;
 }
 
 static bool bad_array(struct error *err, const char *reason)
@@ -129,6 +119,9 @@ static bool probe_npy(const struct bytes *file, struct image_info *info,
 
     if (!npy_open(file, &npy, &reason))
         return bad_array(err, reason);
+    if (npy.type == NPY_I32 || npy.type == NPY_I64)
+        return bad_array(err, "its dtype is a signed integer, whose range says nothing "
+                              "of black and white");
     *info = (struct image_info){
         .format = IMAGE_NPY,
         .format_name = "npy",
@@ -137,26 +130,34 @@ static bool probe_npy(const struct bytes *file, struct image_info *info,
     return read_extent(&npy, info, err);
 }
 
-static bool check_size(const struct image_info *info, const struct limits *limits,
-                       struct error *err)
+static bool check_size(double h, double w, const char *what,
+                       const struct limits *limits, struct error *err)
 {
-    const double w = (double)info->width, h = (double)info->height;
     const enum error_code code = ERROR_IMAGE_TOO_MANY_PIXELS;
 
     return limit_check(LIMIT(limits, max_dimension), w > h ? w : h, code, err,
-                       "the image is %zux%zu pixels", info->width, info->height) &&
+                       "the %s is %.15gx%.15g pixels", what, w, h) &&
            limit_check(LIMIT(limits, max_pixels), w * h, code, err,
-                       "the image has %.15g pixels (%zux%zu)", w * h, info->width,
-                       info->height);
+                       "the %s has %.15g pixels (%.15gx%.15g)", what, w * h, w, h);
+}
+
+/* By the first bytes: a codec, or NULL. */
+static const struct codec *codec_of(const struct bytes *file)
+{
+    for (size_t i = 0; i < N_CODECS; i++)
+        if (codecs[i]->recognise(file))
+            return codecs[i];
+    return NULL;
 }
 
 bool image_probe(const struct bytes *file, const struct limits *limits,
                  struct image_info *info, struct error *err)
 {
+    const struct codec *codec = codec_of(file);
     bool known;
 
-    if (png_recognise(file))
-        known = probe_png(file, info, err);
+    if (codec)
+        known = codec->probe(file, info, err);
     else if (npy_recognise(file))
         known = probe_npy(file, info, err);
     else if (is_damaged_png(file))
@@ -164,7 +165,19 @@ bool image_probe(const struct bytes *file, const struct limits *limits,
                          "PNG: its first bytes are damaged, as by a transfer as text");
     else
         return unsupported(file, err);
-    return known && check_size(info, limits, err);
+    return known &&
+           check_size((double)info->height, (double)info->width, "image", limits, err);
+}
+
+bool image_size(const struct image_info *info, const struct options *options,
+                const struct limits *limits, size_t size[2], struct error *err)
+{
+    const bool resized = OPTION_GIVEN(options, RESIZE);
+
+    size[0] = resized ? (size_t)options->resize[0] : info->height;
+    size[1] = resized ? (size_t)options->resize[1] : info->width;
+    return !resized || check_size(options->resize[0], options->resize[1],
+                                  "resized image", limits, err);
 }
 
 /* The channels that color names; 0 for auto. */
@@ -198,7 +211,7 @@ bool image_channels(const struct image_info *info, const struct options *options
 {
     const size_t named = named_channels(options->color);
 
-    if (info->format != IMAGE_PNG) {
+    if (info->format == IMAGE_NPY) {
         if (!array_channels(info, named, channels, err))
             return false;
     } else if (named) {
@@ -217,48 +230,88 @@ bool image_channels(const struct image_info *info, const struct options *options
                             wanted, named);
     return error_set(err, ERROR_CONFIG_INVALID,
                      "the network declares %zu input channels, the %s has %zu", wanted,
-                     info->format == IMAGE_PNG ? "image" : "array", *channels);
+                     info->format == IMAGE_NPY ? "array" : "image", *channels);
 }
 
-/* Of the header that png_decode is given; IMAGE_PNG only. */
-static struct png_header png_header_of(const struct image_info *info)
-{
-    return (struct png_header){
-        .width = info->width,
-        .height = info->height,
-        .channels = info->channels,
-        .alpha = info->alpha,
-        .bit_depth = info->bit_depth,
-        .interlaced = info->interlaced,
-    };
-}
+/* ---- pixels ---- */
 
-double image_bytes(const struct image_info *info, size_t channels)
-{
-    const double pixels = (double)info->width * (double)info->height;
-    double bytes = pixels * (double)channels * sizeof(float) + 4 * ARENA_ALIGN;
-
-    if (info->format == IMAGE_PNG) {
-        const struct png_header header = png_header_of(info);
-        bytes += png_decode_bytes(&header) + (double)info->width * 4 * sizeof(float);
-    } else if (channels != info->channels) {
-        bytes += pixels * (double)info->channels * sizeof(float);
-    }
-    return bytes;
-}
-
-/* Where the rows of a PNG go. */
+/* From the rows of a file to the tensor. */
 struct painting {
     struct preparation prepare;
-    size_t width;
-    float *row; /* the samples of one row as floats, room for four channels */
-    float *out;
+    const struct image_info *info;
+    struct resize *resize; /* NULL: the size stays */
+    size_t columns;        /* of a row of the file */
+    size_t channels;       /* of a flattened pixel */
+    bool multiply;         /* colours by alpha while they are resized */
+    float *row;            /* one of the file's as floats; room for four channels */
+    float *turned;         /* one of the tensor's, if the file is not upright */
+    struct tensor *out;
 };
 
-static void paint_row(void *context, const struct png_row *row)
+/* Rows and columns change places in the second half of them. */
+static const struct {
+    bool flip_x, flip_y;
+} turns[9] = {
+    [2] = {true, false}, [3] = {true, true}, [4] = {false, true},
+    [6] = {false, true}, [7] = {true, true}, [8] = {true, false},
+};
+
+/* Put a row of an image that is not upright into its place, pixel for pixel. */
+static void turn_row(const struct painting *p, size_t y, const float *row)
+{
+    const bool across = image_is_turned(p->info);
+    const size_t channels = p->prepare.channels;
+    const size_t height = p->out->shape.dim[0], width = p->out->shape.dim[1];
+    const size_t columns = across ? height : width, rows = across ? width : height;
+    const size_t to_y = turns[p->info->orientation].flip_y ? rows - 1 - y : y;
+
+    for (size_t x = 0; x < columns; x++) {
+        const size_t to_x = turns[p->info->orientation].flip_x ? columns - 1 - x : x;
+        const size_t at = across ? to_x * width + to_y : to_y * width + to_x;
+        memcpy(p->out->values + at * channels, row + x * channels,
+               channels * sizeof *row);
+    }
+}
+
+/* Row y, of the size that it is to have. */
+static void finish_row(const struct painting *p, size_t y, const float *pixels)
+{
+    const size_t columns = p->out->shape.dim[image_is_turned(p->info) ? 0 : 1];
+    float *to =
+        p->turned ? p->turned : p->out->values + y * columns * p->prepare.channels;
+
+    prepare_finish(&p->prepare, to, pixels, p->channels, columns);
+    if (p->turned)
+        turn_row(p, y, to);
+}
+
+static void finish_resized(void *context, size_t y, float *pixels)
 {
     const struct painting *p = context;
-    const size_t n = p->width * row->channels;
+
+    if (p->multiply)
+        prepare_divide_alpha(&p->prepare, pixels, p->channels,
+                             p->out->shape.dim[image_is_turned(p->info) ? 0 : 1]);
+    finish_row(p, y, pixels);
+}
+
+/* A row as floats: in place, from here on. */
+static void paint_floats(const struct painting *p, size_t y, float *row, size_t from)
+{
+    prepare_flatten(&p->prepare, row, from, p->columns);
+    if (!p->resize) {
+        finish_row(p, y, row);
+        return;
+    }
+    if (p->multiply)
+        prepare_multiply_alpha(&p->prepare, row, p->channels, p->columns);
+    resize_row(p->resize, row);
+}
+
+static void paint_row(void *context, const struct pixel_row *row)
+{
+    const struct painting *p = context;
+    const size_t n = p->columns * row->channels;
 
     if (row->u8)
         for (size_t i = 0; i < n; i++)
@@ -266,8 +319,59 @@ static void paint_row(void *context, const struct png_row *row)
     else
         for (size_t i = 0; i < n; i++)
             p->row[i] = (float)row->u16[i];
-    prepare_pixels(&p->prepare, p->out + row->y * p->width * p->prepare.channels,
-                   p->row, row->channels, p->width);
+    paint_floats(p, row->y, p->row, row->channels);
+}
+
+/* What the resize has to do, as the file's rows lie; false if nothing. */
+static bool resize_sizes(const struct image_info *info, const struct options *options,
+                         size_t channels, struct resize_sizes *sizes)
+{
+    const bool across = image_is_turned(info);
+    const size_t from[2] = {info->height, info->width};
+
+    *sizes = (struct resize_sizes){
+        .method = options->resize_method,
+        .from = {from[across], from[!across]},
+        .channels = channels,
+    };
+    if (!OPTION_GIVEN(options, RESIZE))
+        return false;
+    sizes->to[0] = (size_t)options->resize[across];
+    sizes->to[1] = (size_t)options->resize[!across];
+    return sizes->to[0] != sizes->from[0] || sizes->to[1] != sizes->from[1];
+}
+
+/* Of the file and what is read of it; of an array only where its values are no tensor
+ * yet. */
+static double decode_bytes(const struct image_info *info, bool same)
+{
+    const double values = (double)info->width * (double)info->height *
+                          (double)info->channels * sizeof(float);
+
+    if (info->format != IMAGE_NPY)
+        return codecs[info->format]->bytes(info);
+    return same ? 0 : values;
+}
+
+double image_bytes(const struct image_info *info, const struct options *options,
+                   size_t channels)
+{
+    const size_t side = info->width > info->height ? info->width : info->height;
+    const size_t flat = info->format == IMAGE_NPY ? info->channels : 4;
+    double h = (double)info->height, w = (double)info->width;
+    struct resize_sizes sizes;
+    const bool resized = resize_sizes(info, options, flat, &sizes);
+    double bytes = 8 * 2 * ARENA_ALIGN + (double)side * 4 * sizeof(float);
+
+    if (resized) {
+        h = options->resize[0];
+        w = options->resize[1];
+        bytes += resize_bytes(&sizes);
+    }
+    if (info->orientation > 1)
+        bytes += (h + w) * (double)channels * sizeof(float);
+    return bytes + h * w * (double)channels * sizeof(float) +
+           decode_bytes(info, !resized && channels == info->channels);
 }
 
 static bool no_memory(struct error *err)
@@ -275,59 +379,77 @@ static bool no_memory(struct error *err)
     return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the image");
 }
 
-static bool decode_png(const struct bytes *file, const struct image_info *info,
-                       const struct options *options, struct tensor *out,
-                       struct arena *arena, struct error *err)
+static bool begin(struct painting *p, const struct options *options, float full,
+                  struct arena *arena, struct error *err)
 {
-    const struct png_header header = png_header_of(info);
-    struct painting p = {
-        .width = info->width,
-        .row = arena_take(arena, info->width, 4 * sizeof *p.row),
-        .out = out->values,
-    };
+    const struct image_info *info = p->info;
+    const size_t *dim = p->out->shape.dim;
+    struct resize_sizes sizes;
 
-    if (!p.row)
-        return no_memory(err);
-    return prepare_init(&p.prepare, options, info->bit_depth == 16 ? 65535.0f : 255.0f,
-                        out->shape.dim[2], err) &&
-           png_decode(file, &header, paint_row, &p, arena, err);
+    if (!prepare_init(&p->prepare, options, full, dim[2], err))
+        return false;
+    p->channels = prepare_flat_channels(&p->prepare, info->channels);
+    const bool resized = resize_sizes(info, options, p->channels, &sizes);
+    p->columns = sizes.from[1];
+    p->multiply = options->resize_method != RESIZE_NEAREST;
+    p->row = arena_take(arena, p->columns, 4 * sizeof *p->row);
+    if (resized)
+        p->resize = resize_new(&sizes, finish_resized, p, arena);
+    if (info->orientation > 1)
+        p->turned = arena_take(arena, dim[0] + dim[1], dim[2] * sizeof *p->turned);
+    return (p->row && (!resized || p->resize) && (info->orientation <= 1 || p->turned))
+               ? true
+               : no_memory(err);
 }
 
-static bool decode_npy(const struct bytes *file, const struct image_info *info,
+static bool decode_pixels(const struct bytes *file, struct image_info *info,
+                          const struct options *options, struct tensor *out,
+                          struct arena *arena, struct error *err)
+{
+    struct painting p = {.info = info, .out = out};
+
+    return begin(&p, options, info->bit_depth == 16 ? 65535.0f : 255.0f, arena, err) &&
+           codecs[info->format]->decode(file, info, paint_row, &p, arena, err);
+}
+
+static bool decode_npy(const struct bytes *file, struct image_info *info,
                        const struct options *options, struct tensor *out,
                        struct arena *arena, struct error *err)
 {
-    const bool same = info->channels == out->shape.dim[2];
-    struct preparation prepare;
+    struct painting p = {.info = info, .out = out};
     const char *reason;
     struct npy npy;
 
     if (!npy_open(file, &npy, &reason))
         return bad_array(err, reason);
-    if (!prepare_init(&prepare, options, 1.0f, out->shape.dim[2], err))
+    if (!begin(&p, options, 1.0f, arena, err))
         return false;
+    const bool same = !p.resize && info->channels == out->shape.dim[2];
     float *values = same ? out->values : arena_take(arena, npy.count, sizeof *values);
     if (!values)
         return no_memory(err);
     npy_values(&npy, values);
-    prepare_pixels(&prepare, out->values, values, info->channels,
-                   info->width * info->height);
+    for (size_t y = 0; y < info->height; y++)
+        paint_floats(&p, y, values + y * info->width * info->channels, info->channels);
     return true;
 }
 
-bool image_decode(const struct bytes *file, const struct image_info *info,
+bool image_decode(const struct bytes *file, struct image_info *info,
                   const struct options *options, size_t channels, struct arena *arena,
                   struct tensor *out, struct error *err)
 {
-    out->shape = SHAPE(info->height, info->width, channels);
+    const bool resized = OPTION_GIVEN(options, RESIZE);
+
+    out->shape = SHAPE(resized ? (size_t)options->resize[0] : info->height,
+                       resized ? (size_t)options->resize[1] : info->width, channels);
     out->values = arena_take(arena, shape_elements(&out->shape), sizeof *out->values);
     if (!out->values)
         return no_memory(err);
 
     const size_t mark = arena->used;
-    const bool done = info->format == IMAGE_PNG
-                          ? decode_png(file, info, options, out, arena, err)
-                          : decode_npy(file, info, options, out, arena, err);
+    const bool done = info->format == IMAGE_NPY
+                          ? decode_npy(file, info, options, out, arena, err)
+                          : decode_pixels(file, info, options, out, arena, err);
     arena_rewind(arena, mark);
     return done;
 }

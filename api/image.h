@@ -8,23 +8,10 @@
 #ifndef API_IMAGE_H
 #define API_IMAGE_H
 
-#include "api/bytes.h"
+#include "api/codec.h"
 #include "api/options.h"
-#include "engine/arena.h"
 #include "engine/limits.h"
 #include "engine/tensor.h"
-
-enum image_format { IMAGE_PNG, IMAGE_NPY };
-
-struct image_info {
-    enum image_format format;
-    const char *format_name; /* "png", "npy", "generated" */
-    size_t width, height;
-    size_t channels; /* as stored, without alpha: 1 or 3; of an array: its own */
-    bool alpha;      /* transparency of any kind */
-    int bit_depth;   /* of a sample: 1..16; of an array 8, 16, 32, 64 */
-    bool interlaced;
-};
 
 /* Recognise the format by its magic bytes and read its header. The limits
  * max_pixels and max_dimension are enforced here (ERROR_IMAGE_TOO_MANY_PIXELS). Empty
@@ -43,11 +30,20 @@ bool image_channels(const struct image_info *info, const struct options *options
                     size_t wanted, bool gray, size_t *channels,
                     struct error *err) MUST_CHECK;
 
-/* Bytes that image_decode takes from the arena, the tensor included, at most. */
-double image_bytes(const struct image_info *info, size_t channels);
+/* The height and width that resize asks for, or the image's own: the size of the tensor
+ * that image_decode will make. The limits hold for it too. */
+bool image_size(const struct image_info *info, const struct options *options,
+                const struct limits *limits, size_t size[2],
+                struct error *err) MUST_CHECK;
 
-/* Decode, then prepare as prepare.h says: height x width x channels. */
-bool image_decode(const struct bytes *file, const struct image_info *info,
+/* Bytes that image_decode takes at most, the tensor included: from the arena, or from
+ * the heap where a library has no other way. */
+double image_bytes(const struct image_info *info, const struct options *options,
+                   size_t channels);
+
+/* Decode, then prepare as prepare.h says: height x width x channels. May set
+ * info->warning. */
+bool image_decode(const struct bytes *file, struct image_info *info,
                   const struct options *options, size_t channels, struct arena *arena,
                   struct tensor *out, struct error *err) MUST_CHECK;
 

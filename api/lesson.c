@@ -189,6 +189,15 @@ bool lesson_tell_options(struct error *err)
     return false;
 }
 
+bool lesson_owns(enum option_id option)
+{
+    size_t i = 0;
+
+    while (i < N_OWN && own[i].option != option)
+        i++;
+    return i < N_OWN;
+}
+
 bool lesson_check_absent(const struct options *options, struct error *err)
 {
     bool ok = true;

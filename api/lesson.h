@@ -19,6 +19,9 @@ bool lesson_read(struct network *network, const struct options *options,
  * kernel. Does nothing to other faults. Returns false, as what records faults does. */
 bool lesson_tell_options(struct error *err);
 
+/* True if the option is one that only the lesson has. */
+bool lesson_owns(enum option_id option);
+
 /* False if an option is given that only the lesson has: there are layers. */
 bool lesson_check_absent(const struct options *options, struct error *err) MUST_CHECK;
 

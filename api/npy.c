@@ -24,7 +24,8 @@ static const struct {
     size_t size;
 } types[] = {
     [NPY_U8] = {"u1", 1},  [NPY_U16] = {"u2", 2}, [NPY_F16] = {"f2", 2},
-    [NPY_F32] = {"f4", 4}, [NPY_F64] = {"f8", 8},
+    [NPY_F32] = {"f4", 4}, [NPY_F64] = {"f8", 8}, [NPY_I32] = {"i4", 4},
+    [NPY_I64] = {"i8", 8},
 };
 
 enum { N_TYPES = sizeof types / sizeof *types };
@@ -92,7 +93,8 @@ static bool read_type(struct cursor *c, struct npy *npy, const char **reason)
     size_t n;
     const char *text = read_string(c, &n);
 
-    *reason = "its dtype is not one of float16, float32, float64, uint8, uint16";
+    *reason = "its dtype is not one of float16, float32, float64, uint8, uint16, "
+              "int32, int64";
     if (!text || n != 3 || !strchr("<>|=", text[0]))
         return false;
     for (size_t i = 0; i < N_TYPES; i++)
@@ -263,6 +265,10 @@ static float element(const struct npy *npy, const unsigned char *at)
     case NPY_F64:
         memcpy(&wide, &bits, sizeof wide);
         return (float)wide;
+    case NPY_I32:
+        return (float)(int32_t)bits;
+    case NPY_I64:
+        return (float)(int64_t)bits;
     default:
         return (float)bits;
     }

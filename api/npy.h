@@ -9,7 +9,8 @@
 #include "api/bytes.h"
 #include "engine/tensor.h"
 
-enum npy_type { NPY_U8, NPY_U16, NPY_F16, NPY_F32, NPY_F64 };
+/* The signed integers are for weights only, among which Keras stores counters. */
+enum npy_type { NPY_U8, NPY_U16, NPY_F16, NPY_F32, NPY_F64, NPY_I32, NPY_I64 };
 enum { NPY_MAX_RANK = 8 };
 
 struct npy {

@@ -15,6 +15,7 @@
 #include "api/colormap.h"
 #include "api/json.h"
 #include "api/nearest.h"
+#include "api/preset.h"
 
 struct numbers {
     size_t n;
@@ -402,16 +403,18 @@ static bool unknown_member(const struct option_setter *s, const char *name,
     return false;
 }
 
+const char *const option_generator_members[] = {"name", "size", "val",  "r_shrink",
+                                                "x",    "y",    "seed", NULL};
+
 static bool set_member(struct option_setter *s, const char *name)
 {
-    static const char *const known[] = {"name", "size", "val",  "r_shrink",
-                                        "x",    "y",    "seed", NULL};
     size_t i = 0;
 
-    while (known[i] && strcmp(known[i], name) != 0)
+    while (option_generator_members[i] &&
+           strcmp(option_generator_members[i], name) != 0)
         i++;
-    if (!known[i])
-        return unknown_member(s, name, known);
+    if (!option_generator_members[i])
+        return unknown_member(s, name, option_generator_members);
     return i == 0 ? set_name(s, choice_name) : option_set(s, name);
 }
 
@@ -498,6 +501,8 @@ bool option_store(const struct option_setter *s)
         return set_shape(s, value);
     case OPTION_TYPE_COLORMAP:
         return set_name(s, colormap_name);
+    case OPTION_TYPE_PRESET:
+        return set_name(s, preset_name);
     case OPTION_TYPE_RGB:
         return set_rgb(s, value);
     case OPTION_TYPE_GENERATOR:

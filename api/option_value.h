@@ -8,12 +8,6 @@
 
 #include "api/options.h"
 
-enum option_type {
-#define ENUMERATE(id, name) OPTION_TYPE_##id,
-    FOR_EACH_OPTION_TYPE(ENUMERATE)
-#undef ENUMERATE
-};
-
 /* A row of the table. */
 struct option_rule {
     const char *name;

@@ -20,6 +20,7 @@ static const char *const format_names[] = {FOR_EACH_FORMAT(NAME) NULL};
 static const char *const images_names[] = {FOR_EACH_IMAGES(NAME) NULL};
 static const char *const values_names[] = {FOR_EACH_VALUES(NAME) NULL};
 static const char *const color_names[] = {FOR_EACH_COLOR(NAME) NULL};
+static const char *const resize_method_names[] = {FOR_EACH_RESIZE_METHOD(NAME) NULL};
 static const char *const channel_order_names[] = {FOR_EACH_CHANNEL_ORDER(NAME) NULL};
 static const char *const preprocess_names[] = {FOR_EACH_PREPROCESS(NAME) NULL};
 static const char *const generator_names[] = {FOR_EACH_GENERATOR(NAME) NULL};
@@ -248,6 +249,8 @@ static struct option_row row_of(size_t i)
     return (struct option_row){.name = rows[i].name,
                                .type = type_names[rows[i].type],
                                .what = rows[i].what,
+                               .type_id = rows[i].type,
+                               .offset = rows[i].offset,
                                .minimum = rows[i].minimum,
                                .maximum = rows[i].maximum,
                                .values = rows[i].names};

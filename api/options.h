@@ -39,6 +39,11 @@
 #define FOR_EACH_COLOR(X)                                                              \
     X(COLOR_AUTO, "auto")                                                              \
     X(COLOR_GRAY, "gray") X(COLOR_RGB, "rgb") X(COLOR_RGBA, "rgba")
+#define FOR_EACH_RESIZE_METHOD(X)                                                      \
+    X(RESIZE_BILINEAR, "bilinear")                                                     \
+    X(RESIZE_NEAREST, "nearest")                                                       \
+    X(RESIZE_AREA, "area")                                                             \
+    X(RESIZE_BICUBIC, "bicubic")
 #define FOR_EACH_CHANNEL_ORDER(X) X(ORDER_RGB, "rgb") X(ORDER_BGR, "bgr")
 #define FOR_EACH_PREPROCESS(X)                                                         \
     X(PREPROCESS_NONE, "none")                                                         \
@@ -61,6 +66,7 @@ enum reply_format { FOR_EACH_FORMAT(OPTION_CONSTANT) FORMAT_COUNT };
 enum option_images { FOR_EACH_IMAGES(OPTION_CONSTANT) };
 enum option_values { FOR_EACH_VALUES(OPTION_CONSTANT) };
 enum option_color { FOR_EACH_COLOR(OPTION_CONSTANT) };
+enum option_resize_method { FOR_EACH_RESIZE_METHOD(OPTION_CONSTANT) };
 enum option_channel_order { FOR_EACH_CHANNEL_ORDER(OPTION_CONSTANT) };
 enum option_preprocess { FOR_EACH_PREPROCESS(OPTION_CONSTANT) };
 enum option_generator { FOR_EACH_GENERATOR(OPTION_CONSTANT) };
@@ -72,9 +78,10 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
  * Types: INT int · PAIR int[2] · FLOAT double · FLOATS double[2] · LIST of up to
  * OPTION_MAX_LIST doubles · CHOICE int · BOOL bool · TEXT char * · JSON char *, a word
  * or the text of a JSON array · NAMES list of strings · SHAPE struct shape · COLORMAP
- * int, a row of colormap.h · RGB double[3], 0..255, as "r,g,b", "#rrggbb", "white" or
- * "black" · GENERATOR int, a name or a JSON object of one and the generator's options ·
- * TITLES struct option_titles, a boolean or a list of strings.
+ * int, a row of colormap.h · PRESET int, a row of preset.h · RGB double[3], 0..255, as
+ * "r,g,b", "#rrggbb", "white" or "black" · GENERATOR int, a name or a JSON object of
+ * one and the generator's options · TITLES struct option_titles, a boolean or a list of
+ * strings.
  */
 #define FOR_EACH_OPTION_TYPE(X)                                                        \
     X(INT, "int")                                                                      \
@@ -89,6 +96,7 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(NAMES, "string_list")                                                            \
     X(SHAPE, "shape")                                                                  \
     X(COLORMAP, "colormap")                                                            \
+    X(PRESET, "preset")                                                                \
     X(RGB, "rgb")                                                                      \
     X(GENERATOR, "choice_or_object")                                                   \
     X(TITLES, "bool_or_string_list")
@@ -103,6 +111,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
       "pictures in a JSON reply")                                                      \
     X(VALUES, "values", CHOICE, values, 0, 0, values_names,                            \
       "float32 numbers in a JSON reply")                                               \
+    X(PRESET, "preset", PRESET, preset, 0, 0, NULL,                                    \
+      "a network of GET /v1/presets in place of layers")                               \
     X(KERNEL, "kernel", JSON, kernel, 0, 0, NULL,                                      \
       "the lesson's kernel: a catalogue name or a JSON 2-D array")                     \
     X(CONV_STRIDE, "conv_stride", PAIR, conv_stride, 1, 1e6, NULL,                     \
@@ -127,6 +137,10 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(COLORBAR, "colorbar", BOOL, colorbar, 0, 0, NULL,                                \
       "a bar of colours beside each panel")                                            \
     X(COLOR, "color", CHOICE, color, 0, 0, color_names, "channels of the input")       \
+    X(RESIZE, "resize", PAIR, resize, 1, 1e6, NULL,                                    \
+      "height,width that the image is given before anything is computed")              \
+    X(RESIZE_METHOD, "resize_method", CHOICE, resize_method, 0, 0,                     \
+      resize_method_names, "antialiased when shrinking, but for nearest")              \
     X(RESCALE, "rescale", FLOAT, rescale, -1e6, 1e6, NULL,                             \
       "factor in place of 1/255 (1/65535 for 16 bits)")                                \
     X(MEAN, "mean", LIST, mean, -1e6, 1e6, NULL, "subtracted, one per channel or one") \
@@ -192,6 +206,12 @@ enum option_op { FOR_EACH_OP(OPTION_CONSTANT) };
 enum option_window_padding { FOR_EACH_WINDOW_PADDING(OPTION_CONSTANT) };
 #undef OPTION_CONSTANT
 
+enum option_type {
+#define ENUMERATE(id, name) OPTION_TYPE_##id,
+    FOR_EACH_OPTION_TYPE(ENUMERATE)
+#undef ENUMERATE
+};
+
 /* OPTION_COUNT are those of an extraction, OPTION_TOTAL all. */
 enum option_id {
 #define ENUMERATE(id, name, type, field, min, max, names, what) OPTION_##id,
@@ -230,6 +250,7 @@ struct options {
     struct option_names stages;
     bool split_activation;
     int images, values;
+    int preset; /* if given */
 
     const char *kernel;
     int conv_stride[2];
@@ -243,7 +264,7 @@ struct options {
     struct option_titles titles;
     bool shapes, colorbar;
 
-    int color, channel_order, preprocess;
+    int color, resize[2], resize_method, channel_order, preprocess;
     double rescale;
     struct option_list mean, std;
     double background[3];
@@ -296,9 +317,14 @@ bool options_set_json(struct options *options, const char *name, const cJSON *va
 bool options_set_query(struct options *options, const char *query, struct arena *arena,
                        struct error *err) MUST_CHECK;
 
+/* What an object of a generator may hold: its name, and options. NULL-terminated. */
+extern const char *const option_generator_members[];
+
 /* A row of the table as JSON-able facts, for the catalogue; name NULL past the end. */
 struct option_row {
     const char *name, *type, *what;
+    enum option_type type_id;
+    size_t offset; /* in struct options: aliases share it */
     double minimum, maximum;
     const char *const *values; /* names of a choice, or NULL */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/bank.h"
 #include "api/json.h"
 #include "api/nearest.h"
 
@@ -123,14 +124,34 @@ static bool read_ints(const struct layer *layer, const struct layer_param *param
                       struct int_list *list, struct error *err)
 {
     const cJSON *item = cJSON_IsArray(value) ? value->child : value;
-    const int n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : 1;
+    const bool may_be_empty = param->flags & PARAM_MAY_BE_EMPTY;
+    const bool none = may_be_empty && cJSON_IsNull(value);
+    const int n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : !none;
 
-    if (n < 1 || n > LAYER_MAX_INTS)
+    if (n < !may_be_empty || n > LAYER_MAX_INTS)
         return layer_fault(layer, param->name, err,
-                           "must hold 1 to %d integers, not %d", LAYER_MAX_INTS, n);
+                           "must hold %d to %d integers, not %d", !may_be_empty,
+                           LAYER_MAX_INTS, n);
     list->n = n;
     for (int i = 0; i < n; i++, item = item->next)
         if (!read_int(layer, param, item, limits, &list->items[i], err))
+            return false;
+    return true;
+}
+
+static bool read_floats(const struct layer *layer, const struct layer_param *param,
+                        const cJSON *value, const struct limits *limits,
+                        struct arena *arena, struct tensor *tensor, struct error *err)
+{
+    char reason[BANK_REASON_SIZE];
+
+    if (cJSON_IsNull(value))
+        return true;
+    if (!bank_read_tensor(tensor, value, arena, reason))
+        return layer_fault(layer, param->name, err, "%s", reason);
+    const size_t n = shape_elements(&tensor->shape);
+    for (size_t i = 0; i < n; i++)
+        if (!param_check(layer, param, (double)tensor->values[i], limits, err))
             return false;
     return true;
 }
@@ -250,20 +271,27 @@ static const char *initializer_at(const void *context, size_t i)
     return row ? row->name : NULL;
 }
 
-/* A number in an initializer's config, as "mean"; none where key is NULL. */
+/* One parameter of an initializer, such as "mean". */
 static bool read_number(const struct layer *layer, const struct layer_param *param,
-                        const cJSON *config, const char *key, float *out,
-                        struct error *err)
+                        const struct initializer_param *row, const cJSON *item,
+                        float *out, struct error *err)
 {
-    const cJSON *item = key ? json_member(config, key) : NULL;
+    char reason[PARAM_REASON_SIZE];
     double number;
 
-    if (!item)
-        return true;
+    if (row->values) {
+        const int choice = param_choice(json_string(item), row->values, reason);
+        *out = (float)choice;
+        return choice >= 0 || layer_fault(layer, param->name, err, "has a %s that %s",
+                                          row->name, reason);
+    }
     if (!json_number(item, &number) || fabs(number) > 3e38)
-        return layer_fault(layer, param->name, err, "has a %s that is no float", key);
+        return layer_fault(layer, param->name, err, "has a %s that is no float",
+                           row->name);
     *out = (float)number;
-    return true;
+    return !row->positive || *out > 0 ||
+           layer_fault(layer, param->name, err, "has a %s that is not positive",
+                       row->name);
 }
 
 static bool read_seed(const struct layer *layer, const struct layer_param *param,
@@ -271,12 +299,45 @@ static bool read_seed(const struct layer *layer, const struct layer_param *param
 {
     double number;
 
-    if (!value || cJSON_IsNull(value))
+    if (cJSON_IsNull(value))
         return true;
     if (!json_integer(value, &number) || number < 0 || number > 0x1p53)
         return layer_fault(layer, param->name, err,
                            "has a seed that is no integer from 0 to 2^53");
     *seed = (uint64_t)number;
+    return true;
+}
+
+/* Every key of an initializer's config: its parameters, and a seed. */
+static bool read_initializer_config(const struct layer *layer,
+                                    const struct layer_param *param,
+                                    const cJSON *config,
+                                    struct initializer *initializer, struct error *err)
+{
+    const struct initializer_row *row = initializer_row(initializer->id);
+    const cJSON *item;
+
+    if (config && !cJSON_IsObject(config) && !json_string(config))
+        return layer_fault(layer, param->name, err,
+                           "has a config that is %s, not an object", json_kind(config));
+    cJSON_ArrayForEach(item, config)
+    {
+        size_t k = 0;
+        while (k < INITIALIZER_MAX_PARAMS &&
+               (!row->params[k].name || strcmp(row->params[k].name, item->string) != 0))
+            k++;
+        const bool seed = strcmp(item->string, "seed") == 0;
+        if (seed && !read_seed(layer, param, item, &initializer->seed, err))
+            return false;
+        if (k < INITIALIZER_MAX_PARAMS &&
+            !read_number(layer, param, &row->params[k], item, &initializer->params[k],
+                         err))
+            return false;
+        if (!seed && k == INITIALIZER_MAX_PARAMS && strcmp(item->string, "dtype") != 0)
+            return layer_fault(layer, param->name, err,
+                               "has a %.64s, which is no parameter of %s", item->string,
+                               row->name);
+    }
     return true;
 }
 
@@ -291,16 +352,13 @@ static bool read_initializer(const struct layer *layer, const struct layer_param
         explain(name, initializer_at, NULL, reason);
         return layer_fault(layer, param->name, err, "%s", reason);
     }
-    const struct initializer_row *row = initializer_row(initializer->id);
-    const cJSON *config = json_member(value, "config");
-    return read_number(layer, param, config, row->a, &initializer->a, err) &&
-           read_number(layer, param, config, row->b, &initializer->b, err) &&
-           read_seed(layer, param, json_member(config, "seed"), &initializer->seed,
-                     err);
+    return read_initializer_config(layer, param, json_member(value, "config"),
+                                   initializer, err);
 }
 
 static bool read(struct layer *layer, const struct layer_param *param,
-                 const cJSON *value, const struct limits *limits, struct error *err)
+                 const cJSON *value, const struct limits *limits, struct arena *arena,
+                 struct error *err)
 {
     void *at = (char *)layer + param->offset;
 
@@ -315,6 +373,8 @@ static bool read(struct layer *layer, const struct layer_param *param,
         return read_pads(layer, param, value, limits, at, err);
     case PARAM_INTS:
         return read_ints(layer, param, value, limits, at, err);
+    case PARAM_FLOATS:
+        return read_floats(layer, param, value, limits, arena, at, err);
     case PARAM_BOOL:
         return read_bool(layer, param, value, at, err);
     case PARAM_CHOICE:
@@ -330,11 +390,12 @@ static bool read(struct layer *layer, const struct layer_param *param,
 }
 
 bool param_read(struct layer *layer, const struct layer_param *param,
-                const cJSON *value, const struct limits *limits, struct error *err)
+                const cJSON *value, const struct limits *limits, struct arena *arena,
+                struct error *err)
 {
     if (cJSON_IsNull(value) && param->flags & PARAM_NULLABLE)
         return true;
-    if (read(layer, param, value, limits, err))
+    if (read(layer, param, value, limits, arena, err))
         return true;
     json_error_value(err, value);
     return false;

@@ -9,14 +9,15 @@
 
 #include <cjson/cJSON.h>
 
+#include "engine/arena.h"
 #include "engine/layer.h"
 
 /* The row of this name, or NULL. */
 const struct layer_param *param_find(const struct layer_kind *kind, const char *name);
 
-/* Read the value and store it in the layer. */
+/* Read the value and store it in the layer; arrays live in the arena. */
 bool param_read(struct layer *layer, const struct layer_param *param,
-                const cJSON *value, const struct limits *limits,
+                const cJSON *value, const struct limits *limits, struct arena *arena,
                 struct error *err) MUST_CHECK;
 
 /* True if the number lies in the row's range and within its limit. */

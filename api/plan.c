@@ -37,7 +37,10 @@ static bool reply_plan(struct work *work)
     buffer_json_member(&body, "params", work->plan.params);
     buffer_json_member(&body, "macs", work->plan.macs);
     buffer_json_member(&body, "peak_bytes", peak);
-    buffer_text(&body, "},\"warnings\":[]}\n");
+    buffer_text(&body, "},\"warnings\":[");
+    if (work->image.warning)
+        buffer_json_string(&body, work->image.warning);
+    buffer_text(&body, "]}\n");
     return reply_body(call->reply, "application/json", &body, &call->err);
 }
 

@@ -7,12 +7,13 @@
 #include "api/png.h"
 
 #include <png.h>
-#include <isa-l/crc.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/deflate.h"
+#include "api/isal.h"
+#include "api/png_fast.h"
 
 enum {
     SIGNATURE_SIZE = 8,
@@ -31,7 +32,7 @@ const char *png_version(void)
     return png_get_libpng_ver(NULL);
 }
 
-bool png_recognise(const struct bytes *file)
+static bool recognise(const struct bytes *file)
 {
     return file->size >= SIGNATURE_SIZE &&
            memcmp(file->data, signature, SIGNATURE_SIZE) == 0;
@@ -56,44 +57,47 @@ static bool depth_is_legal(int color_type, int depth)
     return color_type < 7 && (depth & (depth - 1)) == 0 && (legal[color_type] & depth);
 }
 
-static bool read_ihdr(const uint8_t *chunk, struct png_header *header,
-                      struct error *err)
+static bool read_ihdr(const uint8_t *chunk, struct image_info *info, struct error *err)
 {
     const uint8_t *data = chunk + 8;
     const int color_type = data[9];
 
     if (png_get_uint_32(chunk) != IHDR_SIZE || memcmp(chunk + 4, "IHDR", 4) != 0)
         return undecodable(err, "the first chunk is not IHDR");
-    if (crc32_gzip_refl(0, chunk + 4, 4 + IHDR_SIZE) !=
-        png_get_uint_32(data + IHDR_SIZE))
+    if (isal_crc(chunk + 4, 4 + IHDR_SIZE) != png_get_uint_32(data + IHDR_SIZE))
         return undecodable(err, "IHDR: CRC error");
 
-    header->width = png_get_uint_32(data);
-    header->height = png_get_uint_32(data + 4);
-    header->bit_depth = data[8];
-    header->channels = color_type & PNG_COLOR_MASK_COLOR ? 3 : 1;
-    header->alpha = color_type & PNG_COLOR_MASK_ALPHA;
-    header->interlaced = data[12] != 0;
-    if (header->width == 0 || header->height == 0)
+    info->width = png_get_uint_32(data);
+    info->height = png_get_uint_32(data + 4);
+    info->bit_depth = data[8];
+    info->channels = color_type & PNG_COLOR_MASK_COLOR ? 3 : 1;
+    info->alpha = color_type & PNG_COLOR_MASK_ALPHA;
+    info->buffered = data[12] != 0;
+    if (info->width == 0 || info->height == 0)
         return undecodable(err, "width or height is 0");
-    if (header->width > PNG_UINT_31_MAX || header->height > PNG_UINT_31_MAX)
+    if (info->width > PNG_UINT_31_MAX || info->height > PNG_UINT_31_MAX)
         return undecodable(err, "width or height is over 2^31 - 1");
-    if (!depth_is_legal(color_type, header->bit_depth))
+    if (!depth_is_legal(color_type, info->bit_depth))
         return error_set(err, ERROR_IMAGE_UNDECODABLE,
                          "PNG: colour type %d cannot have a bit depth of %d",
-                         color_type, header->bit_depth);
+                         color_type, info->bit_depth);
     if (data[10] != 0 || data[11] != 0 || data[12] > 1)
         return undecodable(err, "unknown compression, filter or interlace method");
     return true;
 }
 
-bool png_probe(const struct bytes *file, struct png_header *header, struct error *err)
+static bool probe(const struct bytes *file, struct image_info *info, struct error *err)
 {
     size_t at = SIGNATURE_SIZE;
 
     if (file->size < SIGNATURE_SIZE + CHUNK_OVERHEAD + IHDR_SIZE)
         return undecodable(err, "the file ends inside its header");
-    if (!read_ihdr(file->data + at, header, err))
+    *info = (struct image_info){
+        .format = IMAGE_PNG,
+        .format_name = "png",
+        .file_size = file->size,
+    };
+    if (!read_ihdr(file->data + at, info, err))
         return false;
 
     while (file->size - at >= CHUNK_OVERHEAD) {
@@ -104,7 +108,7 @@ bool png_probe(const struct bytes *file, struct png_header *header, struct error
         if (length > file->size - at - CHUNK_OVERHEAD)
             break;
         if (memcmp(chunk + 4, "tRNS", 4) == 0)
-            header->alpha = true;
+            info->alpha = true;
         at += CHUNK_OVERHEAD + length;
     }
     return undecodable(err, "the file ends before its image data");
@@ -148,8 +152,8 @@ struct reader {
     png_structp png;
     png_infop info;
     struct bytes rest; /* of the file */
-    const struct png_header *header;
-    png_row_reader *read;
+    const struct image_info *header;
+    pixel_row_reader *read;
     void *context;
 };
 
@@ -164,7 +168,7 @@ static void feed(png_structp png, png_bytep to, size_t n)
     reader->rest.size -= n;
 }
 
-static void harden(png_structp png, const struct png_header *header)
+static void harden(png_structp png, const struct image_info *header)
 {
     png_set_user_limits(png, (png_uint_32)header->width, (png_uint_32)header->height);
     png_set_chunk_cache_max(png, CHUNKS_KEPT);
@@ -184,7 +188,7 @@ static void set_transforms(png_structp png, png_infop info)
 
 static void hand_over(const struct reader *reader, size_t y, const uint8_t *samples)
 {
-    struct png_row row = {y, png_get_channels(reader->png, reader->info), NULL, NULL};
+    struct pixel_row row = {y, png_get_channels(reader->png, reader->info), NULL, NULL};
 
     if (png_get_bit_depth(reader->png, reader->info) == 16)
         row.u16 = (const uint16_t *)(const void *)samples;
@@ -227,15 +231,18 @@ static bool try_decode(struct reader *reader)
     return true;
 }
 
-bool png_decode(const struct bytes *file, const struct png_header *header,
-                png_row_reader *read, void *context, struct arena *arena,
-                struct error *err)
+static bool decode(const struct bytes *file, struct image_info *info,
+                   pixel_row_reader *read, void *context, struct arena *arena,
+                   struct error *err)
 {
+    if (png_fast_decode(file, info, read, context, arena))
+        return true;
+
     const size_t mark = arena->used;
     struct reader reader = {
         .session.arena = arena,
         .rest = *file,
-        .header = header,
+        .header = info,
         .read = read,
         .context = context,
     };
@@ -252,14 +259,19 @@ bool png_decode(const struct bytes *file, const struct png_header *header,
     return done || undecodable(err, reader.session.message);
 }
 
-double png_decode_bytes(const struct png_header *header)
+static double bytes(const struct image_info *info)
 {
-    const double row = (double)header->width * (header->channels + header->alpha) *
-                       (header->bit_depth == 16 ? 2 : 1);
+    const double row = (double)info->width * (info->channels + info->alpha) *
+                       (info->bit_depth == 16 ? 2 : 1);
 
     /* libpng itself keeps two rows, unexpanded or not. */
-    return LIBPNG_BYTES + row * (3 + (header->interlaced ? (double)header->height : 1));
+    const double slow =
+        LIBPNG_BYTES + row * (3 + (info->buffered ? (double)info->height : 1));
+    const double fast = png_fast_bytes(info);
+    return slow > fast ? slow : fast;
 }
+
+const struct codec png_codec = {recognise, probe, bytes, decode};
 
 struct writer {
     struct session session;

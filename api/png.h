@@ -10,50 +10,14 @@
 #ifndef API_PNG_H
 #define API_PNG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "api/buffer.h"
-#include "api/bytes.h"
-#include "engine/arena.h"
-#include "engine/error.h"
+#include "api/codec.h"
 
-struct png_header {
-    size_t width, height;
-    size_t channels; /* without alpha: 1 or 3 (a palette has 3) */
-    bool alpha;      /* an alpha channel or a tRNS chunk */
-    int bit_depth;   /* as stored: 1, 2, 4, 8 or 16 */
-    bool interlaced;
-};
+/* Any file becomes 8 or 16-bit samples: fewer bits and palettes are expanded. */
+extern const struct codec png_codec;
 
 /* Of the libpng that runs: "1.6.39". */
 const char *png_version(void);
-
-/* True if the bytes begin with PNG's signature. */
-bool png_recognise(const struct bytes *file);
-
-/* Read what stands before the image data, without libpng and without memory. Failures
- * here and below are ERROR_IMAGE_UNDECODABLE. */
-bool png_probe(const struct bytes *file, struct png_header *header,
-               struct error *err) MUST_CHECK;
-
-/* One row of decoded samples: width * channels uint8_t, or uint16_t where the file has
- * 16 bits. Fewer bits are expanded to 8. channels is 1 or 3, or 2 or 4 with alpha. */
-struct png_row {
-    size_t y, channels;
-    const uint8_t *u8;   /* one of these two, */
-    const uint16_t *u16; /* the other is NULL */
-};
-typedef void png_row_reader(void *context, const struct png_row *row);
-
-/* Decode; read gets every row once, from the top. */
-bool png_decode(const struct bytes *file, const struct png_header *header,
-                png_row_reader *read, void *context, struct arena *arena,
-                struct error *err) MUST_CHECK;
-
-/* Bytes of arena that png_decode takes, at most. */
-double png_decode_bytes(const struct png_header *header);
 
 enum png_color { PNG_GRAY, PNG_PALETTE, PNG_RGB, PNG_RGBA };
 

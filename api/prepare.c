@@ -122,14 +122,20 @@ bool prepare_init(struct preparation *p, const struct options *options, float fu
     return done;
 }
 
-/* Gray and alpha become RGBA, in place, from the last pixel on. */
-static void spread_gray(float *pixels, size_t n)
+/* Gray or RGB, with alpha or without, become RGB or RGBA in place, from the last pixel
+ * on. */
+static void spread(const struct preparation *p, float *pixels, size_t from, size_t to,
+                   size_t n)
 {
+    const size_t colors = from < 3 ? 1 : 3;
+
     for (size_t i = n; i-- > 0;) {
-        const float v = pixels[2 * i], a = pixels[2 * i + 1];
-        float *to = pixels + 4 * i;
-        to[0] = to[1] = to[2] = v;
-        to[3] = a;
+        const float *pixel = pixels + i * from;
+        const float alpha = from > colors ? pixel[colors] : p->full;
+        const float rgb[3] = {pixel[0], pixel[colors / 2], pixel[colors - 1]};
+        memcpy(pixels + i * to, rgb, sizeof rgb);
+        if (to == 4)
+            pixels[i * to + 3] = alpha;
     }
 }
 
@@ -165,17 +171,6 @@ static void rgb_from_gray(float *out, const float *gray, size_t n)
         out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = gray[i];
 }
 
-/* Opaque RGBA from gray or RGB. */
-static void add_alpha(float *out, const float *pixels, size_t colors, float full,
-                      size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        for (size_t c = 0; c < 3; c++)
-            out[4 * i + c] = pixels[i * colors + (colors == 1 ? 0 : c)];
-        out[4 * i + 3] = full;
-    }
-}
-
 static void convert(const struct preparation *p, float *out, const float *pixels,
                     size_t from, size_t n)
 {
@@ -184,10 +179,8 @@ static void convert(const struct preparation *p, float *out, const float *pixels
             memcpy(out, pixels, n * from * sizeof *out);
     } else if (p->channels == 1) {
         gray_from_rgb(out, pixels, n);
-    } else if (p->channels == 3) {
-        rgb_from_gray(out, pixels, n);
     } else {
-        add_alpha(out, pixels, from, p->full, n);
+        rgb_from_gray(out, pixels, n);
     }
 }
 
@@ -202,7 +195,7 @@ static void normalise(const struct preparation *p, float *x)
         x[c] = (x[c] * p->factor / p->divisor - p->mean[c]) / p->std[c];
 }
 
-static void finish(const struct preparation *p, float *out, size_t n)
+static void scale(const struct preparation *p, float *out, size_t n)
 {
     if (p->plain && p->factor == 1.0f)
         return;
@@ -214,16 +207,58 @@ static void finish(const struct preparation *p, float *out, size_t n)
             normalise(p, out + i * p->channels);
 }
 
-void prepare_pixels(const struct preparation *p, float *out, float *pixels, size_t from,
-                    size_t n)
+size_t prepare_flat_channels(const struct preparation *p, size_t colors)
 {
-    if (p->full != 1.0f && from == 2 && p->channels > 1) {
-        spread_gray(pixels, n);
-        from = 4;
-    }
-    if (p->full != 1.0f && from % 2 == 0 && p->channels != 4) {
-        composite(p, pixels, --from, n);
-    }
+    return p->full == 1.0f || p->channels == 1 ? colors : p->channels;
+}
+
+size_t prepare_flatten(const struct preparation *p, float *pixels, size_t from,
+                       size_t n)
+{
+    if (p->full == 1.0f)
+        return from;
+
+    const size_t alpha = from % 2 == 0 || p->channels == 4;
+    const size_t colors = prepare_flat_channels(p, from - (from % 2 == 0)) == 1 ? 1 : 3;
+    if (from != colors + alpha)
+        spread(p, pixels, from, colors + alpha, n);
+    if (!alpha || p->channels == 4)
+        return colors + alpha;
+    composite(p, pixels, colors, n);
+    return colors;
+}
+
+void prepare_finish(const struct preparation *p, float *out, const float *pixels,
+                    size_t from, size_t n)
+{
     convert(p, out, pixels, from, n);
-    finish(p, out, n);
+    scale(p, out, n);
+}
+
+void prepare_multiply_alpha(const struct preparation *p, float *pixels, size_t channels,
+                            size_t n)
+{
+    if (p->full == 1.0f || channels != 4)
+        return;
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < 3; c++)
+            pixels[4 * i + c] *= pixels[4 * i + 3] / p->full;
+}
+
+static float clamp(float x, float top)
+{
+    return x < 0 ? 0 : x > top ? top : x;
+}
+
+void prepare_divide_alpha(const struct preparation *p, float *pixels, size_t channels,
+                          size_t n)
+{
+    if (p->full == 1.0f)
+        return;
+    for (size_t i = 0; i < n * channels; i++)
+        pixels[i] = clamp(pixels[i], p->full);
+    for (size_t i = 0; channels == 4 && i < n; i++)
+        for (size_t c = 0; c < 3 && pixels[4 * i + 3] > 0; c++)
+            pixels[4 * i + c] =
+                clamp(pixels[4 * i + c] / (pixels[4 * i + 3] / p->full), p->full);
 }

@@ -1,12 +1,13 @@
 /*
  * prepare.h - from decoded samples to the numbers that the network sees.
  *
- * In this order: composite alpha over the background, convert the colours, scale,
- * order the channels, subtract the mean and divide by std. All of it is plain float32
- * arithmetic in the order written here, without fused steps, so the bits are the same
- * on every CPU:
+ * In this order: composite alpha over the background, resize (resize.h), convert the
+ * colours, scale, order the channels, subtract the mean and divide by std. All of it is
+ * plain float32 arithmetic in the order written here, without fused steps, so the bits
+ * are the same on every CPU:
  *
  *     composite   b + (c - b) * (a * (1 / full))
+ *     resize      where alpha stays: of the colours multiplied by it
  *     gray        r * 0.2989 + g * 0.587 + b * 0.114, left to right
  *     scale       x * (1 / full), or x * rescale; a preprocess has its own steps
  *     normalise   (x - mean) / std
@@ -35,10 +36,26 @@ struct preparation {
 bool prepare_init(struct preparation *prepare, const struct options *options,
                   float full, size_t channels, struct error *err) MUST_CHECK;
 
-/* Prepare n pixels of `from` channels (2 and 4 mean alpha, but for arrays: their
- * channels go through as they are). pixels has room for four channels and is changed;
- * out may be pixels where the numbers of channels agree. */
-void prepare_pixels(const struct preparation *prepare, float *out, float *pixels,
+/* The first half, in place: n pixels of `from` channels become such of the number that
+ * is returned, without alpha where it is not asked for. 2 and 4 mean alpha, but for
+ * arrays: their channels stay as they are. There must be room for four channels. */
+size_t prepare_flatten(const struct preparation *prepare, float *pixels, size_t from,
+                       size_t n);
+
+/* The second half, after what may come between: flattened pixels to numbers. out may be
+ * pixels where the numbers of channels agree. */
+void prepare_finish(const struct preparation *prepare, float *out, const float *pixels,
                     size_t from, size_t n);
+
+/* What prepare_flatten will return for an image whose pixels have 1 or 3 colours, or
+ * for an array of so many channels. */
+size_t prepare_flat_channels(const struct preparation *prepare, size_t colors);
+
+/* Around a resize: transparent colours must not bleed, nor may an overshoot leave the
+ * samples' range. Arrays are left alone. */
+void prepare_multiply_alpha(const struct preparation *prepare, float *pixels,
+                            size_t channels, size_t n);
+void prepare_divide_alpha(const struct preparation *prepare, float *pixels,
+                          size_t channels, size_t n);
 
 #endif

@@ -315,15 +315,15 @@ static bool take_config(struct request_reader *r)
     if (!config)
         return request_take_options(r, "", ERROR_OPTION_UNKNOWN);
     const bool both = json_member(document, "layers") != NULL;
-    const bool ok = request_take_options(r, "", ERROR_OPTION_UNKNOWN);
+    bool ok = request_take_options(r, "", ERROR_OPTION_UNKNOWN);
     cJSON_Delete(document);
     r->request->config = config;
     r->request->config_pointer = "/config";
     if (both)
-        return error_at(r->err, ERROR_CONFIG_INVALID, "/layers",
-                        "layers stand beside config: one of them is too many");
-    return ok && parse_string_config(r) &&
-           request_take_options(r, "/config", ERROR_CONFIG_INVALID);
+        ok = error_at(r->err, ERROR_CONFIG_INVALID, "/layers",
+                      "layers stand beside config: one of them is too many");
+    return parse_string_config(r) &&
+           request_take_options(r, "/config", ERROR_CONFIG_INVALID) && ok;
 }
 
 /* A config that is the whole body: an array of layers, or a Keras document, which

@@ -49,15 +49,32 @@ static void from_f64(float *out, const unsigned char *data, size_t n)
     }
 }
 
+static void from_i32(float *out, const unsigned char *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int32_t value;
+        memcpy(&value, data + i * sizeof value, sizeof value);
+        out[i] = (float)value;
+    }
+}
+
+static void from_i64(float *out, const unsigned char *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t value;
+        memcpy(&value, data + i * sizeof value, sizeof value);
+        out[i] = (float)value;
+    }
+}
+
+/* The integers are there for counters, which Keras stores among the weights. */
 static const struct {
     const char *name;
     size_t size;
     void (*convert)(float *out, const unsigned char *data, size_t n);
 } types[] = {
-    {"F32", 4, from_f32},
-    {"F16", 2, from_f16},
-    {"BF16", 2, from_bf16},
-    {"F64", 8, from_f64},
+    {"F32", 4, from_f32}, {"F16", 2, from_f16}, {"BF16", 2, from_bf16},
+    {"F64", 8, from_f64}, {"I32", 4, from_i32}, {"I64", 8, from_i64},
 };
 
 enum { N_TYPES = sizeof types / sizeof *types };
@@ -121,7 +138,9 @@ static bool read_shape(const cJSON *item, struct shape *shape)
     for (item = item->child; item; item = item->next)
         if (!read_size(item, &shape->dim[shape->rank++]))
             return false;
-    return shape->rank > 0;
+    if (shape->rank == 0)
+        *shape = SHAPE(1); /* a scalar */
+    return true;
 }
 
 static int find_type(const char *name)
@@ -149,9 +168,10 @@ static bool read_entry(const cJSON *item, struct entry *entry, struct error *err
         return invalid(err, entry->name,
                        "it is not described by dtype, shape and data_offsets alone");
     if (entry->type < 0)
-        return invalid(err, entry->name, "its dtype is not F32, F16, BF16 or F64");
+        return invalid(err, entry->name,
+                       "its dtype is not F32, F16, BF16, F64, I32 or I64");
     if (!read_shape(json_member(item, "shape"), &entry->shape))
-        return invalid(err, entry->name, "its shape is not 1 to 4 whole numbers");
+        return invalid(err, entry->name, "its shape is not at most 4 whole numbers");
     if (!read_offsets(json_member(item, "data_offsets"), entry))
         return invalid(err, entry->name, "its data_offsets are not two whole numbers");
     if (!shape_count(&entry->shape, &bytes) ||

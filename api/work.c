@@ -2,6 +2,7 @@
 #include "api/work.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/generated.h"
@@ -19,35 +20,68 @@ bool work_no_memory(struct work *work)
                      "the request does not fit into its memory");
 }
 
+/* True if what failed are options: the layers can still be read for their faults. */
+static bool only_options_failed(const struct work *work)
+{
+    const enum error_code code = work->call->err.code;
+    const cJSON *config = work->request.config;
+
+    return (cJSON_IsObject(config) || cJSON_IsArray(config)) &&
+           (code == ERROR_OPTION_INVALID || code == ERROR_OPTION_UNKNOWN ||
+            code == ERROR_CONFIG_INVALID);
+}
+
 bool work_read(struct work *work, unsigned parts, const enum option_id *accepted)
 {
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
+    const bool read = request_read(&work->request, call->request, parts, accepted,
+                                   limits, call->arena, &call->err);
 
-    return request_read(&work->request, call->request, parts, accepted, limits,
-                        call->arena, &call->err) &&
-           config_read(&work->config, work->request.config,
+    if (!read && !only_options_failed(work))
+        return false;
+    return config_read(&work->config, work->request.config,
                        work->request.config_pointer, work_options(work), limits,
-                       call->arena, &call->err);
+                       call->arena, &call->err) &&
+           read;
 }
 
 /* ---- the input ---- */
+
+/* True if the document declares every length of its input. */
+static bool declares_shape(const struct work *work)
+{
+    const struct shape *declared = &work->config.input;
+
+    return declared->rank && declared->dim[0] && declared->dim[1] && declared->dim[2];
+}
 
 static bool check_one_input(struct work *work, bool shape_serves)
 {
     const struct options *options = work_options(work);
     const bool image = work->request.image.data != NULL;
+    const bool shape = OPTION_GIVEN(options, INPUT_SHAPE) || declares_shape(work);
     struct error *err = &work->call->err;
 
     if (image && options->generator != GENERATOR_NONE)
         return error_option(err, ERROR_OPTION_INVALID, "input",
                             "an image and a generated input exclude each other");
-    if (image || options->generator != GENERATOR_NONE ||
-        (shape_serves && OPTION_GIVEN(options, INPUT_SHAPE)))
+    if (image || options->generator != GENERATOR_NONE || (shape_serves && shape))
         return true;
     return error_option(err, ERROR_PART_MISSING, "image",
                         "there is no image: send a part named image, the image as the "
-                        "body, or input=circle");
+                        "body, or input=circle%s",
+                        shape_serves ? "; for a plan input_shape=h,w,c will do" : "");
+}
+
+enum { LENGTH_SIZE = 24 };
+
+static const char *length(size_t n, char text[LENGTH_SIZE])
+{
+    if (n == 0)
+        return "any";
+    snprintf(text, LENGTH_SIZE, "%zu", n);
+    return text;
 }
 
 /* The declared input is binding: channels lead the conversion, a size is not mended. */
@@ -55,16 +89,20 @@ static bool check_declared(struct work *work)
 {
     const struct shape *declared = &work->config.input, *input = &work->input;
     struct error *err = &work->call->err;
+    char text[2][LENGTH_SIZE];
 
     if (declared->rank == 0)
         return true;
     for (size_t i = 0; i < 2; i++)
         if (declared->dim[i] && declared->dim[i] != input->dim[i])
             return error_at(err, ERROR_CONFIG_INVALID, work->config.input_pointer,
-                            "the network declares an input of %zux%zu, the image is "
-                            "%zux%zu; resize it before the upload",
-                            declared->dim[0], declared->dim[1], input->dim[0],
-                            input->dim[1]);
+                            "the network declares an input of %sx%s, the image is "
+                            "%zux%zu; resize=%zu,%zu would make it fit",
+                            length(declared->dim[0], text[0]),
+                            length(declared->dim[1], text[1]), input->dim[0],
+                            input->dim[1],
+                            declared->dim[0] ? declared->dim[0] : input->dim[0],
+                            declared->dim[1] ? declared->dim[1] : input->dim[1]);
     if (declared->dim[2] && declared->dim[2] != input->dim[2])
         return error_at(err, ERROR_CONFIG_INVALID, work->config.input_pointer,
                         "the network declares %zu input channels, the input has %zu",
@@ -72,28 +110,50 @@ static bool check_declared(struct work *work)
     return true;
 }
 
-static bool probe_image(struct work *work)
+/* What the network will see of the image that was probed. */
+static bool shape_input(struct work *work)
 {
     struct call *call = work->call;
-    size_t channels;
+    size_t size[2], channels;
 
-    if (!image_probe(&work->request.image, &call->settings->limits, &work->image,
-                     &call->err) ||
+    if (!image_size(&work->image, work_options(work), &call->settings->limits, size,
+                    &call->err) ||
         !image_channels(&work->image, work_options(work), work->config.input.dim[2],
                         work->config.gray, &channels, &call->err))
         return false;
-    work->input = SHAPE(work->image.height, work->image.width, channels);
+    work->input = SHAPE(size[0], size[1], channels);
     return true;
+}
+
+static bool probe_image(struct work *work)
+{
+    struct call *call = work->call;
+
+    return image_probe(&work->request.image, &call->settings->limits, &work->image,
+                       &call->err) &&
+           shape_input(work);
+}
+
+/* A generated input is made to suit: it has the declared size, if no other is asked
+ * for, and becomes RGB, as a gray image does, where 3 channels are declared. */
+static void follow_declared(struct options *options, const struct shape *declared)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (declared->dim[i] && !OPTION_GIVEN(options, SIZE))
+            options->size[i] = (int)declared->dim[i];
+    if (declared->dim[2] == 3 && options->color == COLOR_AUTO)
+        options->color = COLOR_RGB;
 }
 
 /* A generated input is an array that nobody had to upload. */
 static bool probe_generated(struct work *work)
 {
     struct call *call = work->call;
-    const struct shape shape = generated_shape(work_options(work));
-    const double pixels = (double)shape.dim[0] * (double)shape.dim[1];
-    size_t channels;
+    struct options *options = work_options(work);
 
+    follow_declared(options, &work->config.input);
+    const struct shape shape = generated_shape(options);
+    const double pixels = (double)shape.dim[0] * (double)shape.dim[1];
     work->image = (struct image_info){
         .format = IMAGE_NPY,
         .format_name = "generated",
@@ -102,17 +162,12 @@ static bool probe_generated(struct work *work)
         .channels = 1,
         .bit_depth = 64,
     };
-    if (!limit_check(LIMIT(&call->settings->limits, max_pixels), pixels,
-                     ERROR_IMAGE_TOO_MANY_PIXELS, &call->err,
-                     "the generated input has %.15g pixels", pixels) ||
-        !image_channels(&work->image, work_options(work), work->config.input.dim[2],
-                        work->config.gray, &channels, &call->err))
-        return false;
-    work->input = SHAPE(shape.dim[0], shape.dim[1], channels);
-    return true;
+    return limit_check(LIMIT(&call->settings->limits, max_pixels), pixels,
+                       ERROR_IMAGE_TOO_MANY_PIXELS, &call->err,
+                       "the generated input has %.15g pixels", pixels) &&
+           shape_input(work);
 }
 
-/* Find out the input's shape, without decoding anything. */
 /* The option input_shape stands for an image, and must agree with one that is there. */
 static bool check_input_shape(struct work *work)
 {
@@ -121,11 +176,10 @@ static bool check_input_shape(struct work *work)
     struct error *err = &work->call->err;
     char shape[SHAPE_TEXT_SIZE];
 
-    if (!OPTION_GIVEN(options, INPUT_SHAPE))
-        return true;
-    if (options->input_shape.rank != 3)
+    if (OPTION_GIVEN(options, INPUT_SHAPE) && options->input_shape.rank != 3)
         return error_option(err, ERROR_OPTION_INVALID, "input_shape", "must be h,w,c");
-    if (!shape_equal(&options->input_shape, &work->input))
+    if (OPTION_GIVEN(options, INPUT_SHAPE) &&
+        !shape_equal(&options->input_shape, &work->input))
         return error_option(err, ERROR_OPTION_INVALID, "input_shape",
                             "contradicts the input, which is %s",
                             shape_print(&work->input, shape));
@@ -150,7 +204,8 @@ bool work_probe_input(struct work *work, bool shape_serves)
         if (!probe_generated(work))
             return false;
     } else {
-        work->input = options->input_shape;
+        work->input = OPTION_GIVEN(options, INPUT_SHAPE) ? options->input_shape
+                                                         : work->config.input;
     }
     return check_input_shape(work) && check_declared(work);
 }
@@ -413,14 +468,14 @@ static double input_bytes(const struct work *work)
     const double made =
         options->generator == GENERATOR_NONE ? 0 : generated_bytes(options);
 
-    return made + image_bytes(&work->image, work->input.dim[2]);
+    return made + image_bytes(&work->image, options, work->input.dim[2]);
 }
 
 /* Peak memory of the request; the plan's totals.peak_bytes. */
 double work_peak_bytes(struct work *work, double *pictures)
 {
     return ceil((double)work->call->arena->used + work->plan.bytes +
-                weights_bytes(&work->plan) +
+                weights_bytes(&work->config.network, &work->plan) +
                 4 * (double)work->request.weights_file.size + input_bytes(work) +
                 reply_bytes(work, pictures));
 }
@@ -434,7 +489,8 @@ bool work_plan_network(struct work *work)
                                       call->parallel->width, limits, call->arena,
                                       &work->plan, &call->err);
     /* The lesson has no document to point into: its options are at fault. */
-    return planned || (work->config.lesson && lesson_tell_options(&call->err));
+    return (planned && weights_check(&work->config.network, &work->plan, &call->err)) ||
+           (work->config.lesson && lesson_tell_options(&call->err));
 }
 
 /* Render options that do not suit a stage are refused before anything is computed. */

@@ -25,12 +25,27 @@ static bool read_weights(struct work *work, struct weights_upload *upload)
                         "the upload is neither a .safetensors nor an .npz file");
 }
 
+/* An upload would spare what the initializers cost. */
+static bool can_afford_weights(struct work *work)
+{
+    const struct limits *limits = &work->call->settings->limits;
+    const double cost = weights_cost(&work->config.network, &work->plan);
+
+    return limit_check(LIMIT(limits, max_macs), work->plan.macs + cost,
+                       ERROR_PLAN_TOO_LARGE, &work->call->err,
+                       "the orthogonal initializers take as long as %.15g "
+                       "multiply-adds; upload the weights, or choose another",
+                       cost);
+}
+
 bool work_bind_weights(struct work *work)
 {
     struct call *call = work->call;
     struct weights_upload upload = {0};
 
     if (work->request.has_weights && !read_weights(work, &upload))
+        return false;
+    if (!work->request.has_weights && !can_afford_weights(work))
         return false;
     return weights_bind(&work->config.network, &work->plan,
                         work->request.has_weights ? &upload : NULL, call->arena,

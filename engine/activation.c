@@ -74,6 +74,12 @@ static double exp2_of(double y)
     return sum * two_to(n);
 }
 
+bool activation_crosses_channels(enum activation_id id)
+{
+    return id == ACTIVATION_SOFTMAX || id == ACTIVATION_LOG_SOFTMAX ||
+           id == ACTIVATION_SPARSEMAX;
+}
+
 double activation_log(double x)
 {
     return log2_of(x) * 0x1.62e42fefa39efp-1; /* ln 2 */

@@ -81,6 +81,9 @@ const struct activation_row *activation_row(size_t i);
 /* Looks a name up as a document of that generation may spell it: exact case. */
 bool activation_find(const char *name, enum keras keras, struct activation *found);
 
+/* Whether it reads all channels of a cell for each of them: softmax and its kin. */
+bool activation_crosses_channels(enum activation_id id);
+
 /* The natural logarithm of a positive normal number. */
 double activation_log(double x);
 

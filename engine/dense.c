@@ -1,15 +1,18 @@
 /* dense.c - Dense, and the layers that only change the shape. */
 #include "engine/dense.h"
 
+#include <math.h>
 #include <string.h>
 
-#include "engine/kernels.h"
+#include "engine/conv_panels.h"
 
-static size_t padded_units(const struct layer *layer)
+enum { UNITS = 512 }; /* of a part, where there is one vector to multiply */
+
+/* One cell after the other would read all weights for each: then they are packed, as
+ * for a 1x1 convolution. A single vector reads them as they lie, once. */
+static bool single(const struct extent *in)
 {
-    const size_t units = (size_t)layer->units;
-
-    return (units + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
+    return in->height * in->width == 1;
 }
 
 bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct error *err)
@@ -25,38 +28,81 @@ bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct erro
         plan->weight_shape[1] = SHAPE(units);
     plan->macs =
         (double)in.height * (double)in.width * (double)in.channels * (double)units;
-    plan->packed = (in.channels + 1) * padded_units(layer);
-    plan->items = in.height;
-    plan->item_cost = plan->macs / (double)in.height / KERNEL_LANES;
+
+    const struct extent out = shape_extent(&plan->out);
+    plan->tile = conv_panels_tile(&out, in.channels, units,
+                                  !activation_crosses_channels(layer->activation.id));
+    plan->band = plan->tile.height;
+    if (single(&in)) {
+        if (plan->macs > UNITS * (double)in.channels && plan->tile.channels > UNITS)
+            plan->tile.channels = UNITS;
+    } else {
+        plan->packed = conv_panels_packed(in.channels, units);
+        plan->scratch = (in.channels / CONV_TAPS + 1) * sizeof(struct filters_run);
+    }
     return true;
 }
 
 void dense_pack(const struct layer *layer, const struct layer_plan *plan, float *packed)
 {
     const size_t rows = plan->weight_shape[0].dim[0], units = (size_t)layer->units;
-    const size_t padded = padded_units(layer);
 
     memset(packed, 0, plan->packed * sizeof *packed);
-    for (size_t k = 0; k < rows; k++)
-        memcpy(packed + k * padded, layer->weights[0].values + k * units,
-               units * sizeof *packed);
+    for (size_t f = 0; f < units; f += CONV_PANEL) {
+        const size_t width = conv_panels_width(units, f);
+        const size_t n = width < units - f ? width : units - f;
+        for (size_t k = 0; k < rows; k++, packed += width)
+            memcpy(packed, layer->weights[0].values + k * units + f,
+                   n * sizeof *packed);
+    }
     if (layer->weights[1].values)
-        memcpy(packed + rows * padded, layer->weights[1].values,
-               units * sizeof *packed);
+        memcpy(packed, layer->weights[1].values, units * sizeof *packed);
 }
 
-void dense_run(const struct layer_task *task, size_t first, size_t last)
+static void run_vector(const struct layer_task *task)
 {
-    static const ptrdiff_t here[] = {0};
-    const struct extent in = shape_extent(&task->plan->in);
+    const struct box *box = &task->box;
+    const struct weight *weights = task->layer->weights;
     const size_t units = (size_t)task->layer->units;
-    const float *weights = task->plan->packed_weights;
 
-    task->kernels->convolve_filters(task->out + first * in.width * units, units,
-                                    task->in + first * in.width * in.channels,
-                                    in.channels, here, 1, in.channels, weights,
-                                    weights + in.channels * padded_units(task->layer),
-                                    units, (last - first) * in.width);
+    task->kernels->multiply_vector(
+        task->out + box->first, task->in, weights[0].values + box->first, units,
+        weights[1].values ? weights[1].values + box->first : NULL,
+        shape_extent(&task->plan->in).channels, box->last - box->first);
+}
+
+void dense_run(const struct layer_task *task)
+{
+    const struct extent in = shape_extent(&task->plan->in);
+    const struct box *box = &task->box;
+    const size_t units = (size_t)task->layer->units;
+    struct filters_run *runs = (struct filters_run *)(void *)task->scratch;
+
+    if (single(&in)) {
+        run_vector(task);
+        return;
+    }
+    conv_panels_run(&(struct conv_panels){
+        .kernels = task->kernels,
+        .weights = task->plan->packed_weights,
+        .biases = task->plan->packed_weights +
+                  in.channels * conv_round_up(units, KERNEL_LANES),
+        .taps = in.channels,
+        .filters = units,
+        .first = box->first,
+        .last = box->last,
+        .runs = runs,
+        .n_runs = conv_panels_cut(runs, 0, 0, in.channels),
+        .out = layer_task_out(task, box->top) + box->left * units,
+        .out_step = units,
+        .out_pitch = in.width * units,
+        .in = layer_task_in(task, box->top) + box->left * in.channels,
+        .in_step = in.channels,
+        .in_pitch = in.width * in.channels,
+        .rows = box->bottom - box->top,
+        .n = box->right - box->left,
+        .floor = -INFINITY,
+    });
 }
 
 bool flatten_infer(const struct layer *layer, struct layer_plan *plan,
@@ -65,7 +111,7 @@ bool flatten_infer(const struct layer *layer, struct layer_plan *plan,
     (void)layer;
     (void)err;
     plan->out = SHAPE(shape_elements(&plan->in));
-    plan->items = 1;
+    layer_undivided(plan);
     return true;
 }
 
@@ -96,6 +142,6 @@ bool reshape_infer(const struct layer *layer, struct layer_plan *plan,
                            "%s does not hold the %zu numbers of the %s input",
                            shape_print(&plan->out, out), count,
                            shape_print(&plan->in, in));
-    plan->items = 1;
+    layer_undivided(plan);
     return true;
 }

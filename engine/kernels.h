@@ -9,6 +9,7 @@
 #ifndef ENGINE_KERNELS_H
 #define ENGINE_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,24 +37,99 @@ struct block_statistics {
     double deviations; /* sum of (value - block mean)^2 over the finite values */
 };
 
+/*
+ * Three loops for convolutions. Each output begins with its bias and adds its taps in
+ * order, fused; floor is its least value: sum becomes floor > sum ? floor : sum, so
+ * -INFINITY leaves all as it is, a NaN too, and 0 rectifies. Nothing is read that no
+ * output needs.
+ */
+
+/* One filter, lanes are columns: for y < rows and x < n, out[y * out_pitch + x] is the
+ * sum over ky < kernel_rows and t < row_taps of weights[ky * row_taps + t] *
+ * in[(y * stride + ky * dilation) * in_pitch + x * in_step + offsets[t]]. */
+struct columns_call {
+    float *out;
+    size_t out_pitch;
+    const float *in;
+    size_t in_pitch, in_step, stride, dilation;
+    const float *weights;
+    const ptrdiff_t *offsets;
+    size_t kernel_rows, row_taps;
+    float bias, floor;
+    size_t rows, n;
+};
+
+/* Many filters, lanes are filters: for p < n and f < filters, out[p * out_step + f] is
+ * the sum over runs r and i < runs[r].length of in[p * in_step + runs[r].offset + i] *
+ * weights[tap * weight_step + f], where tap counts on over the runs. bias is NULL for a
+ * sum that goes on from what out holds. weights and bias are readable up to filters
+ * rounded up to KERNEL_LANES. */
+struct filters_run {
+    ptrdiff_t offset;
+    size_t length;
+};
+struct filters_call {
+    float *out;
+    size_t out_step;
+    const float *in;
+    size_t in_step;
+    const struct filters_run *runs;
+    size_t n_runs;
+    const float *weights;
+    size_t weight_step;
+    const float *bias;
+    float floor;
+    size_t filters, n;
+};
+
+/* One filter for each channel, lanes are channels: for p < n and c < channels,
+ * out[p * channels + c] is the sum over t < taps of in[p * in_step + offsets[t] + c] *
+ * weights[t * channels + c]. */
+struct channels_call {
+    float *out;
+    const float *in;
+    size_t in_step;
+    const float *weights;
+    const ptrdiff_t *offsets;
+    size_t taps;
+    const float *bias;
+    float floor;
+    size_t channels, n;
+};
+
+/* A row of tiles of Winograd's F(4x4, 3x3); conv_winograd.c says what it is for. map
+ * points at the first tile's first cell; 36 planes lie `plane` floats apart, the tiles
+ * of each `pitch` floats. */
+struct winograd_call {
+    float *map, *planes;
+    size_t map_pitch; /* floats from a row of the map to the next */
+    size_t map_step;  /* winograd_out: from a column to the next */
+    size_t plane, pitch, channels, tiles;
+    size_t rows, columns; /* winograd_out: that lie in the map */
+    const float *bias;
+    float floor;
+};
+
 struct kernels {
     const char *name;
 
-    /* One filter, lanes are outputs along a row: for x < n,
-     * out[x] = bias + sum over t of weights[t] * in[x + offsets[t]], in the order of
-     * t, fused. Reads only what these outputs need. */
-    void (*convolve_row)(float *out, const float *in, const float *weights,
-                         const ptrdiff_t *offsets, size_t n_taps, float bias, size_t n);
+    void (*convolve_columns)(const struct columns_call *call);
+    void (*convolve_filters)(const struct filters_call *call);
+    void (*convolve_channels)(const struct channels_call *call);
 
-    /* Many filters at once, lanes are filters: for p < n and f < filters,
-     * out[p * out_step + f] = bias[f] + sum over runs r and i < run of
-     * in[p * in_step + offsets[r] + i] * weights[(r * run + i) * padded + f], in the
-     * order of r, then i, fused. padded is filters rounded up to KERNEL_LANES;
-     * weights and bias have that many, zeros beyond filters. */
-    void (*convolve_filters)(float *out, size_t out_step, const float *in,
-                             size_t in_step, const ptrdiff_t *offsets, size_t n_runs,
-                             size_t run, const float *weights, const float *bias,
-                             size_t filters, size_t n);
+    /* out[f] = bias[f] + sum over k < n of in[k] * weights[k * step + f], in the order
+     * of k, fused; f < filters. bias may be NULL. Reads the weights once, as they lie.
+     */
+    void (*multiply_vector)(float *out, const float *in, const float *weights,
+                            size_t step, const float *bias, size_t n, size_t filters);
+
+    /* From 6x6 cells every 4 columns to planes [tile][channel]; and back, from planes
+     * [tile][channel] to 4x4 cells plus bias. Channels of the way back are a multiple
+     * of KERNEL_LANES. */
+    void (*winograd_in)(const struct winograd_call *call);
+    void (*winograd_out)(const struct winograd_call *call);
+    /* Whether all n values are numbers below 2^48. */
+    bool (*tame)(const float *x, size_t n);
 
     /* acc[i] = max(acc[i], in[i * step]), where max(a, b) is a > b ? a : b */
     void (*max_row)(float *acc, const float *in, size_t step, size_t n);
@@ -64,10 +140,19 @@ struct kernels {
     void (*scale_row)(float *out, const float *in, const float *factors,
                       const float *shifts, size_t n);
 
-    /* Apply an activation in place to n values; channels is the length of the last
-     * axis, a divisor of n. */
-    void (*activate)(const struct activation *activation, float *x, size_t n,
-                     size_t channels);
+    /* out[i] = (in[i] - mean) / sqrt(variance + epsilon) * gamma[i] + beta[i], with the
+     * mean and population variance of the n values of in, in double precision and
+     * rounded once. Not centered: the mean is not subtracted. out may be in. */
+    void (*normalize)(float *out, const float *in, const float *gamma,
+                      const float *beta, size_t n, float epsilon, bool centered);
+    /* out[i] = (in[i] - means[i]) / deviations[i] */
+    void (*standardize_row)(float *out, const float *in, const float *means,
+                            const float *deviations, size_t n);
+
+    /* out = activation(in), n values; channels is the length of the last axis, a
+     * divisor of n. out and in are the same or do not overlap. */
+    void (*activate)(const struct activation *activation, float *out, const float *in,
+                     size_t n, size_t channels);
 
     /* Statistics of one block, values[0], values[stride], ...; n at most
      * STATISTICS_BLOCK. */

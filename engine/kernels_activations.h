@@ -271,7 +271,8 @@ INLINE vec f_sparse_sigmoid(vec x, const struct activation *a)
 INLINE vec f_rectifier(vec x, const struct activation *a)
 {
     const vec threshold = C(a->threshold), limit = C(a->limit);
-    const vec below = v_mul(C(a->alpha), v_sub(x, threshold));
+    const bool plain = a->alpha == 0 && a->threshold == 0; /* of -infinity too: 0 */
+    const vec below = plain ? C(0.0f) : v_mul(C(a->alpha), v_sub(x, threshold));
 
     return v_less(x, threshold, below, v_less(limit, x, limit, x));
 }
@@ -282,13 +283,14 @@ INLINE vec f_thresholded(vec x, const struct activation *a)
 }
 
 #define ELEMENTWISE(name)                                                              \
-    static void apply_##name(float *x, size_t n, const struct activation *a)           \
+    static void apply_##name(float *out, const float *x, size_t n,                     \
+                             const struct activation *a)                               \
     {                                                                                  \
         size_t i = 0;                                                                  \
         for (; i + LANES <= n; i += LANES)                                             \
-            v_store(x + i, f_##name(v_load(x + i), a));                                \
+            v_store(out + i, f_##name(v_load(x + i), a));                              \
         if (i < n)                                                                     \
-            v_store_n(x + i, f_##name(v_load_n(x + i, n - i), a), n - i);              \
+            v_store_n(out + i, f_##name(v_load_n(x + i, n - i), a), n - i);            \
     }
 
 ELEMENTWISE(relu)
@@ -382,10 +384,12 @@ static void log_softmax(float *x, size_t n)
 }
 
 /* Projection on the simplex (Michelot 1986): x - tau clipped at 0, where tau makes the
- * rest sum to 1; values at or below tau leave the sum until none does. */
+ * rest sum to 1; values at or below tau leave the sum until none does. Counted from the
+ * largest value, so that the 1 is not lost beside it. */
 static void sparsemax(float *x, size_t n)
 {
-    double tau = (double)largest(x, n) - 1; /* nothing below it can stay */
+    const double most = (double)largest(x, n);
+    double tau = -1; /* nothing below it can stay */
     size_t kept = 0, before;
 
     do {
@@ -393,20 +397,22 @@ static void sparsemax(float *x, size_t n)
         before = kept;
         kept = 0;
         for (size_t i = 0; i < n; i++)
-            if ((double)x[i] > tau) {
-                sum += (double)x[i];
+            if ((double)x[i] - most > tau) {
+                sum += (double)x[i] - most;
                 kept++;
             }
         if (kept > 0 && kept != before)
             tau = sum / (double)kept;
     } while (kept != before && kept > 0);
-    for (size_t i = 0; i < n; i++)
-        x[i] = (double)x[i] > tau ? (float)((double)x[i] - tau) : x[i] - x[i];
+    for (size_t i = 0; i < n; i++) {
+        const double above = (double)x[i] - most - tau;
+        x[i] = above > 0 ? (float)above : x[i] - x[i];
+    }
 }
 
 /* An activation is a loop over all values, or over the channels of each cell. */
 static const struct {
-    void (*values)(float *x, size_t n, const struct activation *a);
+    void (*values)(float *out, const float *x, size_t n, const struct activation *a);
     void (*channels)(float *x, size_t n);
 } activations[ACTIVATION_COUNT] = {
     [ACTIVATION_RELU] = {.values = apply_relu},
@@ -443,12 +449,16 @@ static const struct {
     [ACTIVATION_THRESHOLDED] = {.values = apply_thresholded},
 };
 
-static void activate(const struct activation *activation, float *x, size_t n,
-                     size_t channels)
+static void activate(const struct activation *activation, float *out, const float *in,
+                     size_t n, size_t channels)
 {
-    if (activations[activation->id].values)
-        activations[activation->id].values(x, n, activation);
-    else if (activations[activation->id].channels)
+    if (activations[activation->id].values) {
+        activations[activation->id].values(out, in, n, activation);
+        return;
+    }
+    if (out != in)
+        memcpy(out, in, n * sizeof *out);
+    if (activations[activation->id].channels)
         for (size_t i = 0; i < n; i += channels)
-            activations[activation->id].channels(x + i, channels);
+            activations[activation->id].channels(out + i, channels);
 }

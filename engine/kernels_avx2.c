@@ -7,6 +7,10 @@
 #define LANES       8
 #define FILTER_VECS 2
 #define PIXELS      6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
+#define LINE_VECS   4
+#define STRIP_3     3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
+#define STRIP_5     2
+#define STRIP_7     2
 
 #define vec                __m256
 #define v_set1             _mm256_set1_ps
@@ -28,6 +32,25 @@ static inline __m256i first_lanes(size_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n),
                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+static inline __m256 v_load_2(const float *p)
+{
+    const __m256 low = _mm256_loadu_ps(p), high = _mm256_loadu_ps(p + 7);
+    const __m256 mixed = _mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 2, 0));
+    return _mm256_castpd_ps(
+        _mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
+static inline __m256 v_gather(const float *p, size_t step)
+{
+    return _mm256_setr_ps(p[0], p[step], p[2 * step], p[3 * step], p[4 * step],
+                          p[5 * step], p[6 * step], p[7 * step]);
+}
+
+static inline __m256 v_load_3(const float *p)
+{
+    return v_gather(p, 3);
 }
 
 static inline __m256 v_less(__m256 a, __m256 b, __m256 x, __m256 y)

@@ -5,8 +5,12 @@
 
 #define ISA         avx512
 #define LANES       16
-#define FILTER_VECS 4
-#define PIXELS      6 /* 24 sums, 4 weights and a pixel: 29 of the 32 registers */
+#define FILTER_VECS 2
+#define PIXELS      14 /* 28 sums, 2 weights and a pixel: 31 of the 32 registers */
+#define LINE_VECS   4
+#define STRIP_3     6 /* 18 sums, 9 weights, an input: 28 of the 32 registers */
+#define STRIP_5     4 /* 20 sums; 45 loads for 100 fused adds */
+#define STRIP_7     3 /* 21 sums; 70 loads for 147 fused adds */
 
 #define vec                __m512
 #define v_set1             _mm512_set1_ps
@@ -26,6 +30,32 @@
 static inline __mmask16 first_lanes(size_t n)
 {
     return (__mmask16)((1u << n) - 1);
+}
+
+static inline __m512 v_load_2(const float *p)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(p), even, _mm512_loadu_ps(p + 15));
+}
+
+static inline __m512 v_load_3(const float *p)
+{
+    const __m512i begin =
+        _mm512_setr_epi32(0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 0, 0, 0, 0, 0);
+    const __m512i end =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 19, 22, 25, 28, 31);
+    const __m512 low =
+        _mm512_permutex2var_ps(_mm512_loadu_ps(p), begin, _mm512_loadu_ps(p + 16));
+    return _mm512_permutex2var_ps(low, end, _mm512_loadu_ps(p + 30));
+}
+
+static inline __m512 v_gather(const float *p, size_t step)
+{
+    const __m512i lanes =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_i32gather_ps(_mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)step)),
+                               p, sizeof *p);
 }
 
 static inline __m512 v_floor(__m512 a)

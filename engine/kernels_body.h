@@ -5,8 +5,8 @@
  *
  *   ISA          name of the instruction set, e.g. avx2
  *   LANES        floats per vector, a divisor of KERNEL_LANES
- *   FILTER_VECS  vectors of filters, and
- *   PIXELS       pixels, that one register block of convolve_filters holds sums for
+ *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7
+ *                the register blocks of kernels_convolve.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,
  *   v_copysign
@@ -14,6 +14,8 @@
  *   v_max, v_min (a, b) -> a > b ? a : b, a < b ? a : b
  *   v_less       (a, b, x, y) -> a < b ? x : y
  *   v_load_n, v_store_n  the first n < LANES lanes only; the others read as anything
+ *   v_load_2, v_load_3   every second, every third float; v_gather (p, step) every
+ *                step-th; none reads past the last one
  *   v_pow2       2^n for an integral float n in [-126, 127]
  *   v_store_u8   lanes in [0, 255] truncated to bytes
  *
@@ -32,118 +34,11 @@
 _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
 
 #include "engine/kernels_activations.h"
-
-/* ---- convolution ---- */
-
-/* Outputs of `vecs` vectors side by side, so that the fused adds overlap. */
-INLINE void convolve_vectors(float *out, const float *in, const float *weights,
-                             const ptrdiff_t *offsets, size_t n_taps, float bias,
-                             const size_t vecs)
-{
-    vec sum[4];
-
-    for (size_t v = 0; v < vecs; v++)
-        sum[v] = v_set1(bias);
-    for (size_t t = 0; t < n_taps; t++) {
-        const vec weight = v_set1(weights[t]);
-        const float *window = in + offsets[t];
-        for (size_t v = 0; v < vecs; v++)
-            sum[v] = v_madd(weight, v_load(window + v * LANES), sum[v]);
-    }
-    for (size_t v = 0; v < vecs; v++)
-        v_store(out + v * LANES, sum[v]);
-}
-
-static void convolve_row(float *out, const float *in, const float *weights,
-                         const ptrdiff_t *offsets, size_t n_taps, float bias, size_t n)
-{
-    size_t x = 0;
-
-    for (; x + 4 * LANES <= n; x += 4 * LANES)
-        convolve_vectors(out + x, in + x, weights, offsets, n_taps, bias, 4);
-    for (; x + LANES <= n; x += LANES)
-        convolve_vectors(out + x, in + x, weights, offsets, n_taps, bias, 1);
-    if (x < n) {
-        vec sum = v_set1(bias);
-        for (size_t t = 0; t < n_taps; t++)
-            sum = v_madd(v_set1(weights[t]), v_load_n(in + x + offsets[t], n - x), sum);
-        v_store_n(out + x, sum, n - x);
-    }
-}
-
-struct filters_call {
-    size_t out_step, in_step, n_runs, run, padded;
-    const ptrdiff_t *offsets;
-};
-
-/* One register block: `pixels` outputs x `vecs` vectors of filters, of which the first
- * `filters` floats are stored. */
-INLINE void convolve_block(const struct filters_call *call, float *out, const float *in,
-                           const float *weights, const float *bias, size_t filters,
-                           const size_t pixels, const size_t vecs)
-{
-    vec sum[PIXELS][FILTER_VECS];
-
-    for (size_t p = 0; p < pixels; p++)
-        for (size_t v = 0; v < vecs; v++)
-            sum[p][v] = v_load(bias + v * LANES);
-
-    for (size_t r = 0; r < call->n_runs; r++) {
-        const float *window = in + call->offsets[r];
-        for (size_t i = 0; i < call->run; i++, weights += call->padded) {
-            vec w[FILTER_VECS];
-            for (size_t v = 0; v < vecs; v++)
-                w[v] = v_load(weights + v * LANES);
-            for (size_t p = 0; p < pixels; p++) {
-                const vec pixel = v_set1(window[p * call->in_step + i]);
-                for (size_t v = 0; v < vecs; v++)
-                    sum[p][v] = v_madd(pixel, w[v], sum[p][v]);
-            }
-        }
-    }
-
-    for (size_t p = 0; p < pixels; p++)
-        for (size_t v = 0; v < vecs; v++) {
-            float *to = out + p * call->out_step + v * LANES;
-            if ((v + 1) * LANES <= filters)
-                v_store(to, sum[p][v]);
-            else if (v * LANES < filters)
-                v_store_n(to, sum[p][v], filters - v * LANES);
-        }
-}
-
-INLINE void convolve_columns(const struct filters_call *call, float *out,
-                             const float *in, const float *weights, const float *bias,
-                             size_t filters, size_t n, const size_t vecs)
-{
-    size_t p = 0;
-
-    for (; p + PIXELS <= n; p += PIXELS)
-        convolve_block(call, out + p * call->out_step, in + p * call->in_step, weights,
-                       bias, filters, PIXELS, vecs);
-    for (; p < n; p++)
-        convolve_block(call, out + p * call->out_step, in + p * call->in_step, weights,
-                       bias, filters, 1, vecs);
-}
-
-static void convolve_filters(float *out, size_t out_step, const float *in,
-                             size_t in_step, const ptrdiff_t *offsets, size_t n_runs,
-                             size_t run, const float *weights, const float *bias,
-                             size_t filters, size_t n)
-{
-    const size_t padded = (filters + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
-    const struct filters_call call = {out_step, in_step, n_runs, run, padded, offsets};
-    const size_t wide = FILTER_VECS * LANES;
-    size_t f = 0;
-
-    for (; f < filters && f + wide <= padded; f += wide)
-        convolve_columns(&call, out + f, in, weights + f, bias + f, filters - f, n,
-                         FILTER_VECS);
-    for (; f < filters; f += LANES)
-        convolve_columns(&call, out + f, in, weights + f, bias + f, filters - f, n, 1);
-}
+#include "engine/kernels_convolve.h"
+#include "engine/kernels_winograd.h"
 
 /* ---- pooling ---- */
 
@@ -289,6 +184,8 @@ static void quantize(uint8_t *index, const float *values, size_t n, size_t strid
     }
 }
 
+#include "engine/kernels_norm.h"
+
 #define TABLE_NAME(isa)   TABLE_PASTE(isa)
 #define TABLE_PASTE(isa)  kernels_##isa
 #define TABLE_STRING(isa) TABLE_QUOTE(isa)
@@ -297,11 +194,18 @@ static void quantize(uint8_t *index, const float *values, size_t n, size_t strid
 extern const struct kernels TABLE_NAME(ISA);
 const struct kernels TABLE_NAME(ISA) = {
     .name = TABLE_STRING(ISA),
-    .convolve_row = convolve_row,
+    .convolve_columns = convolve_columns,
     .convolve_filters = convolve_filters,
+    .convolve_channels = convolve_channels,
+    .multiply_vector = multiply_vector,
+    .winograd_in = winograd_in,
+    .winograd_out = winograd_out,
+    .tame = tame,
     .max_row = max_row,
     .add_row = add_row,
     .scale_row = scale_row,
+    .normalize = normalize,
+    .standardize_row = standardize_row,
     .activate = activate,
     .statistics = statistics,
     .quantize = quantize,

@@ -8,8 +8,12 @@
 
 #define ISA         portable
 #define LANES       1
-#define FILTER_VECS 4
-#define PIXELS      1
+#define FILTER_VECS 2
+#define PIXELS      2
+#define LINE_VECS   2
+#define STRIP_3     2
+#define STRIP_5     1
+#define STRIP_7     1
 
 #define vec                float
 #define v_set1(x)          (x)
@@ -17,6 +21,9 @@
 #define v_store(p, a)      (*(p) = (a))
 #define v_load_n(p, n)     ((void)(n), *(p))
 #define v_store_n(p, a, n) ((void)(n), (void)(*(p) = (a)))
+#define v_load_2(p)        (*(p))
+#define v_load_3(p)        (*(p))
+#define v_gather(p, step)  ((void)(step), *(p))
 #define v_add(a, b)        ((a) + (b))
 #define v_sub(a, b)        ((a) - (b))
 #define v_mul(a, b)        ((a) * (b))

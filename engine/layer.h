@@ -17,6 +17,7 @@
 
 #include "engine/activation.h"
 #include "engine/error.h"
+#include "engine/initializer.h"
 #include "engine/limits.h"
 #include "engine/tensor.h"
 
@@ -30,6 +31,8 @@ enum param_type {
     PARAM_FLOAT,       /* float */
     PARAM_PADS,        /* int[4]: n, [h, w] or [[top, bottom], [left, right]] */
     PARAM_INTS,        /* struct int_list: an array of integers, or one */
+    PARAM_FLOATS,      /* struct tensor: a number (rank 0) or nested arrays of them;
+                          leading axes of length 1 are left out; null: no values */
     PARAM_ACTIVATION,  /* struct activation; null means linear */
     PARAM_INITIALIZER, /* struct initializer */
     PARAM_IGNORED,     /* a Keras key without meaning here; any value */
@@ -39,6 +42,7 @@ enum param_flags {
     PARAM_REQUIRED = 1,         /* must be given */
     PARAM_REQUIRED_KERAS_3 = 2, /* must be given where the document is Keras 3 */
     PARAM_NULLABLE = 4,         /* null means the default */
+    PARAM_MAY_BE_EMPTY = 8,     /* of PARAM_INTS: null and [] mean no integers */
 };
 
 struct layer_param {
@@ -51,49 +55,6 @@ struct layer_param {
     const char *const *values; /* of PARAM_CHOICE, NULL-terminated */
     unsigned flags;
 };
-
-/* How weights begin when none are uploaded; Keras' formulas, our generator.
- * X(ID, name, class name, first and second parameter with their defaults). */
-#define FOR_EACH_INITIALIZER(X)                                                        \
-    X(GLOROT_UNIFORM, "glorot_uniform", "GlorotUniform", NULL, 0, NULL, 0)             \
-    X(GLOROT_NORMAL, "glorot_normal", "GlorotNormal", NULL, 0, NULL, 0)                \
-    X(HE_UNIFORM, "he_uniform", "HeUniform", NULL, 0, NULL, 0)                         \
-    X(HE_NORMAL, "he_normal", "HeNormal", NULL, 0, NULL, 0)                            \
-    X(LECUN_UNIFORM, "lecun_uniform", "LecunUniform", NULL, 0, NULL, 0)                \
-    X(LECUN_NORMAL, "lecun_normal", "LecunNormal", NULL, 0, NULL, 0)                   \
-    X(RANDOM_UNIFORM, "random_uniform", "RandomUniform", "minval", -0.05f, "maxval",   \
-      0.05f)                                                                           \
-    X(RANDOM_NORMAL, "random_normal", "RandomNormal", "mean", 0, "stddev", 0.05f)      \
-    X(TRUNCATED_NORMAL, "truncated_normal", "TruncatedNormal", "mean", 0, "stddev",    \
-      0.05f)                                                                           \
-    X(ZEROS, "zeros", "Zeros", NULL, 0, NULL, 0)                                       \
-    X(ONES, "ones", "Ones", NULL, 0, NULL, 0)                                          \
-    X(CONSTANT, "constant", "Constant", "value", 0, NULL, 0)
-
-enum initializer_id {
-#define ENUMERATE(id, name, class_name, a, a_default, b, b_default) INIT_##id,
-    FOR_EACH_INITIALIZER(ENUMERATE)
-#undef ENUMERATE
-        INIT_COUNT
-};
-
-struct initializer {
-    enum initializer_id id;
-    uint64_t seed;
-    float a, b; /* its parameters */
-};
-
-struct initializer_row {
-    const char *name, *class_name;
-    const char *a, *b; /* names of the parameters, NULL: none */
-    float a_default, b_default;
-};
-
-/* A row of the list; NULL past the end. */
-const struct initializer_row *initializer_row(size_t id);
-/* Looks up a name or a class name, exactly, and sets the parameters to their defaults;
- * the seed stays as it is. */
-bool initializer_find(const char *name, struct initializer *found);
 
 /* Filters given in the document, as they stand there. */
 struct filter_bank {
@@ -144,9 +105,11 @@ struct layer {
     int margins[4]; /* top, bottom, left, right: of a padding or a cropping */
     int size[2];
     int interpolation;
-    bool keepdims, center, scale;
+    bool keepdims, center, scale, rms_scaling, invert;
     float epsilon, factor, offset;
-    struct int_list axis, axes, shape;
+    float unused; /* of what matters in training only: checked, as Keras checks it */
+    struct int_list axis, axes, shape, dims;
+    struct tensor mean, variance; /* of Normalization; values NULL: weights */
     struct activation activation;
 
     /* Weights given in the document; values NULL where none are. */
@@ -161,6 +124,14 @@ struct pads {
     size_t top, bottom, left, right;
 };
 
+/* How a part of the output depends on the input, which tells whether a layer can run on
+ * what the layer before it has just made, part by part. */
+enum follows {
+    FOLLOWS_NOT,   /* in no such way */
+    FOLLOWS_CELLS, /* each row on the same row; the output may take the input's place */
+    FOLLOWS_ROWS,  /* each row on step[0] rows of its own, none of them padding above */
+};
+
 /* What planning finds out about one layer. */
 struct layer_plan {
     struct shape in, out;
@@ -169,42 +140,64 @@ struct layer_plan {
     double macs;               /* multiply-adds; comparisons of a pool count as none */
     double params;             /* weights */
     struct shape weight_shape[LAYER_MAX_WEIGHTS]; /* rank 0: the layer has no such */
-    size_t groups, filters; /* of a convolution: filters of all groups */
-    size_t spread[2];       /* of a transposed one: its strides; 0: it is none */
-    size_t packed;          /* floats of weights rearranged for the run, made once */
-    size_t scratch;         /* floats of working memory per slot */
-    size_t items;           /* independent pieces of work: rows of the output, mostly */
-    size_t grain;     /* items that one call of run takes; set by infer with layer_grain
-                         where scratch depends on it, else by network_plan */
-    double item_cost; /* about how many vectorised steps an item takes, for the grain */
+    size_t packed;      /* floats of weights rearranged for the run, made once */
+    size_t scratch;     /* floats of working memory per slot */
+    struct extent tile; /* of one part of the output: 0 of an axis is all of it, but
+                           rows, which then follow from row_cost */
+    double row_cost;    /* about how many vectorised steps an output row takes */
+    size_t band;        /* rows that one call of run makes, where that is fixed: the
+                           height of the tile. 0: as many as the first-level cache
+                           holds, where other layers follow */
+    enum follows follows;
 
     /* Filled in by network_plan. */
     size_t receptive_field[2];
-    double bytes; /* of the output */
+    double bytes;     /* of the output */
+    size_t packed_at; /* where its packed weights begin among those of the network */
 
     /* Filled in by network_run. */
     float *packed_weights;
     struct tensor output; /* values NULL unless the stage was asked for */
     struct tensor pre;    /* before the activation; likewise */
-    double duration_ms;
+    double
+        duration_ms; /* NaN: part of that of a later layer, which ran with this one */
 };
 
-/* One call of a layer's run function. */
+/* A part of a map: rows [top, bottom), columns [left, right), channels [first, last).
+ */
+struct box {
+    size_t top, bottom, left, right, first, last;
+};
+
+/* One call of a layer's run function: compute one part of the output. The maps may be
+ * bands: only the rows that the call needs, from row in_top and out_top on. */
 struct layer_task {
     const struct layer *layer;
     const struct layer_plan *plan;
     const struct kernels *kernels;
     const float *in;
     float *out;
+    size_t in_top, out_top;
+    struct box box;
+    float floor;    /* of kinds that rectify: what is below becomes it; or -INFINITY */
     float *scratch; /* plan->scratch floats, of this slot */
 };
+
+/* Where row y of the input and of the output lies. */
+const float *layer_task_in(const struct layer_task *task, size_t y);
+float *layer_task_out(const struct layer_task *task, size_t y);
 
 struct layer_kind {
     const char *class_name;     /* Keras' */
     const char *const *aliases; /* NULL-terminated; NULL: none */
     const struct layer_param *params;
-    const char *const *weights;  /* names in order, NULL-terminated; NULL: none */
-    const char *what;            /* one line for people */
+    const char *const *weights; /* names in order, NULL-terminated; NULL: none */
+    const char *const *keras_3_weights; /* Keras 3's names; NULL: the same */
+    const char *const *unused; /* more that an upload may hold, such as a counter */
+    const enum initializer_id *starts; /* of weights that no parameter gives one */
+    const char *what;                  /* one line for people */
+    bool keras_2_only;                 /* Keras 3 has no such layer */
+    bool bank;                   /* the document may give the kernel: filter_bank */
     enum activation_id function; /* of a layer that is one; else LINEAR, 0 */
     /* Shape, pads, weights, cost and memory from the input's shape. */
     bool (*infer)(const struct layer *layer, struct layer_plan *plan,
@@ -212,9 +205,10 @@ struct layer_kind {
     /* Fill packed from layer->weights; NULL where plan->packed is 0. */
     void (*pack)(const struct layer *layer, const struct layer_plan *plan,
                  float *packed);
-    /* Compute items first <= i < last of the output, before the activation.
-     * NULL: the output is the input. */
-    void (*run)(const struct layer_task *task, size_t first, size_t last);
+    /* Compute task->box of the output, before the activation. NULL: the output is the
+     * input. */
+    void (*run)(const struct layer_task *task);
+    bool rectifies; /* run applies task->floor */
 };
 
 /* The kinds in the order of the table; NULL past the end. */
@@ -224,9 +218,20 @@ const struct layer_kind *layer_kind_at(size_t i);
  * ("max_pooling2d", "MAXPOOL2D"). NULL if there is none. */
 const struct layer_kind *layer_kind_find(const char *name, bool exact);
 
-/* How many items make a call of run worth its overhead, given the cost of one. It
+/* An axis as Keras counts it, with the batch as 0 and from the end below 0, as an index
+ * into a shape of this rank; false if there is none (the batch is none). */
+bool layer_axis(int axis, size_t rank, size_t *found) MUST_CHECK;
+
+/* A part should not take many more vector steps than this (under a millisecond): the
+ * run can only be cancelled, and helpers only join, between parts. */
+enum { LAYER_STEPS_MAX = 2 << 20 };
+
+/* How many rows make a part that is worth a hand-over, given the steps of one. It
  * depends on the plan alone, never on the CPU or the number of threads. */
-size_t layer_grain(size_t items, double item_cost);
+size_t layer_grain(size_t rows, double row_cost);
+
+/* One part, and one call of run, makes the whole output. */
+void layer_undivided(struct layer_plan *plan);
 
 /* Set every parameter of the layer's kind to its default. */
 void layer_defaults(struct layer *layer);

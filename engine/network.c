@@ -1,16 +1,16 @@
 /*
- * network.c - layers, their plan, and the run.
+ * network.c - layers and their plan.
  *
- * All outputs live in one block of memory. One that nobody asked for lives from its
- * layer to its last reader, and its place is used again after that; planning assigns
- * the places first-fit, in the order of the layers.
+ * Layers that only work on what the one before has just made are grouped with it. The
+ * outputs live in one block of memory. One that nobody asked for lives from its group
+ * to that of its last reader, and its place is used again after that; planning assigns
+ * the places first-fit, in the order of the groups. Inside a group it takes no place at
+ * all: it is overwritten in place, or lives in a band of rows of the slot's own.
  */
 #include "engine/network.h"
 
 #include <stdint.h>
 #include <string.h>
-
-#include "engine/stopwatch.h"
 
 static size_t aligned(size_t floats)
 {
@@ -65,6 +65,20 @@ static bool check_output(const struct layer *layer, const struct layer_plan *pla
     return true;
 }
 
+/* What infer left open of the part: whole axes, and rows that are worth a hand-over. */
+static void set_tile(struct layer_plan *plan)
+{
+    const struct extent out = shape_extent(&plan->out);
+    struct extent *tile = &plan->tile;
+
+    if (tile->height == 0)
+        tile->height = layer_grain(out.height, plan->row_cost);
+    if (tile->width == 0)
+        tile->width = out.width;
+    if (tile->channels == 0)
+        tile->channels = out.channels;
+}
+
 static bool infer_layer(const struct network *network, size_t i,
                         const struct limits *limits, struct plan *plan,
                         struct error *err)
@@ -77,8 +91,7 @@ static bool infer_layer(const struct network *network, size_t i,
     p->window[0] = p->window[1] = p->step[0] = p->step[1] = 1;
     if (!layer->kind->infer(layer, p, err) || !check_output(layer, p, limits, err))
         return false;
-    if (!p->grain)
-        p->grain = layer_grain(p->items, p->item_cost);
+    set_tile(p);
     for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++)
         if (p->weight_shape[w].rank)
             params += shape_elements(&p->weight_shape[w]);
@@ -87,69 +100,198 @@ static bool infer_layer(const struct network *network, size_t i,
     return true;
 }
 
-/* The last layer that reads each layer's output; itself if none does. */
-static void find_last_readers(const struct network *network, size_t *last)
+/* ---- groups ---- */
+
+/* The number of layers that read this layer's output. */
+static size_t count_readers(const struct network *network, size_t i)
 {
-    for (size_t i = 0; i < network->n_layers; i++) {
-        last[i] = i;
-        for (size_t k = 0; k < network->layers[i].n_inputs; k++)
-            if (network->layers[i].inputs[k] > 0)
-                last[network->layers[i].inputs[k] - 1] = i;
-    }
+    size_t n = 0;
+
+    for (size_t k = i + 1; k < network->n_layers; k++)
+        for (size_t input = 0; input < network->layers[k].n_inputs; input++)
+            n += network->layers[k].inputs[input] == i + 1;
+    return n;
 }
 
-struct place {
+/* Rows of the first layer's output that make one row of layer i's, in a group. */
+static size_t rows_for_one(const struct plan *plan, size_t first, size_t i)
+{
+    size_t rows = 1;
+
+    for (size_t k = first + 1; k <= i; k++)
+        if (plan->layers[k].follows == FOLLOWS_ROWS)
+            rows *= plan->layers[k].step[0];
+    return rows;
+}
+
+/* The first layer makes whole rows, in a number that the windows of all that follow
+ * divide and that does not take too long. */
+static bool may_follow(const struct network *network, const struct plan *plan,
+                       size_t first, size_t i)
+{
+    const struct layer_plan *head = &plan->layers[first], *p = &plan->layers[i];
+    const struct extent out = shape_extent(&head->out);
+    const size_t rows = rows_for_one(plan, first, i);
+
+    if (p->follows == FOLLOWS_NOT || network->layers[i].inputs[0] != i ||
+        count_readers(network, i - 1) != 1)
+        return false;
+    if (p->follows == FOLLOWS_CELLS && !network->layers[i].kind->run &&
+        !activation_crosses_channels(network->layers[i].activation.id))
+        return true;
+    return head->tile.width == out.width && head->tile.channels == out.channels &&
+           (head->band
+                ? head->tile.height % rows == 0 || head->tile.height == out.height
+                : rows <= out.height &&
+                      (double)rows * head->row_cost <= LAYER_STEPS_MAX);
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* How many rows of the first layer are in work at a time: their output and what follows
+ * from it stay in the first-level cache. */
+static void set_band(struct plan *plan, const struct group *group)
+{
+    enum { CACHE = 64 << 10, ROWS_MIN = 4 };
+    struct layer_plan *head = &plan->layers[group->first];
+    const struct extent out = shape_extent(&head->out);
+    const size_t row = out.width * out.channels * sizeof(float);
+    const size_t unit = rows_for_one(plan, group->first, group->last);
+
+    if (head->band)
+        return;
+    head->band = round_up(row * ROWS_MIN < CACHE ? CACHE / row : ROWS_MIN, unit);
+    if (head->band > out.height)
+        head->band = round_up(out.height, unit);
+    head->tile.height = round_up(head->tile.height, head->band);
+}
+
+static void form_groups(const struct network *network, struct plan *plan)
+{
+    size_t first = 0;
+
+    for (size_t i = 0; i < network->n_layers; i++) {
+        if (i > 0 && may_follow(network, plan, first, i)) {
+            plan->groups[plan->n_groups - 1].last = i;
+            continue;
+        }
+        plan->groups[plan->n_groups++] = (struct group){i, i};
+        first = i;
+    }
+    for (size_t g = 0; g < plan->n_groups; g++)
+        set_band(plan, &plan->groups[g]);
+}
+
+/* Floats of the rows of layer i's output that one band of the group's first makes. */
+static size_t band_size(const struct plan *plan, const struct group *group, size_t i)
+{
+    const struct extent out = shape_extent(&plan->layers[i].out);
+    const size_t unit = rows_for_one(plan, group->first, i);
+    const size_t rows = round_up(plan->layers[group->first].band, unit) / unit;
+
+    return aligned((rows < out.height ? rows : out.height) * out.width * out.channels);
+}
+
+/* ---- memory ---- */
+
+/* The number of the group in which each layer's output is read last, or made. */
+static void find_last_readers(const struct network *network, const struct plan *plan,
+                              size_t *last)
+{
+    for (size_t g = 0; g < plan->n_groups; g++)
+        for (size_t i = plan->groups[g].first; i <= plan->groups[g].last; i++) {
+            last[i] = g;
+            for (size_t k = 0; k < network->layers[i].n_inputs; k++)
+                if (network->layers[i].inputs[k] > 0)
+                    last[network->layers[i].inputs[k] - 1] = g;
+        }
+}
+
+struct span {
     size_t offset, size;
-    size_t last; /* layer after which it is free */
+    size_t last; /* group after which it is free */
 };
 
-/* The lowest offset where size floats do not overlap a place that is still in use at
- * layer i. places is kept sorted by offset. */
-static size_t first_fit(struct place *places, size_t *n, struct place wanted, size_t i)
+/* Spans in use, by offset. */
+struct memory {
+    struct span *spans;
+    size_t n, top; /* one past the highest float ever used */
+};
+
+/* The lowest offset where size floats do not overlap a span that is in use from group
+ * `now` to group `last`. */
+static size_t first_fit(struct memory *memory, size_t size, size_t now, size_t last)
 {
+    struct span *spans = memory->spans;
     size_t kept = 0, at = 0, offset = 0;
 
-    for (size_t k = 0; k < *n; k++)
-        if (places[k].last >= i)
-            places[kept++] = places[k];
-    while (at < kept && places[at].offset < offset + wanted.size) {
-        offset = places[at].offset + places[at].size;
+    for (size_t k = 0; k < memory->n; k++)
+        if (spans[k].last >= now)
+            spans[kept++] = spans[k];
+    while (at < kept && spans[at].offset < offset + size) {
+        offset = spans[at].offset + spans[at].size;
         at++;
     }
-    memmove(places + at + 1, places + at, (kept - at) * sizeof *places);
-    wanted.offset = offset;
-    places[at] = wanted;
-    *n = kept + 1;
+    memmove(spans + at + 1, spans + at, (kept - at) * sizeof *spans);
+    spans[at] = (struct span){offset, size, last};
+    memory->n = kept + 1;
+    if (offset + size > memory->top)
+        memory->top = offset + size;
     return offset;
+}
+
+/* The places of one group's outputs, last layer first, as one may lie in the next's. */
+static void place_group(const struct stage_request *wanted, struct plan *plan, size_t g,
+                        const size_t *last, struct memory *memory)
+{
+    const struct group *group = &plan->groups[g];
+    size_t scratch = 0, bands = 0;
+
+    for (size_t i = group->last + 1; i-- > group->first;) {
+        const size_t size = aligned(shape_elements(&plan->layers[i].out));
+
+        if (wanted[i].pre)
+            plan->pre_offsets[i] = first_fit(memory, size, g, SIZE_MAX);
+        if (aligned(plan->layers[i].scratch) > scratch)
+            scratch = aligned(plan->layers[i].scratch);
+        if (wanted[i].output || i == group->last) {
+            const size_t until = wanted[i].output ? SIZE_MAX : last[i];
+            plan->places[i].offset = first_fit(memory, size, g, until);
+        } else if (plan->layers[i + 1].follows == FOLLOWS_CELLS) {
+            plan->places[i] = plan->places[i + 1];
+        } else {
+            plan->places[i] = (struct place){.band = true, .offset = bands};
+            bands += band_size(plan, group, i);
+        }
+    }
+    for (size_t i = group->first; i <= group->last; i++)
+        if (plan->places[i].band)
+            plan->places[i].offset += scratch;
+    if (scratch + bands > plan->scratch)
+        plan->scratch = scratch + bands;
 }
 
 static bool lay_out(const struct network *network, const struct stage_request *wanted,
                     struct arena *arena, struct plan *plan)
 {
-    const size_t n = network->n_layers, forever = SIZE_MAX;
-    size_t *last = arena_take(arena, n, sizeof *last), n_places = 0;
-    struct place *places = arena_take(arena, 2 * n + 1, sizeof *places);
+    const size_t n = network->n_layers;
+    size_t *last = arena_take(arena, n, sizeof *last);
+    struct memory memory = {arena_take(arena, 2 * n + 1, sizeof *memory.spans), 0, 0};
 
-    plan->offsets = arena_alloc(arena, n, sizeof *plan->offsets);
+    plan->groups = arena_alloc(arena, n, sizeof *plan->groups);
+    plan->places = arena_alloc(arena, n, sizeof *plan->places);
     plan->pre_offsets = arena_alloc(arena, n, sizeof *plan->pre_offsets);
-    if (!last || !places || !plan->offsets || !plan->pre_offsets)
+    if (!last || !memory.spans || !plan->groups || !plan->places || !plan->pre_offsets)
         return false;
 
-    find_last_readers(network, last);
-    for (size_t i = 0; i < n; i++) {
-        const size_t size = aligned(shape_elements(&plan->layers[i].out));
-        struct place place = {.size = size,
-                              .last = wanted[i].output ? forever : last[i]};
-
-        plan->offsets[i] = first_fit(places, &n_places, place, i);
-        size_t end = plan->offsets[i] + size;
-        if (wanted[i].pre) {
-            place.last = forever;
-            plan->pre_offsets[i] = first_fit(places, &n_places, place, i);
-            end = plan->pre_offsets[i] + size > end ? plan->pre_offsets[i] + size : end;
-        }
-        plan->block = end > plan->block ? end : plan->block;
-    }
+    form_groups(network, plan);
+    find_last_readers(network, plan, last);
+    for (size_t g = 0; g < plan->n_groups; g++)
+        place_group(wanted, plan, g, last, &memory);
+    plan->block = memory.top;
     return true;
 }
 
@@ -166,12 +308,11 @@ static bool check_totals(const struct limits *limits, const struct plan *plan,
 static void add_up(struct plan *plan, size_t width)
 {
     for (size_t i = 0; i < plan->n_layers; i++) {
-        const struct layer_plan *layer = &plan->layers[i];
+        struct layer_plan *layer = &plan->layers[i];
         plan->params += layer->params;
         plan->macs += layer->macs;
+        layer->packed_at = plan->packed;
         plan->packed += aligned(layer->packed);
-        if (aligned(layer->scratch) > plan->scratch)
-            plan->scratch = aligned(layer->scratch);
     }
     plan->bytes = sizeof(float) * ((double)plan->block + (double)plan->packed +
                                    (double)width * (double)plan->scratch) +
@@ -200,111 +341,4 @@ bool network_plan(const struct network *network, const struct shape *input,
         return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the plan");
     add_up(plan, width);
     return check_totals(limits, plan, err);
-}
-
-/* ---- run ---- */
-
-/* One layer being run: what its calls share. */
-struct step {
-    const struct layer *layer;
-    struct layer_plan *plan;
-    const struct kernels *kernels;
-    const float *in;
-    float *out, *pre; /* pre NULL unless it is wanted */
-    float *scratch;
-    size_t scratch_size;
-};
-
-static void run_part(void *context, size_t part, size_t slot)
-{
-    const struct step *s = context;
-    const struct layer_plan *plan = s->plan;
-    const size_t first = part * plan->grain;
-    const size_t last =
-        plan->items - first < plan->grain ? plan->items : first + plan->grain;
-    const size_t item = shape_elements(&plan->out) / plan->items;
-    const size_t at = first * item, n = (last - first) * item;
-    float *target = s->pre ? s->pre : s->out;
-    const struct layer_task task = {
-        .layer = s->layer,
-        .plan = plan,
-        .kernels = s->kernels,
-        .in = s->in,
-        .out = target,
-        .scratch = s->scratch + slot * s->scratch_size,
-    };
-
-    if (s->layer->kind->run)
-        s->layer->kind->run(&task, first, last);
-    else
-        memcpy(target + at, s->in + at, n * sizeof *target);
-    if (s->pre)
-        memcpy(s->out + at, s->pre + at, n * sizeof *target);
-    s->kernels->activate(&s->layer->activation, s->out + at, n,
-                         shape_extent(&plan->out).channels);
-}
-
-/* Rearrange the weights of every layer that wants it. */
-static void pack_weights(const struct network *network, struct plan *plan,
-                         float *packed)
-{
-    for (size_t i = 0; i < network->n_layers; i++) {
-        const struct layer *layer = &network->layers[i];
-        struct layer_plan *p = &plan->layers[i];
-        if (!p->packed)
-            continue;
-        p->packed_weights = packed;
-        layer->kind->pack(layer, p, packed);
-        packed += aligned(p->packed);
-    }
-}
-
-static void run_layer(struct step *step, const struct parallel *parallel)
-{
-    struct layer_plan *plan = step->plan;
-    const size_t parts = (plan->items + plan->grain - 1) / plan->grain;
-    const double start = stopwatch_ms();
-
-    parallel->run(parallel->self, parts, run_part, step);
-    plan->duration_ms = stopwatch_ms() - start;
-}
-
-bool network_run(const struct network *network, struct plan *plan,
-                 const struct stage_request *wanted, const float *input,
-                 const struct kernels *kernels, const struct parallel *parallel,
-                 struct arena *arena, struct error *err)
-{
-    float *block = arena_take(arena, plan->block, sizeof *block);
-    float *packed = arena_take(arena, plan->packed, sizeof *packed);
-    float *scratch =
-        arena_take(arena, plan->scratch * parallel->width, sizeof *scratch);
-
-    if (!block || !packed || !scratch)
-        return error_set(err, ERROR_INTERNAL, "the run needs more than its plan said");
-    pack_weights(network, plan, packed);
-    for (size_t i = 0; i < network->n_layers; i++) {
-        const struct layer *layer = &network->layers[i];
-        struct layer_plan *p = &plan->layers[i];
-        const size_t source = layer->inputs[0];
-        struct step step = {
-            .layer = layer,
-            .plan = p,
-            .kernels = kernels,
-            .in = source == 0 ? input : block + plan->offsets[source - 1],
-            .out = block + plan->offsets[i],
-            .pre = wanted[i].pre ? block + plan->pre_offsets[i] : NULL,
-            .scratch = scratch,
-            .scratch_size = plan->scratch,
-        };
-
-        run_layer(&step, parallel);
-        if (parallel->cancelled(parallel->self))
-            return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while computing %s",
-                             layer->label);
-        if (wanted[i].output)
-            p->output = (struct tensor){p->out, step.out};
-        if (wanted[i].pre)
-            p->pre = (struct tensor){p->out, step.pre};
-    }
-    return true;
 }

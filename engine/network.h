@@ -25,6 +25,19 @@ struct stage_request {
     bool pre;    /* the same before the layer's activation */
 };
 
+/* Layers that run together, part by part: while the rows that the first one has made
+ * are still in the cache, the others follow. */
+struct group {
+    size_t first, last; /* both included */
+};
+
+/* Where a layer's output goes: into the block, or, where only the next layer of the
+ * group reads it, into a band of rows in the slot's scratch memory. */
+struct place {
+    bool band;
+    size_t offset;
+};
+
 struct plan {
     struct shape input;
     size_t n_layers;
@@ -32,12 +45,15 @@ struct plan {
     double params, macs; /* totals */
     double bytes;        /* that network_run takes from the arena, at most */
 
-    /* How network_run lays out its one block of memory, in floats. */
-    size_t *offsets;     /* of each layer's output */
-    size_t *pre_offsets; /* of each layer's pre-activation, if it is wanted */
-    size_t block;        /* floats in all, for outputs */
-    size_t packed;       /* floats, for packed weights */
-    size_t scratch;      /* floats per slot */
+    struct group *groups; /* the layers, in runs of neighbours */
+    size_t n_groups;
+
+    /* How network_run lays out its memory, in floats. */
+    struct place *places; /* of each layer's output */
+    size_t *pre_offsets;  /* of each layer's pre-activation in the block, if wanted */
+    size_t block;         /* floats in all, for outputs */
+    size_t packed;        /* floats, for packed weights */
+    size_t scratch;       /* floats per slot */
 };
 
 /* Infer every layer from the input's shape, lay out the memory, check the limits

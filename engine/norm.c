@@ -6,10 +6,12 @@
 
 #include "engine/kernels.h"
 
-/* Floats of a row: what one item of these layers is. */
+/* Floats of a row of the map. */
 static size_t row_of(const struct layer_plan *plan)
 {
-    return shape_elements(&plan->in) / plan->items;
+    const struct extent map = shape_extent(&plan->in);
+
+    return map.width * map.channels;
 }
 
 bool activation_infer(const struct layer *layer, struct layer_plan *plan,
@@ -18,19 +20,9 @@ bool activation_infer(const struct layer *layer, struct layer_plan *plan,
     (void)layer;
     (void)err;
     plan->out = plan->in;
-    plan->items = shape_extent(&plan->in).height;
-    plan->item_cost = (double)row_of(plan);
+    plan->row_cost = (double)row_of(plan) / KERNEL_LANES;
+    plan->follows = FOLLOWS_CELLS;
     return true;
-}
-
-/* An axis as Keras counts it, with the batch as 0 and from the end below 0, as an index
- * into the shape; false if there is none. */
-static bool find_axis(int axis, size_t rank, size_t *found)
-{
-    const int from_one = axis < 0 ? axis + (int)rank + 1 : axis;
-
-    *found = (size_t)from_one - 1;
-    return from_one >= 1 && from_one <= (int)rank;
 }
 
 static bool one_axis(const struct layer *layer, const struct layer_plan *plan,
@@ -40,7 +32,7 @@ static bool one_axis(const struct layer *layer, const struct layer_plan *plan,
 
     if (layer->axis.n != 1)
         return layer_fault(layer, "axis", err, "must be one axis");
-    if (find_axis(layer->axis.items[0], plan->in.rank, axis))
+    if (layer_axis(layer->axis.items[0], plan->in.rank, axis))
         return true;
     return layer_fault(layer, "axis", err,
                        "%d is no axis of the %s input (the batch is 0)",
@@ -54,7 +46,7 @@ static size_t planned_axis(const struct layer *layer, const struct layer_plan *p
     size_t axis = 0;
 
     *inner = 1;
-    if (find_axis(layer->axis.items[0], plan->in.rank, &axis))
+    if (layer_axis(layer->axis.items[0], plan->in.rank, &axis))
         for (size_t i = axis + 1; i < plan->in.rank; i++)
             *inner *= plan->in.dim[i];
     return axis;
@@ -71,7 +63,8 @@ bool softmax_infer(const struct layer *layer, struct layer_plan *plan,
         return false;
     activation_infer(layer, plan, err);
     if (axis + 1 < plan->in.rank) { /* a line crosses rows */
-        plan->items = 1;
+        layer_undivided(plan);
+        plan->follows = FOLLOWS_NOT;
         plan->scratch = plan->in.dim[axis];
     }
     return true;
@@ -87,27 +80,26 @@ static void softmax_across(const struct layer_task *task, size_t n, size_t inner
         const size_t at = line / inner * inner * n + line % inner;
         for (size_t i = 0; i < n; i++)
             task->scratch[i] = task->in[at + i * inner];
-        task->kernels->activate(&softmax, task->scratch, n, n);
+        task->kernels->activate(&softmax, task->scratch, task->scratch, n, n);
         for (size_t i = 0; i < n; i++)
             task->out[at + i * inner] = task->scratch[i];
     }
 }
 
-void softmax_run(const struct layer_task *task, size_t first, size_t last)
+void softmax_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const struct activation softmax = {.id = ACTIVATION_SOFTMAX};
-    const size_t row = row_of(plan);
+    const size_t rows = task->box.bottom - task->box.top;
     size_t inner;
     const size_t axis = planned_axis(task->layer, plan, &inner);
 
-    if (inner > 1) {
+    if (inner > 1)
         softmax_across(task, plan->in.dim[axis], inner);
-        return;
-    }
-    float *out = task->out + first * row;
-    memcpy(out, task->in + first * row, (last - first) * row * sizeof *out);
-    task->kernels->activate(&softmax, out, (last - first) * row, plan->in.dim[axis]);
+    else
+        task->kernels->activate(&softmax, layer_task_out(task, task->box.top),
+                                layer_task_in(task, task->box.top), rows * row_of(plan),
+                                plan->in.dim[axis]);
 }
 
 /* ---- PReLU ---- */
@@ -118,7 +110,7 @@ bool prelu_infer(const struct layer *layer, struct layer_plan *plan, struct erro
     plan->weight_shape[0] = plan->in;
     for (int i = 0; i < layer->axes.n; i++) {
         size_t axis;
-        if (!find_axis(layer->axes.items[i], plan->in.rank, &axis))
+        if (!layer_axis(layer->axes.items[i], plan->in.rank, &axis))
             return layer_fault(layer, "shared_axes", err, "%d is no axis of the input",
                                layer->axes.items[i]);
         plan->weight_shape[0].dim[axis] = 1;
@@ -127,29 +119,19 @@ bool prelu_infer(const struct layer *layer, struct layer_plan *plan, struct erro
     return true;
 }
 
-/* Where element i of the input finds its alpha. */
-static size_t alpha_of(const struct layer_plan *plan, size_t i)
-{
-    const struct shape *alpha = &plan->weight_shape[0];
-    size_t at = 0, step = 1;
-
-    for (size_t axis = plan->in.rank; axis-- > 0;) {
-        const size_t position = i % plan->in.dim[axis];
-        i /= plan->in.dim[axis];
-        at += alpha->dim[axis] > 1 ? position * step : 0;
-        step *= alpha->dim[axis];
-    }
-    return at;
-}
-
-void prelu_run(const struct layer_task *task, size_t first, size_t last)
+void prelu_run(const struct layer_task *task)
 {
     const size_t row = row_of(task->plan);
+    const struct shape *shape = &task->plan->weight_shape[0];
     const float *alpha = task->layer->weights[0].values;
 
-    for (size_t i = first * row; i < last * row; i++) {
-        const float x = task->in[i];
-        task->out[i] = x > 0 ? x : alpha[alpha_of(task->plan, i)] * x;
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        const float *in = layer_task_in(task, y);
+        float *out = layer_task_out(task, y);
+        for (size_t i = 0; i < row; i++) {
+            const size_t k = shape_broadcast(shape, &task->plan->in, y * row + i);
+            out[i] = in[i] > 0 ? in[i] : alpha[k] * in[i];
+        }
     }
 }
 
@@ -164,7 +146,7 @@ bool rescaling_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-void rescaling_run(const struct layer_task *task, size_t first, size_t last)
+void rescaling_run(const struct layer_task *task)
 {
     const size_t row = row_of(task->plan);
     float *factors = task->scratch, *shifts = factors + row;
@@ -173,9 +155,9 @@ void rescaling_run(const struct layer_task *task, size_t first, size_t last)
         factors[i] = task->layer->factor;
         shifts[i] = task->layer->offset;
     }
-    for (size_t y = first; y < last; y++)
-        task->kernels->scale_row(task->out + y * row, task->in + y * row, factors,
-                                 shifts, row);
+    for (size_t y = task->box.top; y < task->box.bottom; y++)
+        task->kernels->scale_row(layer_task_out(task, y), layer_task_in(task, y),
+                                 factors, shifts, row);
 }
 
 bool batch_normalization_infer(const struct layer *layer, struct layer_plan *plan,
@@ -213,21 +195,21 @@ void batch_normalization_pack(const struct layer *layer, const struct layer_plan
     }
 }
 
-void batch_normalization_run(const struct layer_task *task, size_t first, size_t last)
+void batch_normalization_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const size_t row = row_of(plan), n = plan->packed / 2;
     float *factors = task->scratch, *shifts = factors + row;
     size_t inner;
+    const bool same = planned_axis(task->layer, plan, &inner) + 1 == plan->in.rank;
 
-    planned_axis(task->layer, plan, &inner);
-    for (size_t y = first; y < last; y++) {
-        for (size_t i = 0; i < row && (y == first || inner > 1); i++) {
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        for (size_t i = 0; i < row && (y == task->box.top || !same); i++) {
             const size_t k = (y * row + i) / inner % n;
             factors[i] = plan->packed_weights[k];
             shifts[i] = plan->packed_weights[n + k];
         }
-        task->kernels->scale_row(task->out + y * row, task->in + y * row, factors,
-                                 shifts, row);
+        task->kernels->scale_row(layer_task_out(task, y), layer_task_in(task, y),
+                                 factors, shifts, row);
     }
 }

@@ -14,11 +14,11 @@ bool activation_infer(const struct layer *layer, struct layer_plan *plan,
  */
 bool softmax_infer(const struct layer *layer, struct layer_plan *plan,
                    struct error *err);
-void softmax_run(const struct layer_task *task, size_t first, size_t last);
+void softmax_run(const struct layer_task *task);
 
 /* alpha has the input's shape, but 1 along shared_axes (which count the batch). */
 bool prelu_infer(const struct layer *layer, struct layer_plan *plan, struct error *err);
-void prelu_run(const struct layer_task *task, size_t first, size_t last);
+void prelu_run(const struct layer_task *task);
 
 /* gamma * (x - mean) / sqrt(variance + epsilon) + beta, along one axis; computed as one
  * fused multiply-add x * factor + shift. */
@@ -26,11 +26,11 @@ bool batch_normalization_infer(const struct layer *layer, struct layer_plan *pla
                                struct error *err);
 void batch_normalization_pack(const struct layer *layer, const struct layer_plan *plan,
                               float *packed);
-void batch_normalization_run(const struct layer_task *task, size_t first, size_t last);
+void batch_normalization_run(const struct layer_task *task);
 
 /* x * scale + offset, fused */
 bool rescaling_infer(const struct layer *layer, struct layer_plan *plan,
                      struct error *err);
-void rescaling_run(const struct layer_task *task, size_t first, size_t last);
+void rescaling_run(const struct layer_task *task);
 
 #endif

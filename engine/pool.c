@@ -26,8 +26,9 @@ bool pool2d_infer(const struct layer *layer, struct layer_plan *plan, struct err
         return false;
     plan->out = SHAPE(axes[0].out, axes[1].out, plan->in.dim[2]);
     plan->scratch = plan->in.dim[1] * plan->in.dim[2];
-    plan->items = axes[0].out;
-    plan->item_cost = (double)plan->scratch * (double)axes[0].size;
+    plan->row_cost = (double)plan->scratch * (double)axes[0].size / KERNEL_LANES;
+    if (axes[0].before == 0 && axes[0].size <= axes[0].stride)
+        plan->follows = FOLLOWS_ROWS;
     return true;
 }
 
@@ -83,35 +84,35 @@ static void fold_window(const struct layer_task *task, fold_row *fold, float ide
     const struct layer_plan *plan = task->plan;
     const size_t row = plan->in.dim[1] * plan->in.dim[2];
     const size_t out_row = plan->out.dim[1] * plan->out.dim[2];
-    float *out = task->out + y * out_row;
+    float *out = layer_task_out(task, y);
     size_t begin, end;
 
     covered(plan, 0, y, &begin, &end);
     fill(task->scratch, identity, row);
     for (size_t r = begin; r < end; r++)
-        fold(task->scratch, task->in + r * row, 1, row);
+        fold(task->scratch, layer_task_in(task, r), 1, row);
     fill(out, identity, out_row);
     fold_along(plan, fold, task->scratch, out);
 }
 
-void max_pool2d_run(const struct layer_task *task, size_t first, size_t last)
+void max_pool2d_run(const struct layer_task *task)
 {
-    for (size_t y = first; y < last; y++)
+    for (size_t y = task->box.top; y < task->box.bottom; y++)
         fold_window(task, task->kernels->max_row, -INFINITY, y);
 }
 
-void average_pool2d_run(const struct layer_task *task, size_t first, size_t last)
+void average_pool2d_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const size_t channels = plan->out.dim[2];
 
-    for (size_t y = first; y < last; y++) {
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
         size_t top, bottom, left, right;
 
         fold_window(task, task->kernels->add_row, 0.0f, y);
         covered(plan, 0, y, &top, &bottom);
         for (size_t x = 0; x < plan->out.dim[1]; x++) {
-            float *out = task->out + (y * plan->out.dim[1] + x) * channels;
+            float *out = layer_task_out(task, y) + x * channels;
             covered(plan, 1, x, &left, &right);
             const float cells = (float)((bottom - top) * (right - left));
             for (size_t c = 0; c < channels; c++)
@@ -133,33 +134,29 @@ bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
     plan->out = layer->keepdims ? SHAPE(1, 1, channels) : SHAPE(channels);
     plan->window[0] = plan->in.dim[0];
     plan->window[1] = plan->in.dim[1];
-    plan->items = 1;
+    layer_undivided(plan);
     plan->scratch = (LEVELS + 1) * channels;
     return true;
 }
 
-void global_max_pool2d_run(const struct layer_task *task, size_t first, size_t last)
+void global_max_pool2d_run(const struct layer_task *task)
 {
     const size_t channels = task->plan->in.dim[2];
     const size_t cells = task->plan->in.dim[0] * task->plan->in.dim[1];
 
-    (void)first;
-    (void)last;
     fill(task->out, -INFINITY, channels);
     for (size_t i = 0; i < cells; i++)
         task->kernels->max_row(task->out, task->in + i * channels, 1, channels);
 }
 
 /* Pairs are added as a binary counter carries: level k holds the sum of 2^k leaves. */
-void global_average_pool2d_run(const struct layer_task *task, size_t first, size_t last)
+void global_average_pool2d_run(const struct layer_task *task)
 {
     const size_t channels = task->plan->in.dim[2];
     const size_t cells = task->plan->in.dim[0] * task->plan->in.dim[1];
     float *leaf = task->scratch, *levels = leaf + channels;
     size_t leaves = 0;
 
-    (void)first;
-    (void)last;
     for (size_t i = 0; i < cells; leaves++) {
         fill(leaf, 0, channels);
         for (size_t k = 0; k < CELLS_IN_A_ROW && i < cells; k++, i++)

@@ -1,10 +1,11 @@
-/* resample.c - ZeroPadding2D, Cropping2D and UpSampling2D. */
+/* resample.c - ZeroPadding2D, Cropping2D, UpSampling2D and Permute. */
 #include "engine/resample.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "engine/kernels.h"
+#include "engine/walk.h"
 #include "engine/window.h"
 
 enum { NEAREST, BILINEAR };
@@ -12,8 +13,7 @@ enum { NEAREST, BILINEAR };
 static void set_out(struct layer_plan *plan, size_t height, size_t width)
 {
     plan->out = SHAPE(height, width, plan->in.dim[2]);
-    plan->items = height;
-    plan->item_cost = (double)width * (double)plan->in.dim[2];
+    plan->row_cost = (double)width * (double)plan->in.dim[2] / KERNEL_LANES;
 }
 
 static size_t row_of(const struct shape *shape)
@@ -43,16 +43,18 @@ bool zero_padding2d_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-void zero_padding2d_run(const struct layer_task *task, size_t first, size_t last)
+void zero_padding2d_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const size_t in_row = row_of(&plan->in), out_row = row_of(&plan->out);
 
-    memset(task->out + first * out_row, 0, (last - first) * out_row * sizeof(float));
-    for (size_t y = first; y < last; y++)
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        float *out = layer_task_out(task, y);
+        memset(out, 0, out_row * sizeof *out);
         if (y >= plan->pad.top && y - plan->pad.top < plan->in.dim[0])
-            memcpy(task->out + y * out_row + plan->pad.left * plan->in.dim[2],
-                   task->in + (y - plan->pad.top) * in_row, in_row * sizeof(float));
+            memcpy(out + plan->pad.left * plan->in.dim[2],
+                   layer_task_in(task, y - plan->pad.top), in_row * sizeof *out);
+    }
 }
 
 bool cropping2d_infer(const struct layer *layer, struct layer_plan *plan,
@@ -75,15 +77,15 @@ bool cropping2d_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-void cropping2d_run(const struct layer_task *task, size_t first, size_t last)
+void cropping2d_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const struct pads cut = margins_of(task->layer);
-    const size_t in_row = row_of(&plan->in), out_row = row_of(&plan->out);
+    const size_t out_row = row_of(&plan->out);
 
-    for (size_t y = first; y < last; y++)
-        memcpy(task->out + y * out_row,
-               task->in + (y + cut.top) * in_row + cut.left * plan->in.dim[2],
+    for (size_t y = task->box.top; y < task->box.bottom; y++)
+        memcpy(layer_task_out(task, y),
+               layer_task_in(task, y + cut.top) + cut.left * plan->in.dim[2],
                out_row * sizeof(float));
 }
 
@@ -99,7 +101,8 @@ bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
     return true;
 }
 
-/* The two cells that output cell i lies between, and how far it is past the first. */
+/* The two cells that output cell i lies between, and how far it is past the first. One
+ * that has no share is not read: it may be no number. */
 struct between {
     size_t low, high;
     float part;
@@ -110,18 +113,19 @@ static struct between locate(size_t i, size_t factor, size_t n)
     const float center = ((float)i + 0.5f) / (float)factor - 0.5f;
     const float low = floorf(center < 0 ? 0 : center);
     const size_t at = (size_t)low < n - 1 ? (size_t)low : n - 1;
+    const float part = center < 0 ? 0 : center - (float)at;
 
-    return (struct between){at, at + 1 < n ? at + 1 : at,
-                            center < 0 ? 0 : center - (float)at};
+    return (struct between){at, part > 0 && at + 1 < n ? at + 1 : at, part};
 }
 
 static void bilinear_row(const struct layer_task *task, size_t y)
 {
     const struct layer_plan *plan = task->plan;
-    const size_t channels = plan->in.dim[2], row = row_of(&plan->in);
+    const size_t channels = plan->in.dim[2];
     const struct between v = locate(y, (size_t)task->layer->size[0], plan->in.dim[0]);
-    const float *top = task->in + v.low * row, *bottom = task->in + v.high * row;
-    float *out = task->out + y * row_of(&plan->out);
+    const float *top = layer_task_in(task, v.low),
+                *bottom = layer_task_in(task, v.high);
+    float *out = layer_task_out(task, y);
 
     for (size_t x = 0; x < plan->out.dim[1]; x++) {
         const struct between h =
@@ -140,18 +144,70 @@ static void nearest_row(const struct layer_task *task, size_t y)
 {
     const struct layer_plan *plan = task->plan;
     const size_t channels = plan->in.dim[2], factor = (size_t)task->layer->size[1];
-    const float *in = task->in + y / (size_t)task->layer->size[0] * row_of(&plan->in);
-    float *out = task->out + y * row_of(&plan->out);
+    const float *in = layer_task_in(task, y / (size_t)task->layer->size[0]);
+    float *out = layer_task_out(task, y);
 
     for (size_t x = 0; x < plan->out.dim[1]; x++, out += channels)
         memcpy(out, in + x / factor * channels, channels * sizeof *out);
 }
 
-void up_sampling2d_run(const struct layer_task *task, size_t first, size_t last)
+void up_sampling2d_run(const struct layer_task *task)
 {
-    for (size_t y = first; y < last; y++)
+    for (size_t y = task->box.top; y < task->box.bottom; y++)
         if (task->layer->interpolation == BILINEAR)
             bilinear_row(task, y);
         else
             nearest_row(task, y);
+}
+
+/* ---- Permute ---- */
+
+static bool check_dims(const struct layer *layer, size_t rank, struct error *err)
+{
+    unsigned seen = 0;
+
+    if ((size_t)layer->dims.n != rank)
+        return layer_fault(layer, "dims", err,
+                           "lists %d axes, but the input has %zu beside the batch",
+                           layer->dims.n, rank);
+    for (size_t i = 0; i < rank; i++)
+        seen |= 1u << layer->dims.items[i];
+    return seen == (2u << rank) - 2 ||
+           layer_fault(layer, "dims", err, "must hold each of 1 to %zu once", rank);
+}
+
+/* The cells of the input in the order of the output. */
+static struct walk permuted(const struct layer *layer, const struct shape *in)
+{
+    struct walk walk = {0};
+
+    for (int i = 0; i < layer->dims.n; i++)
+        walk_add(&walk, in, (size_t)layer->dims.items[i] - 1);
+    return walk;
+}
+
+bool permute_infer(const struct layer *layer, struct layer_plan *plan,
+                   struct error *err)
+{
+    if (!check_dims(layer, plan->in.rank, err))
+        return false;
+    const struct walk walk = permuted(layer, &plan->in);
+    plan->out.rank = plan->in.rank;
+    for (size_t i = 0; i < plan->out.rank; i++)
+        plan->out.dim[i] = walk.dim[i];
+    const struct extent out = shape_extent(&plan->out);
+    plan->row_cost = (double)(out.width * out.channels); /* a cell at a time */
+    return true;
+}
+
+void permute_run(const struct layer_task *task)
+{
+    const struct layer_plan *plan = task->plan;
+    const struct walk walk = permuted(task->layer, &plan->in);
+    const struct extent out = shape_extent(&plan->out);
+    const size_t row = out.width * out.channels;
+    const struct box *box = &task->box;
+
+    walk_gather(&walk, layer_task_out(task, box->top), task->in, box->top * row,
+                (box->bottom - box->top) * row);
 }

@@ -46,6 +46,32 @@ bool shape_equal(const struct shape *a, const struct shape *b)
     return true;
 }
 
+bool shape_broadcasts(const struct shape *small, const struct shape *large)
+{
+    const size_t skipped = large->rank - small->rank;
+
+    if (small->rank > large->rank)
+        return false;
+    for (size_t i = 0; i < small->rank; i++)
+        if (small->dim[i] != 1 && small->dim[i] != large->dim[skipped + i])
+            return false;
+    return true;
+}
+
+size_t shape_broadcast(const struct shape *small, const struct shape *large, size_t i)
+{
+    const size_t skipped = large->rank - small->rank;
+    size_t at = 0, step = 1;
+
+    for (size_t axis = small->rank; axis-- > 0;) {
+        const size_t length = large->dim[skipped + axis];
+        at += small->dim[axis] > 1 ? i % length * step : 0;
+        step *= small->dim[axis];
+        i /= length;
+    }
+    return at;
+}
+
 const char *shape_print(const struct shape *shape, char *text)
 {
     size_t used = 0;

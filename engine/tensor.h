@@ -42,6 +42,12 @@ size_t shape_elements(const struct shape *shape);
 struct extent shape_extent(const struct shape *shape);
 bool shape_equal(const struct shape *a, const struct shape *b);
 
+/* True if NumPy broadcasts the small shape to the large one: aligned at the last axis,
+ * each axis has the same length or 1. */
+bool shape_broadcasts(const struct shape *small, const struct shape *large);
+/* Which element of the small one stands at element i of the large one then. */
+size_t shape_broadcast(const struct shape *small, const struct shape *large, size_t i);
+
 enum { SHAPE_TEXT_SIZE = 96 };
 /* "62x62x1" into text, of SHAPE_TEXT_SIZE bytes; returns text. */
 const char *shape_print(const struct shape *shape, char *text);

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/generate.h"
-#include "engine/hash.h"
-
 enum { NAME_SIZE = 192 };
 
 static const char *full_name(char *text, const struct layer *layer,
@@ -52,6 +49,24 @@ static struct entry *find_entry(struct entry *entries, size_t n, const char *nam
     return bsearch(&wanted, entries, n, sizeof *entries, by_name);
 }
 
+/* By its name; by that with the ":0" that TensorFlow's variables end in; by the name
+ * that Keras 3 gives it. */
+static struct entry *find_weight(struct entry *entries, size_t n,
+                                 const struct layer *layer, size_t w, const char *name)
+{
+    const char *const *others = layer->kind->keras_3_weights;
+    char text[NAME_SIZE + 2];
+    struct entry *entry = find_entry(entries, n, name);
+
+    snprintf(text, sizeof text, "%s:0", name);
+    if (!entry)
+        entry = find_entry(entries, n, text);
+    if (!entry && others)
+        entry = find_entry(entries, n,
+                           full_name(text, layer, &(struct weight){.name = others[w]}));
+    return entry;
+}
+
 static bool all_finite(const struct tensor *tensor)
 {
     const size_t n = shape_elements(&tensor->shape);
@@ -81,12 +96,13 @@ static bool check_upload(const struct layer *layer, const char *name,
 }
 
 /* One weight of one layer, found in the upload and judged. */
-static void bind_entry(struct layer *layer, struct weight *weight,
-                       const struct shape *shape, struct entry *entries, size_t n,
-                       struct error *err)
+static void bind_entry(struct layer *layer, size_t w, const struct shape *shape,
+                       struct entry *entries, size_t n, struct error *err)
 {
+    struct weight *weight = &layer->weights[w];
     char name[NAME_SIZE], want[SHAPE_TEXT_SIZE];
-    struct entry *entry = find_entry(entries, n, full_name(name, layer, weight));
+    struct entry *entry =
+        find_weight(entries, n, layer, w, full_name(name, layer, weight));
 
     if (!entry) {
         error_option(err, ERROR_WEIGHTS_INVALID, name,
@@ -97,6 +113,21 @@ static void bind_entry(struct layer *layer, struct weight *weight,
     entry->used = true;
     if (check_upload(layer, name, shape, &entry->tensor->tensor, err))
         weight->values = entry->tensor->tensor.values;
+}
+
+/* Keras stores some numbers that mean nothing here, such as a counter. */
+static void pass_unused(const struct network *network, struct entry *entries, size_t n)
+{
+    for (size_t i = 0; i < network->n_layers; i++) {
+        const struct layer *layer = &network->layers[i];
+        for (const char *const *name = layer->kind->unused; name && *name; name++) {
+            char text[NAME_SIZE];
+            struct entry *entry = find_entry(
+                entries, n, full_name(text, layer, &(struct weight){.name = *name}));
+            if (entry)
+                entry->used = true;
+        }
+    }
 }
 
 static bool bind_upload(struct network *network, const struct plan *plan,
@@ -110,8 +141,9 @@ static bool bind_upload(struct network *network, const struct plan *plan,
     for (size_t i = 0; i < network->n_layers; i++)
         for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++)
             if (plan->layers[i].weight_shape[w].rank)
-                bind_entry(&network->layers[i], &network->layers[i].weights[w],
-                           &plan->layers[i].weight_shape[w], entries, upload->n, err);
+                bind_entry(&network->layers[i], w, &plan->layers[i].weight_shape[w],
+                           entries, upload->n, err);
+    pass_unused(network, entries, upload->n);
     for (size_t i = 0; i < upload->n; i++)
         if (!entries[i].used)
             error_option(err, ERROR_WEIGHTS_INVALID, entries[i].tensor->name,
@@ -122,160 +154,85 @@ static bool bind_upload(struct network *network, const struct plan *plan,
 
 /* ---- given in the document ---- */
 
+/* The kernel that the document gives has the channels of the layer's input, and the
+ * bias a number for each filter. */
+static bool check_given(const struct layer *layer, const struct weight *weight,
+                        const struct shape *shape, struct error *err)
+{
+    const struct filter_bank *bank = &layer->bank;
+    const size_t n = shape_elements(shape);
+
+    if (strcmp(weight->name, "kernel") == 0)
+        return !bank->channels || bank->channels == shape->dim[2] ||
+               layer_fault(layer, "kernel", err,
+                           "has %zu input channels, the layer's input has %zu",
+                           bank->channels, shape->dim[2]);
+    return layer->n_bias == 1 || layer->n_bias == n ||
+           layer_fault(layer, "bias", err, "has %zu numbers for %zu filters",
+                       layer->n_bias, n);
+}
+
 /* A bank as Keras lays a kernel out: [height][width][channels][filters]. */
-static bool bank_values(const struct layer *layer, const struct shape *shape,
-                        float *out, struct error *err)
+static void bank_values(const struct layer *layer, const struct shape *shape,
+                        float *out)
 {
     const struct filter_bank *bank = &layer->bank;
     const size_t cells = shape->dim[0] * shape->dim[1], channels = shape->dim[2];
 
-    if (bank->channels && bank->channels != channels)
-        return layer_fault(layer, "kernel", err,
-                           "has %zu input channels, the layer's input has %zu",
-                           bank->channels, channels);
     if (bank->channels) {
         memcpy(out, bank->values, shape_elements(shape) * sizeof *out);
-        return true;
+        return;
     }
     for (size_t cell = 0; cell < cells; cell++)
         for (size_t c = 0; c < channels; c++)
             for (size_t f = 0; f < bank->filters; f++)
                 *out++ = bank->values[f * cells + cell];
-    return true;
 }
 
-static bool bias_values(const struct layer *layer, const struct shape *shape,
-                        float *out, struct error *err)
+static void bias_values(const struct layer *layer, const struct shape *shape,
+                        float *out)
 {
     const size_t n = shape_elements(shape);
 
-    if (layer->n_bias != 1 && layer->n_bias != n)
-        return layer_fault(layer, "bias", err, "has %zu numbers for %zu filters",
-                           layer->n_bias, n);
     for (size_t i = 0; i < n; i++)
         out[i] = layer->bias[layer->n_bias == 1 ? 0 : i];
+}
+
+static bool fill_given(const struct layer *layer, const struct weight *weight,
+                       const struct shape *shape, float *out, struct error *err)
+{
+    if (!check_given(layer, weight, shape, err))
+        return false;
+    if (strcmp(weight->name, "kernel") == 0)
+        bank_values(layer, shape, out);
+    else
+        bias_values(layer, shape, out);
     return true;
 }
 
-/* ---- initialised ---- */
+/* ---- all of them, layer by layer ---- */
 
-/* Keras' fans: the receptive field times the input or output channels. */
-static void fans(const struct shape *shape, double *in, double *out)
+/* Whether the document gives its values. */
+static bool is_given(const struct layer *layer, const struct weight *weight)
 {
-    double field = 1;
-
-    for (size_t i = 0; i + 2 < shape->rank; i++)
-        field *= (double)shape->dim[i];
-    *in =
-        field * (double)(shape->rank > 1 ? shape->dim[shape->rank - 2] : shape->dim[0]);
-    *out = field * (double)shape->dim[shape->rank - 1];
+    return (layer->bank.values && strcmp(weight->name, "kernel") == 0) ||
+           (layer->bias && strcmp(weight->name, "bias") == 0);
 }
 
-/* A standard normal number by Marsaglia's polar method (1964). */
-static double draw_normal(uint64_t *state)
+static bool initialise(const struct layer *layer, const struct weight *weight,
+                       const struct shape *shape, struct arena *arena, float *out,
+                       struct error *err)
 {
-    double x, y, r;
-
-    do {
-        x = 2 * generate_uniform(state) - 1;
-        y = 2 * generate_uniform(state) - 1;
-        r = x * x + y * y;
-    } while (r >= 1 || r == 0);
-    return x * sqrt(-2 * activation_log(r) / r);
-}
-
-/* The same, drawn again while it is beyond two standard deviations. */
-static double draw_truncated(uint64_t *state)
-{
-    double z;
-
-    do
-        z = draw_normal(state);
-    while (z < -2 || z > 2);
-    return z;
-}
-
-/* What an initializer draws from, and how wide. */
-struct distribution {
-    enum { FIXED, UNIFORM, NORMAL, TRUNCATED } kind;
-    double center, width; /* half the interval, or the standard deviation */
-};
-
-/* Variance scaling (Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998): the
- * variance is scale / fan. A truncated normal is widened to have it all the same. */
-static struct distribution scaled(double scale, double fan, bool uniform)
-{
-    const double truncated_stddev = 0.87962566103423978; /* of a normal cut at 2 */
-
-    if (uniform)
-        return (struct distribution){UNIFORM, 0, sqrt(3 * scale / fan)};
-    return (struct distribution){TRUNCATED, 0, sqrt(scale / fan) / truncated_stddev};
-}
-
-static struct distribution distribution_of(const struct initializer *init,
-                                           const struct shape *shape)
-{
-    const double a = (double)init->a, b = (double)init->b;
-    double in, out;
-
-    fans(shape, &in, &out);
-    switch (init->id) {
-    case INIT_GLOROT_UNIFORM:
-    case INIT_GLOROT_NORMAL:
-        return scaled(1, (in + out) / 2, init->id == INIT_GLOROT_UNIFORM);
-    case INIT_HE_UNIFORM:
-    case INIT_HE_NORMAL:
-        return scaled(2, in, init->id == INIT_HE_UNIFORM);
-    case INIT_LECUN_UNIFORM:
-    case INIT_LECUN_NORMAL:
-        return scaled(1, in, init->id == INIT_LECUN_UNIFORM);
-    case INIT_RANDOM_UNIFORM:
-        return (struct distribution){UNIFORM, (a + b) / 2, (b - a) / 2};
-    case INIT_RANDOM_NORMAL:
-        return (struct distribution){NORMAL, a, b};
-    case INIT_TRUNCATED_NORMAL:
-        return (struct distribution){TRUNCATED, a, b};
-    case INIT_ONES:
-        return (struct distribution){FIXED, 1, 0};
-    case INIT_CONSTANT:
-        return (struct distribution){FIXED, a, 0};
-    case INIT_ZEROS:
-    case INIT_COUNT:
-        break;
-    }
-    return (struct distribution){FIXED, 0, 0};
-}
-
-static void initialise(const struct initializer *init, const char *name,
-                       const struct shape *shape, float *out)
-{
-    const struct distribution d = distribution_of(init, shape);
-    const size_t n = shape_elements(shape);
-    /* every weight draws a sequence of its own */
-    uint64_t state = init->seed ^ hash_bytes(HASH_START, name, strlen(name));
-
-    for (size_t i = 0; i < n; i++) {
-        double z = 0;
-        if (d.kind == UNIFORM)
-            z = 2 * generate_uniform(&state) - 1;
-        else if (d.kind == NORMAL)
-            z = draw_normal(&state);
-        else if (d.kind == TRUNCATED)
-            z = draw_truncated(&state);
-        out[i] = (float)(d.center + d.width * z);
-    }
-}
-
-static bool fill_weight(struct layer *layer, struct weight *weight,
-                        const struct shape *shape, float *out, struct error *err)
-{
+    const size_t used = arena->used;
+    double *scratch = arena_take(
+        arena, initializer_scratch(&weight->initializer, shape), sizeof *scratch);
     char name[NAME_SIZE];
 
-    if (layer->bank.values && strcmp(weight->name, "kernel") == 0)
-        return bank_values(layer, shape, out, err);
-    if (layer->bias && strcmp(weight->name, "bias") == 0)
-        return bias_values(layer, shape, out, err);
-    initialise(&weight->initializer, full_name(name, layer, weight), shape, out);
+    if (!scratch)
+        return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
+    initializer_fill(&weight->initializer, full_name(name, layer, weight), shape, out,
+                     scratch);
+    arena_rewind(arena, used);
     return true;
 }
 
@@ -286,13 +243,16 @@ static bool fill_layer(struct layer *layer, const struct layer_plan *plan,
 
     for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
         const struct shape *shape = &plan->weight_shape[w];
+        struct weight *weight = &layer->weights[w];
         if (!shape->rank)
             continue;
         float *values = arena_take(arena, shape_elements(shape), sizeof *values);
         if (!values)
             return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
-        good &= fill_weight(layer, &layer->weights[w], shape, values, err);
-        layer->weights[w].values = values;
+        good &= is_given(layer, weight)
+                    ? fill_given(layer, weight, shape, values, err)
+                    : initialise(layer, weight, shape, arena, values, err);
+        weight->values = values;
     }
     return good;
 }
@@ -310,12 +270,77 @@ bool weights_bind(struct network *network, const struct plan *plan,
     return good;
 }
 
-double weights_bytes(const struct plan *plan)
+/* The parameter that the initializer of a weight was read from. */
+static const char *initializer_param_of(const struct layer *layer, size_t w)
+{
+    const size_t offset = offsetof(struct layer, weights[w].initializer);
+    const struct layer_param *param = layer->kind->params;
+
+    while (param->name && param->offset != offset)
+        param++;
+    return param->name ? param->name : "";
+}
+
+static bool check_initializer(const struct layer *layer, size_t w,
+                              const struct shape *shape, struct error *err)
+{
+    const struct weight *weight = &layer->weights[w];
+    const char *misfit = initializer_misfit(&weight->initializer, shape);
+    char text[SHAPE_TEXT_SIZE];
+
+    return !misfit || layer_fault(layer, initializer_param_of(layer, w), err,
+                                  "%s %s; %s has the shape %s",
+                                  initializer_row(weight->initializer.id)->name, misfit,
+                                  weight->name, shape_print(shape, text));
+}
+
+bool weights_check(const struct network *network, const struct plan *plan,
+                   struct error *err)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < network->n_layers; i++)
+        for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
+            const struct shape *shape = &plan->layers[i].weight_shape[w];
+            const struct layer *layer = &network->layers[i];
+            const struct weight *weight = &layer->weights[w];
+            if (shape->rank)
+                good &= is_given(layer, weight)
+                            ? check_given(layer, weight, shape, err)
+                            : check_initializer(layer, w, shape, err);
+        }
+    return good;
+}
+
+double weights_cost(const struct network *network, const struct plan *plan)
+{
+    double cost = 0;
+
+    for (size_t i = 0; i < network->n_layers; i++)
+        for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
+            const struct shape *shape = &plan->layers[i].weight_shape[w];
+            const struct weight *weight = &network->layers[i].weights[w];
+            if (shape->rank && !is_given(&network->layers[i], weight))
+                cost += initializer_cost(&weight->initializer, shape);
+        }
+    return cost;
+}
+
+double weights_bytes(const struct network *network, const struct plan *plan)
 {
     double bytes = 0;
+    size_t scratch = 0;
 
-    for (size_t i = 0; i < plan->n_layers; i++)
+    for (size_t i = 0; i < plan->n_layers; i++) {
         bytes += plan->layers[i].params * sizeof(float) +
                  LAYER_MAX_WEIGHTS * 2.0 * ARENA_ALIGN;
-    return bytes;
+        for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
+            const struct shape *shape = &plan->layers[i].weight_shape[w];
+            const struct weight *weight = &network->layers[i].weights[w];
+            const size_t more =
+                shape->rank ? initializer_scratch(&weight->initializer, shape) : 0;
+            scratch = more > scratch ? more : scratch;
+        }
+    }
+    return bytes + (double)scratch * sizeof(double) + 2.0 * ARENA_ALIGN;
 }

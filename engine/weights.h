@@ -21,14 +21,24 @@ struct weights_upload {
 };
 
 /* Give every weight of the planned network its values. With an upload, all of them
- * come from it, and it must be complete, finite, of the right shapes and without
- * surplus: else ERROR_WEIGHTS_INVALID with every name. Without one (NULL), from the
- * layer's bank and bias, else from its initializer. */
+ * come from it ("layer/weight", also with ":0", or by Keras 3's name for the weight),
+ * and it must be complete, finite, of the right shapes and without surplus: else
+ * ERROR_WEIGHTS_INVALID with every name. Without one (NULL), from the layer's bank and
+ * bias, else from its initializer. */
 bool weights_bind(struct network *network, const struct plan *plan,
                   const struct weights_upload *upload, struct arena *arena,
                   struct error *err) MUST_CHECK;
 
+/* False, with the faults recorded, if a weight that the document gives has another
+ * shape than the plan's, or one that nothing is given for cannot begin as its
+ * initializer would have it. */
+bool weights_check(const struct network *network, const struct plan *plan,
+                   struct error *err) MUST_CHECK;
+
+/* What initializers cost beyond drawing, in multiply-adds of layers. */
+double weights_cost(const struct network *network, const struct plan *plan);
+
 /* Bytes that weights_bind takes from the arena, at most. */
-double weights_bytes(const struct plan *plan);
+double weights_bytes(const struct network *network, const struct plan *plan);
 
 #endif

@@ -68,6 +68,17 @@ bool window_needs_map(const struct layer *layer, const struct layer_plan *plan,
                        shape_print(&plan->in, text));
 }
 
+bool window_one_of_two(const struct layer *layer, struct error *err)
+{
+    const int *s = layer->strides, *d = layer->dilation_rate;
+
+    if ((s[0] > 1 || s[1] > 1) && (d[0] > 1 || d[1] > 1))
+        return layer_fault(layer, "dilation_rate", err,
+                           "%dx%d cannot go with strides %dx%d: one of them must be 1",
+                           d[0], d[1], s[0], s[1]);
+    return true;
+}
+
 bool window_infer(const struct layer *layer, const int size[2], const int stride[2],
                   const int dilation[2], const char *size_name, struct layer_plan *plan,
                   struct window axes[2], struct error *err)

@@ -26,6 +26,10 @@ bool window_slide(struct window *w, size_t in, size_t size, size_t stride,
 bool window_needs_map(const struct layer *layer, const struct layer_plan *plan,
                       struct error *err) MUST_CHECK;
 
+/* False, with the fault recorded, if a convolution has strides and a dilation rate that
+ * are both more than 1: Keras refuses that. */
+bool window_one_of_two(const struct layer *layer, struct error *err) MUST_CHECK;
+
 /* Slide a layer's window over its input, which must be a map (rank 3): fills both axes,
  * and in the plan the pads, window and step. size_name is the parameter that a fault
  * names. */

@@ -9,7 +9,7 @@ build=$1
 passed=0 failed=0
 read -ra flags <<<"-std=gnu17 $WARNINGS -I."
 shopt -s nullglob
-sources=(engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch])
+sources=(engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch] tests/bench/*.cc)
 product=(engine/*.[ch] api/*.[ch] server/*.[ch])
 headers=(engine/*.h api/*.h server/*.h)
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # run.sh MODE - every quick test of a built mode; `make test` calls it.
 #
-# release  unit tests, HTTP tests and the conformance oracle, then the whole of asan
+# release  unit tests, random networks, HTTP tests and the oracle, then the whole of asan
 #          and tsan too: that is `make test`
-# asan     unit and HTTP tests under AddressSanitizer and UBSan, leaks included
+# asan     the same without the oracle, under AddressSanitizer and UBSan, leaks included
 # tsan     the workers' stress program and the server under load, under ThreadSanitizer
 # isas     the lesson's HTTP tests with each instruction set forced
 # debug, coverage    unit and HTTP tests
@@ -42,6 +42,7 @@ count() {
         /^total [0-9]+, pass [0-9]+/ { # the oracle
             gsub(/[^0-9 ]/, " "); passed += $2; failed += $1 - $2 }
         /^stress_workers: [1-9][0-9]* jobs/ { passed++ }
+        /^property: [0-9]+ networks, [0-9]+ failed/ { passed += $2 - $4; failed += $4 }
         END { print passed + 0, failed + 0, skipped + 0 }'
 }
 
@@ -82,19 +83,22 @@ build() { # build MODE TARGET...
     shift
     case " ${MAKEFLAGS:-} " in *' -j'*) jobs='' ;; *) jobs=-j$(nproc) ;; esac
     printf '\n== %s: build\n' "$in"
-    make --no-print-directory -s ${jobs:+"$jobs"} MODE="$in" B="$(out "$in")" "$@" \
+    # without B the names are those of `make MODE=...`, or files would be built twice
+    make --no-print-directory -s ${jobs:+"$jobs"} MODE="$in" ${B:+B="$(out "$in")"} "$@" \
         </dev/null && return
     note "$in: build" 0 1 0 $((SECONDS - start)) FAILED
     return 1
 }
 
 unit_tests() { # unit_tests MODE
-    local program
+    local program networks
     for program in "$(out "$1")"/tests/unit/test_*; do
         if [ -x "$program" ]; then
             suite "$1: $(basename "$program")" "$program"
         fi
     done
+    case $1 in release) networks=2000 ;; *) networks=600 ;; esac
+    suite "$1: random networks" "$(out "$1")/tests/property/property" --count $networks
 }
 
 http_tests() { # http_tests MODE

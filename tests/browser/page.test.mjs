@@ -7,39 +7,17 @@
  */
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { chromium } from 'playwright-core';
+import { startServer } from '../http/service.mjs';
 
 const CIRCLE_PNG = new URL('../data/lesson/s1_input_1to1.png', import.meta.url);
 const screenshots = process.env.SCREENSHOTS;
 let browser, server, base, page, faults;
 
-async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  return port;
-}
-
-async function startServer() {
-  if (process.env.CONVSCOPE_URL) return process.env.CONVSCOPE_URL;
-  const binary = process.env.CONVSCOPE_BIN ?? new URL('../../build/release/convscope', import.meta.url).pathname;
-  const port = await freePort(), url = `http://127.0.0.1:${port}/`;
-  const { CONVSCOPE_BIN, ...env } = process.env; /* ours, and no setting of the server */
-  server = spawn(binary, ['--bind', `127.0.0.1:${port}`], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-  for (let tries = 0; tries < 200 && server.exitCode === null; tries++) {
-    if (await fetch(`${url}readyz`).then((reply) => reply.ok, () => false)) return url;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`${binary} did not become ready`);
-}
-
 before(async () => {
-  base = await startServer();
+  server = await startServer();
+  base = server.url;
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox',
     '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'] });
@@ -47,9 +25,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  server?.kill('SIGTERM');
-  if (server && server.exitCode === null) await once(server, 'exit');
-  if (server) assert.equal(server.exitCode, 0);
+  if (server) assert.equal(await server.stop(), 0);
 });
 
 beforeEach(async () => {

@@ -1,5 +1,6 @@
 """Well-known models, as Keras describes them: their plans and their runs."""
 
+import io
 import json
 import unittest
 
@@ -34,11 +35,11 @@ class Models(unittest.TestCase):
     def setUpClass(cls):
         cls.service = cls.enterClassContext(Service())
 
-    def post(self, path, document, accept="*/*"):
+    def post(self, path, document, accept="*/*", status=200):
         reply = self.service.request("POST", path, json.dumps(document).encode(),
                                      {"Content-Type": "application/json",
                                       "Accept": accept})
-        self.assertEqual(reply.status, 200, reply.body[:500])
+        self.assertEqual(reply.status, status, reply.body[:500])
         return reply
 
     def test_plans_have_the_published_parameters(self):
@@ -59,11 +60,39 @@ class Models(unittest.TestCase):
                                             "1,1,1,1", "86,704,128", "3x3", "12,845,056"])
         self.assertIn("14,714,688 params", lines[-1])
 
+    def test_a_declared_input_needs_neither_image_nor_shape(self):
+        layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 9, 8, 3]}},
+                  {"class_name": "Flatten", "config": {}}]
+        plan = self.post("/v1/plan", {"config": layers}).json()
+        self.assertEqual(plan["input_shape"], [9, 8, 3])
+        self.assertEqual(plan["layers"][0]["shape"], [216])
+        layers[0]["config"]["batch_shape"] = [None, None, 8, 3]
+        problem = self.post("/v1/plan", {"config": layers}, status=400).json()
+        self.assertEqual(problem["code"], "part_missing")
+        self.assertIn("input_shape=h,w,c", problem["detail"])
+
+    def test_a_generated_input_becomes_rgb_where_that_is_declared(self):
+        layers = [{"type": "input_layer", "shape": [None, None, 3]}, {"type": "identity"}]
+        ask = {"config": layers, "input": "circle", "size": 16, "stages": "Input",
+               "format": "npy"}
+        rgb = np.load(io.BytesIO(self.post("/v1/extract", ask).body))
+        gray = np.load(io.BytesIO(self.post("/v1/extract", {**ask, "config": {
+            "layers": layers[1:]}}).body))
+        self.assertEqual(rgb.shape, (16, 16, 3))
+        np.testing.assert_array_equal(rgb, np.repeat(gray, 3, axis=2))
+
+    def test_a_generated_input_has_the_declared_size(self):
+        layers = [{"type": "input_layer", "shape": [12, 10, 1]}, {"type": "identity"}]
+        ask = {"config": layers, "input": "circle", "images": "none"}
+        self.assertEqual(self.post("/v1/extract", ask).json()["input_shape"], [12, 10, 1])
+        problem = self.post("/v1/extract", {**ask, "size": 12}, status=422).json()
+        self.assertEqual(problem["errors"][0]["pointer"], "/config/0/shape")
+
     def test_they_run_with_seeded_weights(self):
         for name, (convolutions, _) in VGG.items():
             with self.subTest(name):
                 ask = {"config": vgg(convolutions), "input": "circle", "size": 32,
-                       "color": "rgb", "format": "npy", "seed": 3}
+                       "format": "npy", "seed": 3}
                 first, again = (np.frombuffer(self.post("/v1/extract", ask).body[-2048:],
                                               "<f4") for _ in range(2))
                 self.assertTrue(np.isfinite(first).all() and first.max() > 0)

@@ -332,7 +332,9 @@ class Animations(Pictures):
                 ("input_size=9&dilation=2", (5, 5), (1, 1), (5, 5)),
                 ("op=max_pool&input_size=8", (4, 4), (2, 2), (2, 2)),
                 ("op=average_pool&input_size=7&kernel_size=3&strides=2&padding=same",
-                 (4, 4), (2, 2), (3, 3))):
+                 (4, 4), (2, 2), (3, 3)),
+                ("preset=lesson_stride3&input=circle&resize=12,9",
+                 (4, 3), (3, 3), (3, 3))):
             with self.subTest(query):
                 positions, size = self.slide(query)
                 expected = [(y * sh, x * sw, y, x)

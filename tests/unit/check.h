@@ -35,6 +35,11 @@ static inline void fill_random(float *x, size_t n, double scale, uint64_t seed)
         x[i] = (float)((2 * generate_uniform(&seed) - 1) * scale);
 }
 
+static inline int draw(uint64_t *seed, int low, int high)
+{
+    return low + (int)(generate_uniform(seed) * (high - low + 1));
+}
+
 /* The same bits, but that any NaN equals any NaN. */
 static inline int same_bits(const float *a, const float *b, size_t n)
 {

@@ -4,6 +4,7 @@
 #include "tests/unit/api_harness.h"
 
 #include "api/colormap.h"
+#include "api/preset.h"
 #include "engine/layer.h"
 
 static struct api_settings settings;
@@ -209,6 +210,11 @@ static const char *limit_name(size_t i)
     return limits_row(i) ? limits_row(i)->name : NULL;
 }
 
+static const char *preset_name_at(size_t i)
+{
+    return preset_name(NULL, i);
+}
+
 /* Only those that a document may name. */
 static const char *activation_name(size_t n)
 {
@@ -229,6 +235,7 @@ Test(api, catalogues_list_every_row)
         {"/v1/kernels", "kernels", "name", kernel_name},
         {"/v1/colormaps", "colormaps", "name", colormap_name},
         {"/v1/limits", "limits", "name", limit_name},
+        {"/v1/presets", "presets", "name", preset_name_at},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -349,4 +356,31 @@ Test(api, problems_name_what_is_wrong_and_where)
         cJSON_Delete(json);
         api_reply_release(&reply);
     }
+}
+
+/* Faults of a document's options and of its layers are told together. */
+Test(api, options_hide_no_layers)
+{
+    static const char body[] =
+        "{\"config\":{\"layers\":[{\"type\":\"conv2d\",\"filters\":0,\"kernel_size\":"
+        "3},{\"type\":\"conv9d\"}],\"render\":{\"gap\":-1},\"gammma\":1},"
+        "\"layers\":[],\"scale\":0}";
+    static const char *const pointers[] = {
+        "/scale",  "/config/render/gap",       "/config/gammma",
+        "/layers", "/config/layers/0/filters", "/config/layers/1/type"};
+    const struct ask ask = POST("input=circle", JSON, body);
+    struct api_reply reply = answer(session, &ask);
+    cJSON *json = parse(&reply);
+    const cJSON *errors = json_member(json, "errors");
+
+    cr_expect_eq(reply.status, 422);
+    cr_assert_eq(cJSON_GetArraySize(errors), COUNT(pointers), "%s", (char *)reply.body);
+    for (size_t i = 0; i < COUNT(pointers); i++) {
+        const cJSON *item = errors->child;
+        while (item && strcmp(text_of(item, "pointer"), pointers[i]) != 0)
+            item = item->next;
+        cr_expect(item, "%s: %s", pointers[i], (char *)reply.body);
+    }
+    cJSON_Delete(json);
+    api_reply_release(&reply);
 }

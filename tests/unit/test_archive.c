@@ -102,7 +102,7 @@ static struct bytes bytes_of(const char *text)
 
 Test(archive, what_is_no_array_is_refused)
 {
-    static const char head[] = "\x93NUMPY\x01\0\x3f\0{'descr': '<i4', 'fortran_order': "
+    static const char head[] = "\x93NUMPY\x01\0\x3f\0{'descr': '<u2', 'fortran_order': "
                                "False, 'shape': (1,), }       \n";
     const struct bytes integers = {(const unsigned char *)head, sizeof head - 1};
     const struct {
@@ -128,6 +128,30 @@ Test(archive, what_is_no_array_is_refused)
         expect_error(&err, ERROR_WEIGHTS_INVALID, cases[i].reason);
         buffer_release(&zip);
     }
+    arena_release(&arena);
+}
+
+/* As Keras stores the counter of a Normalization. */
+Test(archive, counters_and_scalars_are_read)
+{
+    static const char head[] = "\x93NUMPY\x01\0\x3f\0{'descr': '<i8', 'fortran_order': "
+                               "False, 'shape': (), }       \n";
+    const int64_t count = -1234567;
+    const struct archive_entry entry = {"n/count.npy",
+                                        {(const unsigned char *)head, sizeof head - 1},
+                                        {(const unsigned char *)&count, sizeof count}};
+    struct arena arena = new_arena(1 << 20);
+    struct weights_upload weights;
+    struct buffer zip;
+    struct error err;
+    const struct bytes file = write_zip(&entry, 1, &zip);
+
+    error_init(&err);
+    cr_assert(npz_read(&file, &arena, &weights, &err), "%s", err.detail);
+    cr_assert_str_eq(weights.tensors[0].name, "n/count");
+    cr_assert(shape_equal(&weights.tensors[0].tensor.shape, &SHAPE(1)));
+    cr_assert_eq(weights.tensors[0].tensor.values[0], -1234567);
+    buffer_release(&zip);
     arena_release(&arena);
 }
 

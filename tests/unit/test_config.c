@@ -154,7 +154,8 @@ Test(config, accepts_all_that_keras_writes)
             "\"registered_name\":null},\"bias_initializer\":{\"class_name\":\"Ones\","
             "\"config\":{}},\"kernel_regularizer\":null,\"bias_regularizer\":"
             "{\"class_name\":\"L2\",\"config\":{\"l2\":0.01}},\"activity_regularizer\":"
-            "null,\"kernel_constraint\":null,\"bias_constraint\":null},"
+            "null,\"kernel_constraint\":null,\"bias_constraint\":null,"
+            "\"quantization_config\":null},\"shared_object_id\":3,"
             "\"registered_name\":null,\"build_config\":{\"input_shape\":"
             "[null,9,9,1]},\"name\":\"conv2d\",\"inbound_nodes\":[]}]"),
         "%s", err.detail);
@@ -291,6 +292,145 @@ Test(config, seeds_initializers)
     cr_expect_eq(layer(2)->weights[1].initializer.seed, 9);
 }
 
+/* As Keras 2.11 and Keras 3 write them, and as people do. */
+#define KERAS_2_LAYER(class_name, config)                                              \
+    "[{\"class_name\":\"" class_name "\",\"config\":{" config "}}]"
+#define KERAS_3_LAYER(class_name, config)                                              \
+    "[{\"module\":\"keras.layers\",\"class_name\":\"" class_name                       \
+    "\",\"config\":{" config "},\"registered_name\":null}]"
+
+Test(config, reads_normalizations)
+{
+    static const char *const layer_normalizations[] = {
+        KERAS_2_LAYER("LayerNormalization",
+                      "\"name\":\"layer_normalization\",\"trainable\":true,\"dtype\":"
+                      "\"float32\",\"axis\":[3],\"epsilon\":0.5,\"center\":false,"
+                      "\"scale\":true,\"beta_initializer\":{\"class_name\":\"Zeros\","
+                      "\"config\":{}},\"gamma_initializer\":{\"class_name\":\"Ones\","
+                      "\"config\":{}},\"beta_regularizer\":null,\"gamma_regularizer\":"
+                      "null,\"beta_constraint\":null,\"gamma_constraint\":null"),
+        KERAS_3_LAYER("LayerNormalization",
+                      "\"axis\":[3],\"epsilon\":0.5,\"center\":false,\"scale\":true,"
+                      "\"rms_scaling\":false,\"beta_initializer\":{\"module\":"
+                      "\"keras.initializers\",\"class_name\":\"Zeros\",\"config\":{},"
+                      "\"registered_name\":null}"),
+        "[{\"type\":\"layer_normalization\",\"axis\":3,\"epsilon\":0.5,\"center\":"
+        "false}]",
+    };
+    static const char *const normalizations[] = {
+        KERAS_2_LAYER("Normalization", "\"axis\":[-1],\"invert\":true,\"mean\":[[[[0.5,"
+                                       "1,2]]]],\"variance\":4"),
+        KERAS_3_LAYER("Normalization", "\"axis\":[-1],\"invert\":true,\"mean\":[0.5,1,"
+                                       "2],\"variance\":[[4]]"),
+    };
+
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert(read_config(layer_normalizations[i]), "%s", err.detail);
+        cr_expect(layer(0)->axis.n == 1 && layer(0)->axis.items[0] == 3);
+        cr_expect(layer(0)->epsilon == 0.5f && !layer(0)->center && layer(0)->scale &&
+                  !layer(0)->rms_scaling);
+        cr_expect_eq(layer(0)->weights[0].initializer.id, INIT_ONES);
+        cr_expect_eq(layer(0)->weights[1].initializer.id, INIT_ZEROS);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert(read_config(normalizations[i]), "%s", err.detail);
+        cr_expect(layer(0)->axis.n == 1 && layer(0)->axis.items[0] == -1);
+        cr_expect(layer(0)->invert && layer(0)->mean.shape.rank == 1);
+        cr_expect(layer(0)->mean.shape.dim[0] == 3 && layer(0)->mean.values[2] == 2);
+        cr_expect(layer(0)->variance.shape.rank == 0 &&
+                  layer(0)->variance.values[0] == 4);
+    }
+}
+
+/* An axis of null or [] is none at all; one that is not given is the last. */
+Test(config, normalization_may_have_no_axis)
+{
+    static const struct {
+        const char *text;
+        int n;
+    } rows[] = {
+        {KERAS_2_LAYER("Normalization", "\"axis\":[],\"mean\":null,\"variance\":null"),
+         0},
+        {KERAS_3_LAYER("Normalization", "\"axis\":null"), 0},
+        {KERAS_3_LAYER("Normalization", "\"axis\":[1,2]"), 2},
+        {"[{\"type\":\"normalization\"}]", 1},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_assert(read_config(rows[i].text), "%s: %s", rows[i].text, err.detail);
+        cr_expect_eq(layer(0)->axis.n, rows[i].n, "%s", rows[i].text);
+        cr_expect_null(layer(0)->mean.values);
+        cr_expect_eq(layer(0)->weights[1].initializer.id, INIT_ONES);
+    }
+}
+
+Test(config, reads_the_rest_of_keras_sequential_layers)
+{
+    cr_assert(
+        read_config("[{\"class_name\":\"Permute\",\"config\":{\"dims\":[2,3,1]}},"
+                    "{\"class_name\":\"GaussianDropout\",\"config\":{\"rate\":0.2}},"
+                    "{\"class_name\":\"AlphaDropout\",\"config\":{\"rate\":0.2,"
+                    "\"noise_shape\":null,\"seed\":null}},"
+                    "{\"class_name\":\"ActivityRegularization\",\"config\":{\"l1\":0.1,"
+                    "\"l2\":0.0}},{\"class_name\":\"Identity\",\"config\":{}}]"),
+        "%s", err.detail);
+    cr_expect(layer(0)->dims.n == 3 && layer(0)->dims.items[2] == 1);
+    cr_expect_str_eq(layer(4)->name, "identity");
+}
+
+Test(config, reads_initializers_of_both_generations)
+{
+#define VARIANCE_SCALING                                                               \
+    "\"class_name\":\"VarianceScaling\",\"config\":{\"scale\":2.0,\"mode\":\"fan_"     \
+    "out\","                                                                           \
+    "\"distribution\":\"untruncated_normal\",\"seed\":4}"
+    static const struct {
+        const char *json;
+        enum initializer_id id;
+        float params[3];
+        uint64_t seed;
+    } rows[] = {
+        {"{\"class_name\":\"Orthogonal\",\"config\":{\"gain\":0.5,\"seed\":null}}",
+         INIT_ORTHOGONAL,
+         {0.5f},
+         0},
+        {"{\"module\":\"keras.initializers\",\"class_name\":\"OrthogonalInitializer\","
+         "\"config\":{\"gain\":0.5,\"seed\":7},\"registered_name\":null}",
+         INIT_ORTHOGONAL,
+         {0.5f},
+         7},
+        {"\"orthogonal\"", INIT_ORTHOGONAL, {1}, 0},
+        {"{\"class_name\":\"Identity\",\"config\":{\"gain\":3}}",
+         INIT_IDENTITY,
+         {3},
+         0},
+        {"{" VARIANCE_SCALING "}", INIT_VARIANCE_SCALING, {2, 1, 1}, 4},
+        {"{\"module\":\"keras.initializers\"," VARIANCE_SCALING
+         ",\"registered_name\":null}",
+         INIT_VARIANCE_SCALING,
+         {2, 1, 1},
+         4},
+        {"\"variance_scaling\"", INIT_VARIANCE_SCALING, {1, 0, 0}, 0},
+        {"{\"class_name\":\"TruncatedNormal\",\"config\":{\"stddev\":0.25,\"dtype\":"
+         "\"float32\"}}",
+         INIT_TRUNCATED_NORMAL,
+         {0, 0.25f},
+         0},
+    };
+    char text[512];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text,
+                 "[{\"type\":\"dense\",\"units\":3,\"kernel_initializer\":%s}]",
+                 rows[i].json);
+        cr_assert(read_config(text), "%s: %s", text, err.detail);
+        const struct initializer *init = &layer(0)->weights[0].initializer;
+        cr_expect(init->id == rows[i].id && init->seed == rows[i].seed, "%s", text);
+        for (size_t k = 0; k < 3; k++)
+            cr_expect_eq(init->params[k], rows[i].params[k], "%s", text);
+    }
+}
+
 static void expect_fault(const char *text, const char *pointer, const char *detail)
 {
     cr_assert_not(read_config(text), "%s", text);
@@ -335,11 +475,30 @@ Test(config, says_what_is_wrong_in_a_layer)
          "must be channels_last, not 'channels_first'"},
         {CONV ",\"use_bias\":1", "use_bias", "must be true or false, not a number"},
         {CONV ",\"dtype\":\"float16\"", "dtype", "must be float32"},
-        {CONV ",\"kernel_initializer\":\"zero\"", "kernel_initializer",
-         "is 'zero', which is not known here; did you mean zeros?"},
+        {CONV ",\"kernel_initializer\":\"zeroes\"", "kernel_initializer",
+         "is 'zeroes', which is not known here; did you mean zeros?"},
         {CONV
          ",\"kernel_initializer\":{\"class_name\":\"Ones\",\"config\":{\"seed\":-1}}",
          "kernel_initializer", "has a seed that is no integer from 0 to 2^53"},
+        {CONV ",\"kernel_initializer\":{\"class_name\":\"Ones\",\"config\":[1]}",
+         "kernel_initializer", "has a config that is an array, not an object"},
+#define STARTS(class_name, config)                                                     \
+    CONV ",\"kernel_initializer\":{\"class_name\":\"" class_name                       \
+         "\",\"config\":{" config "}}"
+        {STARTS("Orthogonal", "\"gain\":null"), "kernel_initializer",
+         "has a gain that is no float"},
+        {STARTS("Orthogonal", "\"gains\":1"), "kernel_initializer",
+         "has a gains, which is no parameter of orthogonal"},
+        {STARTS("VarianceScaling", "\"scale\":0"), "kernel_initializer",
+         "has a scale that is not positive"},
+        {STARTS("VarianceScaling", "\"mode\":\"fan\""), "kernel_initializer",
+         "has a mode that must be fan_in, fan_out or fan_avg, not 'fan'; did you mean "
+         "fan_in?"},
+        {STARTS("VarianceScaling", "\"distribution\":3"), "kernel_initializer",
+         "has a distribution that must be truncated_normal, untruncated_normal, "
+         "uniform "
+         "or normal"},
+        {CONV ",\"quantization_config\":{}", "quantization_config", "must be null"},
         {CONV ",\"seed\":0.5", "seed", "must be an integer from 0 to 2^53"},
         {CONV ",\"kernal\":1", "kernal",
          "is not a parameter of Conv2D; did you mean kernel?"},
@@ -401,6 +560,53 @@ Test(config, says_what_is_wrong_in_a_layer)
     }
 }
 
+Test(config, says_what_is_wrong_in_a_normalization)
+{
+    static const struct {
+        const char *type, *params, *key, *detail;
+    } rows[] = {
+        {"layer_normalization", "\"axis\":null", "axis",
+         "must be an integer, not null"},
+        {"layer_normalization", "\"axis\":[]", "axis",
+         "must hold 1 to 4 integers, not 0"},
+        {"layer_normalization", "\"axis\":\"last\"", "axis",
+         "must be an integer, not a string"},
+        {"layer_normalization", "\"epsilon\":-1", "epsilon",
+         "must be at least 0, not -1"},
+        {"layer_normalization", "\"invert\":true", "invert",
+         "is not a parameter of LayerNormalization"},
+        {"normalization", "\"axis\":5", "axis", "must be at most 4, not 5"},
+        {"normalization", "\"mean\":\"1\"", "mean",
+         "must hold numbers in the range of float32 only, in arrays of equal length"},
+        {"normalization", "\"mean\":[[1,2],[3]]", "mean",
+         "must not be ragged: an array of another length stands where 2 elements "
+         "should "
+         "be"},
+        {"normalization", "\"mean\":[]", "mean", "must not have an empty array"},
+        {"normalization",
+         "\"mean\":[[[[[1,2],[1,2]],[[1,2],[1,2]]],[[[1,2],[1,2]],"
+         "[[1,2],[1,2]]]],[[[[1,2],[1,2]],[[1,2],[1,2]]],[[[1,2],[1,2]],[[1,2],"
+         "[1,2]]]]]",
+         "mean", "must not have more than 4 axes"},
+        {"normalization", "\"variance\":[1,-1]", "variance",
+         "must be at least 0, not -1"},
+        {"normalization", "\"invert\":1", "invert",
+         "must be true or false, not a number"},
+        {"permute", "\"dims\":[0,1,2]", "dims", "must be at least 1, not 0"},
+        {"permute", "\"dims\":[1,2,3,4,5]", "dims", "must hold 1 to 4 integers, not 5"},
+        {"permute", "\"name\":\"p\"", "dims", "is required by Permute"},
+    };
+    char text[512], pointer[64], detail[400];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text, "[{\"type\":\"%s\",%s}]", rows[i].type,
+                 rows[i].params);
+        snprintf(pointer, sizeof pointer, "/0/%s", rows[i].key);
+        snprintf(detail, sizeof detail, "layers[0].%s %s", rows[i].key, rows[i].detail);
+        expect_fault(text, pointer, detail);
+    }
+}
+
 Test(config, says_what_is_wrong_with_a_document)
 {
 #define MODEL(config)                                                                  \
@@ -421,6 +627,12 @@ Test(config, says_what_is_wrong_with_a_document)
         {"[{\"type\":\"conv3d\"}]", "/0/type",
          "layers[0].type 'conv3d' is not a layer that is known here; did you mean "
          "Conv2D?"},
+        {"[{\"type\":\"tanh\"}]", "/0/type",
+         "layers[0].type 'tanh' is an activation, not a layer: use Activation with "
+         "activation 'tanh'"},
+        {"{\"format\":\"graph-model\",\"modelTopology\":{\"node\":[]}}", "/format",
+         "config.format is graph-model, which has no Keras layers: only layers-model "
+         "files are supported"},
         {"[{\"type\":\"conv2d\",\"class_name\":\"Conv2D\"}]", "/0/type",
          "layers[0].type stands beside class_name"},
         {"[{\"type\":7}]", "/0/type", "layers[0].type must be a string, not a number"},
@@ -446,10 +658,11 @@ Test(config, says_what_is_wrong_with_a_document)
          "/config/layers/0/class_name", "layers[0].class_name is missing"},
         {MODEL("{\"class_name\":\"Conv2D\"}"), "/config/layers/0/config",
          "layers[0].config is missing"},
-        {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[],\"foo\":1}}",
+        {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[{\"class_name\":"
+         "\"ReLU\",\"config\":{}}],\"foo\":1}}",
          "/config/foo", "config.foo is not known"},
         {"{\"class_name\":\"Sequential\",\"config\":{\"dtype\":\"float16\",\"layers\":["
-         "]}}",
+         "{\"class_name\":\"ReLU\",\"config\":{}}]}}",
          "/config/dtype", "config.dtype must be float32"},
         {"[" ACT ",{\"type\":\"InputLayer\",\"shape\":[1,1,1]}]", "/1",
          "layers[1] is an InputLayer, which must come first"},
@@ -478,6 +691,17 @@ Test(config, says_what_is_wrong_with_a_document)
          "layers[0].a/b~ is not a parameter of Activation"},
         {"[{\"type\":\"activation\",\"activation\":\"relu\",\"kernel\":1}]",
          "/0/kernel", "layers[0].kernel is not a parameter of Activation"},
+        {"[{\"type\":\"dropout\"}]", "/0/rate",
+         "layers[0].rate is required by Dropout"},
+        {"[{\"type\":\"spatial_dropout2d\",\"rate\":1.5}]", "/0/rate",
+         "layers[0].rate must be at most 1, not 1.5"},
+        {"[{\"type\":\"gaussian_noise\",\"rate\":1,\"stddev\":1}]", "/0/rate",
+         "layers[0].rate is not a parameter of GaussianNoise"},
+        {"[{\"module\":\"keras.layers\",\"class_name\":\"ThresholdedReLU\",\"config\":"
+         "{}}]",
+         "/0/class_name",
+         "layers[0].class_name 'ThresholdedReLU' is a layer of Keras 2 only, and this "
+         "document is Keras 3"},
         {"[{\"type\":\"average_pooling2d\"}]", "/0/pool_size",
          "layers[0].pool_size is required by AveragePooling2D"},
     };
@@ -506,6 +730,62 @@ Test(config, records_all_independent_faults)
         cr_expect_str_eq(err.items[i].value, items[i].value);
     }
     cr_expect_str_eq(err.detail, "layers[0].filters must be at least 1, not 0");
+}
+
+/* Faults of the wrappers, of layers and between layers: none hides another. */
+Test(config, a_fault_hides_no_other)
+{
+    cr_assert_not(read_config(
+        "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"s\",\"dtype\":"
+        "\"float16\",\"layer\":[],\"layers\":["
+        "{\"class_name\":\"InputLayer\",\"config\":{\"batch_shape\":[null,9,9,1],"
+        "\"shape\":[9,9,1],\"dtype\":\"int8\",\"spare\":1}},"
+        "{\"class_name\":\"Conv2D\",\"config\":{\"name\":\"twin\",\"filters\":\"8\","
+        "\"kernel_size\":3,\"activation\":\"Relu\"}},"
+        "{\"class_name\":\"conv2d\",\"config\":{}},"
+        "{\"class_name\":\"Dense\",\"config\":{\"use_bias\":1,\"kernel\":[[1]]}},"
+        "{\"class_name\":\"ReLU\",\"stray\":0,\"config\":{\"max_value\":-1}},"
+        "{\"class_name\":\"MaxPooling2D\",\"config\":{\"name\":\"twin\",\"padding\":"
+        "\"sane\"}},"
+        "{\"class_name\":\"InputLayer\",\"config\":{\"shape\":[9,9]}}]},"
+        "\"keras\":3}"));
+    static const char *const pointers[] = {
+        "/keras",
+        "/config/layer",
+        "/config/dtype",
+        "/config/layers/0/config/spare",
+        "/config/layers/0/config/dtype",
+        "/config/layers/0/config/shape",
+        "/config/layers/1/config/filters",
+        "/config/layers/1/config/activation",
+        "/config/layers/2/class_name",
+        "/config/layers/3/config/use_bias",
+        "/config/layers/3/config/kernel",
+        "/config/layers/3/config/units",
+        "/config/layers/4/stray",
+        "/config/layers/4/config/max_value",
+        "/config/layers/5/config/padding",
+        "/config/layers/6/config/shape",
+        "/config/layers/6/config",
+        "/config/layers/5/config/name",
+    };
+    for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
+        cr_expect_str_eq(err.items[i].pointer, pointers[i]);
+    cr_expect_eq(err.n_items, sizeof pointers / sizeof *pointers);
+}
+
+/* The short form kernel is a bank of filters, laid out as Conv2D's kernel is. */
+Test(config, only_a_bank_of_filters_has_a_kernel)
+{
+    expect_fault("[{\"type\":\"dense\",\"units\":2,\"kernel\":[[1,2],[3,4]]}]",
+                 "/0/kernel",
+                 "layers[0].kernel is not a parameter of Dense; "
+                 "did you mean kernel_constraint?");
+    expect_fault("[{\"type\":\"conv2d_transpose\",\"filters\":2,\"kernel_size\":1,"
+                 "\"kernel\":[[[1]],[[1]]]}]",
+                 "/0/kernel",
+                 "layers[0].kernel is not a parameter of Conv2DTranspose; "
+                 "did you mean kernel_size?");
 }
 
 /* A document may hold more faults than anybody reads. */

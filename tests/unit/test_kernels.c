@@ -2,6 +2,7 @@
  * test_kernels.c - the portable table against each loop's definition in double
  * precision, and every other table against the portable one, bit for bit.
  */
+#include "tests/property/reference.h"
 #include "tests/unit/check.h"
 
 #include <float.h>
@@ -34,133 +35,6 @@ Test(kernels, this_machine_runs)
                                              : "NOT on this CPU, not tested");
     cr_assert_not_null(portable());
     cr_assert_null(kernels_find("sse9"));
-}
-
-/* ---- convolution ---- */
-
-static void taps_of(ptrdiff_t *offsets, float *weights, size_t n)
-{
-    for (size_t t = 0; t < n; t++)
-        offsets[t] = (ptrdiff_t)(t % 3 + 300 * (t / 3));
-    fill_random(weights, n, 1, n);
-}
-
-Test(kernels, convolve_row_is_its_definition)
-{
-    enum { TAPS = 9 };
-    float weights[TAPS], out[257];
-    ptrdiff_t offsets[TAPS];
-    const size_t reach = 2 + 300 * 2;
-    float *in = guarded_floats(257 + reach);
-
-    fill_random(in, 257 + reach, 10, 1);
-    taps_of(offsets, weights, TAPS);
-    portable()->convolve_row(out, in, weights, offsets, TAPS, 0.5f, 257);
-    for (size_t x = 0; x < 257; x++) {
-        double sum = 0.5, magnitude = 0.5;
-        for (size_t t = 0; t < TAPS; t++) {
-            const double term = (double)weights[t] * (double)in[x + (size_t)offsets[t]];
-            sum += term;
-            magnitude += fabs(term);
-        }
-        cr_assert_lt(fabs((double)out[x] - sum),
-                     TAPS * (double)FLT_EPSILON * magnitude);
-    }
-}
-
-Test(kernels, convolve_row_gives_the_same_bits)
-{
-    enum { TAPS = 9 };
-    float weights[TAPS];
-    ptrdiff_t offsets[TAPS];
-
-    taps_of(offsets, weights, TAPS);
-    for (size_t i = 0; i < N_LENGTHS; i++) {
-        const size_t n = lengths[i];
-        float *in = guarded_floats(n + 602), *want = guarded_floats(n),
-              *got = guarded_floats(n);
-
-        fill_random(in, n + 602, 10, n);
-        in[n / 2] = NAN;
-        in[n - 1] = INFINITY;
-        portable()->convolve_row(want, in, weights, offsets, TAPS, 0.5f, n);
-        for (size_t k = 1; kernels_nth(k); k++) {
-            kernels_nth(k)->convolve_row(got, in, weights, offsets, TAPS, 0.5f, n);
-            cr_assert(same_bits(want, got, n), "%s, n %zu", kernels_nth(k)->name, n);
-        }
-    }
-}
-
-enum { RUNS = 3, RUN = 6 };
-
-/* pixels outputs of `filters` filters, a window of RUNS runs of RUN floats each. */
-static void convolve(const struct kernels *k, float *out, const float *in,
-                     const float *weights, const float *bias, size_t filters,
-                     size_t pixels)
-{
-    static const ptrdiff_t offsets[RUNS] = {0, 200, 400};
-
-    k->convolve_filters(out, filters, in, 2, offsets, RUNS, RUN, weights, bias, filters,
-                        pixels);
-}
-
-static const size_t filter_counts[] = {1, 3, 8, 15, 16, 17, 32, 48, 64, 65, 80, 130};
-enum { N_FILTERS = sizeof filter_counts / sizeof *filter_counts };
-
-/* Weights as the kernel reads them: zeros beyond the last filter. */
-static float *padded_weights(size_t filters, size_t rows, uint64_t seed)
-{
-    const size_t padded = (filters + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
-    float *weights = guarded_floats(padded * rows);
-
-    memset(weights, 0, padded * rows * sizeof *weights);
-    for (size_t r = 0; r < rows; r++)
-        fill_random(weights + r * padded, filters, 1, seed + r);
-    return weights;
-}
-
-Test(kernels, convolve_filters_is_its_definition)
-{
-    enum { FILTERS = 19, PIXELS = 13, PADDED = 32 };
-    float in[430], out[PIXELS * FILTERS];
-    const float *weights = padded_weights(FILTERS, RUNS * RUN, 3);
-    const float *bias = padded_weights(FILTERS, 1, 99);
-
-    fill_random(in, 430, 5, 7);
-    convolve(portable(), out, in, weights, bias, FILTERS, PIXELS);
-    for (size_t p = 0; p < PIXELS; p++)
-        for (size_t f = 0; f < FILTERS; f++) {
-            double sum = (double)bias[f], magnitude = fabs(sum);
-            for (size_t r = 0; r < RUNS; r++)
-                for (size_t i = 0; i < RUN; i++) {
-                    const double term = (double)in[p * 2 + r * 200 + i] *
-                                        (double)weights[(r * RUN + i) * PADDED + f];
-                    sum += term;
-                    magnitude += fabs(term);
-                }
-            cr_assert_lt(fabs((double)out[p * FILTERS + f] - sum),
-                         RUNS * RUN * (double)FLT_EPSILON * magnitude);
-        }
-}
-
-Test(kernels, convolve_filters_gives_the_same_bits)
-{
-    for (size_t i = 0; i < N_FILTERS; i++)
-        for (size_t pixels = 1; pixels < 15; pixels += 2) {
-            const size_t filters = filter_counts[i], n = filters * pixels;
-            const float *weights = padded_weights(filters, RUNS * RUN, i);
-            const float *bias = padded_weights(filters, 1, i + 50);
-            float *in = guarded_floats(2 * (pixels - 1) + 400 + RUN);
-            float *want = guarded_floats(n), *got = guarded_floats(n);
-
-            fill_random(in, 2 * (pixels - 1) + 400 + RUN, 3, n);
-            convolve(portable(), want, in, weights, bias, filters, pixels);
-            for (size_t k = 1; kernels_nth(k); k++) {
-                convolve(kernels_nth(k), got, in, weights, bias, filters, pixels);
-                cr_assert(same_bits(want, got, n), "%s, %zu filters, %zu pixels",
-                          kernels_nth(k)->name, filters, pixels);
-            }
-        }
 }
 
 /* ---- pooling ---- */
@@ -198,139 +72,6 @@ Test(kernels, max_row_takes_the_larger)
 
 /* ---- activations ---- */
 
-/* Keras' formulas in double precision. */
-static double exact_linear(double x)
-{
-    return x;
-}
-static double exact_relu(double x)
-{
-    return x > 0 ? x : 0;
-}
-static double exact_sigmoid(double x)
-{
-    return 1 / (1 + exp(-x));
-}
-static double exact_elu(double x)
-{
-    return x > 0 ? x : expm1(x);
-}
-static double exact_selu(double x)
-{
-    return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
-}
-static double exact_softplus(double x)
-{
-    return x > 30 ? x : log1p(exp(x));
-}
-static double exact_softsign(double x)
-{
-    return x / (1 + fabs(x));
-}
-static double exact_hard_sigmoid(double x)
-{
-    return fmin(fmax(x / 6 + 0.5, 0), 1);
-}
-static double exact_hard_sigmoid_2(double x)
-{
-    return fmin(fmax(0.2 * x + 0.5, 0), 1);
-}
-static double exact_gelu(double x)
-{
-    return 0.5 * x * erfc(-x / sqrt(2));
-}
-static double exact_swish(double x)
-{
-    return x / (1 + exp(-x));
-}
-static double exact_mish(double x)
-{
-    return x * tanh(exact_softplus(x));
-}
-static double exact_relu6(double x)
-{
-    return fmin(fmax(x, 0), 6);
-}
-static double exact_leaky_relu(double x)
-{
-    return x > 0 ? x : (double)0.2f * x;
-}
-static double exact_hard_silu(double x)
-{
-    return x * exact_hard_sigmoid(x);
-}
-static double exact_log_sigmoid(double x)
-{
-    return -exact_softplus(-x);
-}
-static double exact_hard_tanh(double x)
-{
-    return fmin(fmax(x, -1), 1);
-}
-static double exact_hard_shrink(double x)
-{
-    return fabs(x) > 0.5 ? x : 0;
-}
-static double exact_soft_shrink(double x)
-{
-    return copysign(fmax(fabs(x) - 0.5, 0), x);
-}
-static double exact_tanh_shrink(double x)
-{
-    return x - tanh(x);
-}
-static double exact_squareplus(double x)
-{
-    return (x + sqrt(x * x + 4)) / 2;
-}
-static double exact_sparse_plus(double x)
-{
-    return x <= -1 ? 0 : x >= 1 ? x : (x + 1) * (x + 1) / 4;
-}
-static double exact_sparse_sigmoid(double x)
-{
-    return fmin(fmax((x + 1) / 2, 0), 1);
-}
-
-/* bound: the error in units of 2^-24 of the result, or of x too where the formula takes
- * a difference that cancels (against_x). */
-static const struct {
-    enum activation_id id;
-    double (*exact)(double);
-    double bound;
-    bool against_x;
-} elementwise[] = {
-    {ACTIVATION_LINEAR, exact_linear, 0, false},
-    {ACTIVATION_RELU, exact_relu, 0, false},
-    {ACTIVATION_SIGMOID, exact_sigmoid, 5, false},
-    {ACTIVATION_TANH, tanh, 4, false},
-    {ACTIVATION_ELU, exact_elu, 4, false},
-    {ACTIVATION_SELU, exact_selu, 8, false},
-    {ACTIVATION_SOFTPLUS, exact_softplus, 5, false},
-    {ACTIVATION_SOFTSIGN, exact_softsign, 3, false},
-    {ACTIVATION_EXPONENTIAL, exp, 2.5, false},
-    {ACTIVATION_HARD_SIGMOID, exact_hard_sigmoid, 3, true},
-    {ACTIVATION_HARD_SIGMOID_2, exact_hard_sigmoid_2, 3, true},
-    {ACTIVATION_GELU, exact_gelu, 4, true},
-    {ACTIVATION_SWISH, exact_swish, 6, false},
-    {ACTIVATION_SILU, exact_swish, 6, false},
-    {ACTIVATION_MISH, exact_mish, 10, false},
-    {ACTIVATION_RELU6, exact_relu6, 0, false},
-    {ACTIVATION_LEAKY_RELU, exact_leaky_relu, 1, false},
-    {ACTIVATION_HARD_SILU, exact_hard_silu, 4, true},
-    {ACTIVATION_HARD_SWISH, exact_hard_silu, 4, true},
-    {ACTIVATION_LOG_SIGMOID, exact_log_sigmoid, 5, false},
-    {ACTIVATION_CELU, exact_elu, 4, false},
-    {ACTIVATION_HARD_TANH, exact_hard_tanh, 0, false},
-    {ACTIVATION_HARD_SHRINK, exact_hard_shrink, 0, false},
-    {ACTIVATION_SOFT_SHRINK, exact_soft_shrink, 1, true},
-    {ACTIVATION_TANH_SHRINK, exact_tanh_shrink, 4, true},
-    {ACTIVATION_SQUAREPLUS, exact_squareplus, 4, true},
-    {ACTIVATION_SPARSE_PLUS, exact_sparse_plus, 4, true},
-    {ACTIVATION_SPARSE_SIGMOID, exact_sparse_sigmoid, 2, true},
-};
-enum { N_ELEMENTWISE = sizeof elementwise / sizeof *elementwise };
-
 static struct activation named(enum activation_id id)
 {
     return (struct activation){.id = id, .alpha = activation_row(id)->alpha};
@@ -338,11 +79,11 @@ static struct activation named(enum activation_id id)
 
 /* The largest error over points of every magnitude between -87 and 88, where results
  * are normal floats. */
-static double worst_error(size_t row)
+static double worst_error(const struct activation *activation)
 {
     enum { POINTS = 1 << 18 };
     static float x[POINTS], y[POINTS];
-    const struct activation activation = named(elementwise[row].id);
+    const struct reference_function *function = reference_function(activation->id);
     uint64_t seed = 11;
     double worst = 0;
 
@@ -352,11 +93,10 @@ static double worst_error(size_t row)
         x[i] = (float)(value < -87 ? -87 : value > 88 ? 88 : value);
     }
     memcpy(y, x, sizeof y);
-    portable()->activate(&activation, y, POINTS, 1);
+    portable()->activate(activation, y, y, POINTS, 1);
     for (size_t i = 0; i < POINTS; i++) {
-        const double want = elementwise[row].exact((double)x[i]);
-        const double size =
-            fabs(want) + (elementwise[row].against_x ? fabs((double)x[i]) : 0);
+        const double want = function->exact((double)x[i], activation);
+        const double size = fabs(want) + (function->against_x ? fabs((double)x[i]) : 0);
         worst = fmax(worst, fabs((double)y[i] - want) / (size * 0x1p-24 + 1e-38));
     }
     return worst;
@@ -364,14 +104,16 @@ static double worst_error(size_t row)
 
 Test(kernels, activations_are_their_formulas)
 {
-    for (size_t row = 0; row < N_ELEMENTWISE; row++) {
-        const double worst = worst_error(row);
+    for (size_t id = 0; id < ACTIVATION_COUNT; id++) {
+        const struct activation activation = named((enum activation_id)id);
+        const struct reference_function *function = reference_function(activation.id);
 
+        if (activation_row(id)->keras == KERAS_NONE || !function->exact)
+            continue; /* layers have them with parameters */
+        const double worst = worst_error(&activation);
         printf("  %-15s worst error %5.2f x 2^-24, bound %.1f\n",
-               activation_row(elementwise[row].id)->name, worst,
-               elementwise[row].bound);
-        cr_expect_leq(worst, elementwise[row].bound, "%s",
-                      activation_row(elementwise[row].id)->name);
+               activation_row(id)->name, worst, function->bound);
+        cr_expect_leq(worst, function->bound, "%s", activation_row(id)->name);
     }
 }
 
@@ -384,12 +126,10 @@ static bool is_axial(size_t id)
 
 Test(kernels, every_activation_is_checked)
 {
-    for (size_t id = 0; id < ACTIVATION_COUNT; id++) {
-        bool found = is_axial(id) || activation_row(id)->keras == KERAS_NONE;
-        for (size_t row = 0; row < N_ELEMENTWISE; row++)
-            found |= elementwise[row].id == id;
-        cr_expect(found, "%s", activation_row(id)->name);
-    }
+    for (size_t id = 0; id < ACTIVATION_COUNT; id++)
+        cr_expect_neq(is_axial(id),
+                      reference_function((enum activation_id)id)->exact != NULL, "%s",
+                      activation_row(id)->name);
 }
 
 /* The layers with parameters: ReLU, LeakyReLU, ThresholdedReLU of Keras. */
@@ -412,7 +152,7 @@ Test(kernels, rectifiers_follow_their_parameters)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         float x[6];
         memcpy(x, rows[i].in, sizeof x);
-        portable()->activate(&rows[i].activation, x, 6, 1);
+        portable()->activate(&rows[i].activation, x, x, 6, 1);
         for (size_t k = 0; k < 6; k++)
             cr_assert_float_eq(x[k], rows[i].want[k], 1e-6, "row %zu, x %g", i,
                                (double)rows[i].in[k]);
@@ -425,7 +165,7 @@ Test(kernels, a_nan_stays_a_nan)
         for (size_t k = 0; kernels_nth(k); k++) {
             float x[17] = {1, 2, 3, NAN, 5};
             const struct activation activation = named((enum activation_id)id);
-            kernels_nth(k)->activate(&activation, x, 17, 1);
+            kernels_nth(k)->activate(&activation, x, x, 17, 1);
             cr_expect(isnan(x[3]), "%s", activation_row(id)->name);
         }
 }
@@ -434,10 +174,10 @@ Test(kernels, activations_at_the_ends)
 {
     float x[] = {-INFINITY, INFINITY, -200, 200};
 
-    portable()->activate(&(struct activation){.id = ACTIVATION_SIGMOID}, x, 4, 1);
+    portable()->activate(&(struct activation){.id = ACTIVATION_SIGMOID}, x, x, 4, 1);
     cr_assert_arr_eq(x, ((float[]){0, 1, 0, 1}), sizeof x);
     memcpy(x, ((float[]){-INFINITY, INFINITY, -200, 200}), sizeof x);
-    portable()->activate(&(struct activation){.id = ACTIVATION_TANH}, x, 4, 1);
+    portable()->activate(&(struct activation){.id = ACTIVATION_TANH}, x, x, 4, 1);
     cr_assert_arr_eq(x, ((float[]){-1, 1, -1, 1}), sizeof x);
 }
 
@@ -448,7 +188,7 @@ Test(kernels, softmax_is_its_formula)
 
     fill_random(x, PIXELS * CHANNELS, 30, 4);
     memcpy(y, x, sizeof y);
-    portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, y,
+    portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, y, y,
                          PIXELS * CHANNELS, CHANNELS);
     for (size_t p = 0; p < PIXELS; p++) {
         const float *in = x + p * CHANNELS;
@@ -470,9 +210,9 @@ Test(kernels, log_softmax_is_the_logarithm_of_softmax)
 
     fill_random(x, CHANNELS, 9, 4);
     memcpy(y, x, sizeof y);
-    portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, x, CHANNELS,
+    portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, x, x, CHANNELS,
                          CHANNELS);
-    portable()->activate(&(struct activation){.id = ACTIVATION_LOG_SOFTMAX}, y,
+    portable()->activate(&(struct activation){.id = ACTIVATION_LOG_SOFTMAX}, y, y,
                          CHANNELS, CHANNELS);
     for (size_t c = 0; c < CHANNELS; c++)
         cr_assert_float_eq((double)y[c], log((double)x[c]), 3e-6);
@@ -489,7 +229,7 @@ Test(kernels, sparsemax_is_the_projection)
         double sum = 0, tau = NAN;
         fill_random(x, CHANNELS, pow(10, (double)(seed % 5) - 2), seed);
         memcpy(y, x, sizeof y);
-        portable()->activate(&(struct activation){.id = ACTIVATION_SPARSEMAX}, y,
+        portable()->activate(&(struct activation){.id = ACTIVATION_SPARSEMAX}, y, y,
                              CHANNELS, CHANNELS);
         for (size_t c = 0; c < CHANNELS; c++) {
             sum += (double)y[c];
@@ -501,6 +241,15 @@ Test(kernels, sparsemax_is_the_projection)
             cr_assert(y[c] > 0 ? fabs((double)x[c] - (double)y[c] - tau) < 1e-5
                                : (double)x[c] <= tau + 1e-5);
     }
+}
+
+/* Beside a large value the 1 that the result sums to must not be lost. */
+Test(kernels, sparsemax_of_large_values_sums_to_1)
+{
+    float x[] = {3e29f, -1, 2e29f, 3e29f};
+
+    portable()->activate(&(struct activation){.id = ACTIVATION_SPARSEMAX}, x, x, 4, 4);
+    cr_assert_arr_eq(x, ((float[]){0.5f, 0, 0, 0.5f}), sizeof x);
 }
 
 Test(kernels, activations_give_the_same_bits)
@@ -519,10 +268,10 @@ Test(kernels, activations_give_the_same_bits)
                 if (n % channels)
                     continue;
                 memcpy(want, in, n * sizeof *in);
-                portable()->activate(&activation, want, n, channels);
+                portable()->activate(&activation, want, want, n, channels);
                 for (size_t k = 1; kernels_nth(k); k++) {
                     memcpy(got, in, n * sizeof *in);
-                    kernels_nth(k)->activate(&activation, got, n, channels);
+                    kernels_nth(k)->activate(&activation, got, got, n, channels);
                     cr_assert(same_bits(want, got, n), "%s, %s, n %zu, channels %zu",
                               activation_row(a)->name, kernels_nth(k)->name, n,
                               channels);

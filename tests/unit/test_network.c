@@ -3,61 +3,14 @@
  * bits for every table of kernels and every way of splitting the work, memory never
  * above what was planned.
  */
+#include "tests/property/reference.h"
 #include "tests/unit/check.h"
 #include "tests/unit/odd_parallel.h"
-#include "tests/unit/reference.h"
-
-#include <float.h>
-
-#include "engine/network.h"
-#include "engine/weights.h"
+#include "tests/unit/run_network.h"
 
 enum { ARENA = 64 << 20 };
 
-static const size_t inputs[64] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
-                                  13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25};
-
-static struct layer new_layer(const char *kind, const char *name, size_t index)
-{
-    struct layer layer = {.kind = layer_kind_find(kind, false),
-                          .name = name,
-                          .label = name,
-                          .pointer = "",
-                          .keras = KERAS_3,
-                          .inputs = &inputs[index],
-                          .n_inputs = 1};
-
-    cr_assert_not_null(layer.kind, "%s", kind);
-    layer_defaults(&layer);
-    return layer;
-}
-
-/* Plans and runs; the output of every wanted layer is in the plan. */
-static bool run(struct network *network, const struct shape *shape, const float *input,
-                const struct stage_request *wanted, const struct kernels *kernels,
-                const struct parallel *parallel, struct arena *arena, struct plan *plan,
-                struct error *err)
-{
-    error_init(err);
-    if (!network_plan(network, shape, wanted, parallel->width, &limits_default, arena,
-                      plan, err))
-        return false;
-    if (!weights_bind(network, plan, NULL, arena, err))
-        return false;
-    const size_t before = arena->used;
-    const bool done =
-        network_run(network, plan, wanted, input, kernels, parallel, arena, err);
-    cr_assert_leq((double)(arena->used - before), plan->bytes,
-                  "memory beyond the plan");
-    return done;
-}
-
 /* ---- one layer against its definition ---- */
-
-static int draw(uint64_t *seed, int low, int high)
-{
-    return low + (int)(generate_uniform(seed) * (high - low + 1));
-}
 
 static struct layer random_conv(uint64_t *seed, int *channels)
 {
@@ -129,33 +82,13 @@ static struct layer random_windowed(uint64_t *seed, int *channels)
     }
 }
 
-static struct reference expected(const struct layer *layer, const struct shape *shape,
-                                 const float *input)
-{
-    const size_t h = shape->dim[0], w = shape->dim[1], c = shape->dim[2];
-
-    if (strcmp(layer->kind->class_name, "Conv2D") == 0)
-        return reference_conv2d(layer, h, w, c, input, layer->weights[0].values,
-                                layer->use_bias ? layer->weights[1].values : NULL);
-    if (strcmp(layer->kind->class_name, "Conv2DTranspose") == 0)
-        return reference_transpose(layer, h, w, c, input, layer->weights[0].values,
-                                   layer->weights[1].values);
-    return reference_pool2d(layer, layer->kind->class_name[0] == 'A', h, w, c, input);
-}
-
 static void compare(const struct layer *layer, const struct layer_plan *plan,
                     const struct reference *want, size_t round)
 {
-    const size_t n = want->h * want->w * want->c;
-    const double steps = (double)(layer->kernel_size[0] * layer->kernel_size[1] * 12 +
-                                  layer->pool_size[0] * layer->pool_size[1] + 2);
-
-    cr_assert_eq(shape_elements(&plan->out), n, "round %zu", round);
-    cr_assert_eq(plan->out.dim[0], want->h);
-    cr_assert_eq(plan->out.dim[1], want->w);
-    for (size_t i = 0; i < n; i++)
+    cr_assert(shape_equal(&plan->out, &want->shape), "round %zu", round);
+    for (size_t i = 0; i < shape_elements(&plan->out); i++)
         cr_assert_leq(fabs((double)plan->output.values[i] - want->v[i]),
-                      steps * (double)FLT_EPSILON * want->magnitude[i] + 1e-30,
+                      want->roundings * 0x1p-24 * want->magnitude[i] + 1e-30,
                       "round %zu, %s, value %zu", round, layer->kind->class_name, i);
 }
 
@@ -182,7 +115,7 @@ static bool check_random_layer(size_t round, struct arena *arena)
         cr_assert_eq(err.code, ERROR_CONFIG_INVALID, "%s", err.detail);
         return false; /* does not fit: its message is tested elsewhere */
     }
-    const struct reference want = expected(&layer, &shape, input);
+    struct reference want = reference_layer(&layer, &shape, input);
     compare(&layer, &plan.layers[0], &want, round);
     for (size_t k = 0; kernels_nth(k); k++) {
         cr_assert(run(&network, &shape, input, &wanted, kernels_nth(k), &odd_parallel,
@@ -191,8 +124,7 @@ static bool check_random_layer(size_t round, struct arena *arena)
                             shape_elements(&plan.layers[0].out)),
                   "round %zu, %s", round, kernels_nth(k)->name);
     }
-    free(want.v);
-    free(want.magnitude);
+    reference_free(&want);
     return true;
 }
 
@@ -233,12 +165,21 @@ static struct layer random_layer(size_t kind, uint64_t *seed)
     layer.padding = draw(seed, 0, 1);
     layer.interpolation = draw(seed, 0, 1);
     layer.keepdims = draw(seed, 0, 1);
-    layer.axis = (struct int_list){1, {draw(seed, 1, 3)}};
+    layer.axis = (struct int_list){draw(seed, 0, 3) ? 1 : 2, {draw(seed, 1, 3)}};
+    layer.axis.items[1] = layer.axis.items[0] % 3 + 1;
+    layer.center = draw(seed, 0, 1);
+    layer.scale = draw(seed, 0, 1);
+    layer.rms_scaling = draw(seed, 0, 1);
+    layer.invert = draw(seed, 0, 1);
+    const int turn = draw(seed, 0, 2), turned = draw(seed, 0, 1);
+    for (int i = 0; i < 3; i++)
+        layer.dims.items[i] = 1 + (turn + (turned ? 3 - i : i)) % 3;
+    layer.dims.n = 3;
     layer.axes = (struct int_list){draw(seed, 0, 2), {1, 2}};
     layer.shape = (struct int_list){1, {-1}};
     for (size_t i = 0; i < LAYER_MAX_WEIGHTS; i++)
         layer.weights[i].initializer = (struct initializer){
-            .id = INIT_RANDOM_UNIFORM, .seed = *seed, .a = 0.1f, .b = 1};
+            .id = INIT_RANDOM_UNIFORM, .seed = *seed, .params = {0.1f, 1}};
     return layer;
 }
 
@@ -314,11 +255,129 @@ Test(network, pools_may_be_far_larger_than_the_map)
                 arena_reset(&arena, ARENA);
                 cr_assert(run(&network, &shape, input, &wanted, kernels_find(NULL),
                               &parallel_serial, &arena, &plan, &err));
-                const struct reference want = expected(&layer, &shape, input);
+                struct reference want = reference_layer(&layer, &shape, input);
                 compare(&layer, &plan.layers[0], &want, (size_t)size);
-                free(want.v);
-                free(want.magnitude);
+                reference_free(&want);
             }
+    arena_release(&arena);
+}
+
+/* ---- corners that random layers found ---- */
+
+/* The axis is not the last one, but nothing lies between its neighbours. */
+Test(network, batch_normalization_of_rows_of_one_cell)
+{
+    static const float mean[] = {1, 2, 3}, variance[] = {1, 1, 1};
+    const struct named_tensor tensors[] = {
+        {"bn/moving_mean", {SHAPE(3), (float *)(uintptr_t)mean}},
+        {"bn/moving_variance", {SHAPE(3), (float *)(uintptr_t)variance}},
+    };
+    const struct weights_upload upload = {2, tensors};
+    const struct stage_request wanted = {.output = true};
+    const struct shape shape = SHAPE(3, 1, 1);
+    const float input[] = {10, 10, 10};
+    struct layer layer = new_layer("BatchNormalization", "bn", 0);
+    struct network network = {1, &layer};
+    struct arena arena;
+    struct plan plan;
+    struct error err;
+
+    layer.axis = (struct int_list){1, {1}};
+    layer.scale = layer.center = false;
+    layer.epsilon = 0;
+    error_init(&err);
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert(network_plan(&network, &shape, &wanted, 1, &limits_default, &arena, &plan,
+                           &err) &&
+                  weights_bind(&network, &plan, &upload, &arena, &err) &&
+                  network_run(&network, &plan, &wanted, input, kernels_find(NULL),
+                              &parallel_serial, &arena, &err),
+              "%s", err.detail);
+    cr_assert_arr_eq(plan.layers[0].output.values, ((float[]){9, 8, 7}), sizeof input);
+    arena_release(&arena);
+}
+
+/* A softmax across rows is one call, whatever follows it band by band. */
+Test(network, a_softmax_across_rows_is_not_cut_in_bands)
+{
+    static float input[40 * 30 * 16];
+    const struct shape shape = SHAPE(40, 30, 16);
+    const struct stage_request all[2] = {{.output = true}, {.output = true}};
+    const struct stage_request last[2] = {{0}, {.output = true}};
+    struct layer layers[2] = {new_layer("Softmax", "a", 0),
+                              new_layer("MaxPooling2D", "b", 1)};
+    struct network network = {2, layers};
+    struct plan whole, part;
+    struct arena arena;
+    struct error err;
+
+    fill_random(input, shape_elements(&shape), 4, 7);
+    layers[0].axis = (struct int_list){1, {1}};
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert(run(&network, &shape, input, all, kernels_find(NULL), &parallel_serial,
+                  &arena, &whole, &err));
+    cr_assert(run(&network, &shape, input, last, kernels_find(NULL), &parallel_serial,
+                  &arena, &part, &err));
+    cr_assert(same_bits(whole.layers[1].output.values, part.layers[1].output.values,
+                        shape_elements(&whole.layers[1].out)));
+    arena_release(&arena);
+}
+
+/* The two parts of a separable convolution are cut in different ways: what the
+ * depthwise one needs memory for may be less than what the pointwise one takes. */
+Test(network, a_separable_convolution_with_few_filters_and_a_deep_middle)
+{
+    static const struct {
+        int multiplier, filters, stride;
+    } rows[] = {{8, 1, 1}, {9, 7, 1}, {12, 1, 3}, {16, 2, 1}, {8, 17, 1}, {24, 1, 5}};
+    const struct stage_request wanted = {.output = true};
+    const struct shape shape = SHAPE(200, 150, 2);
+    static float input[200 * 150 * 2];
+    struct arena arena;
+
+    fill_random(input, shape_elements(&shape), 1, 3);
+    cr_assert(arena_init(&arena, ARENA));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct layer layer = new_layer("SeparableConv2D", "separable", 0);
+        struct network network = {1, &layer};
+        struct plan plan;
+        struct error err;
+
+        layer.kernel_size[0] = layer.kernel_size[1] = 3 + 2 * (int)i;
+        layer.strides[0] = layer.strides[1] = rows[i].stride;
+        layer.depth_multiplier = rows[i].multiplier;
+        layer.filters = rows[i].filters;
+        layer.padding = PADDING_SAME;
+        arena_reset(&arena, ARENA);
+        cr_assert(run(&network, &shape, input, &wanted, kernels_find(NULL),
+                      &parallel_serial, &arena, &plan, &err));
+        struct reference want = reference_layer(&layer, &shape, input);
+        compare(&layer, &plan.layers[0], &want, i);
+        reference_free(&want);
+    }
+    arena_release(&arena);
+}
+
+/* A cell that has no share in an output is not read. */
+Test(network, bilinear_keeps_a_nan_to_its_neighbours)
+{
+    const struct stage_request wanted = {.output = true};
+    const struct shape shape = SHAPE(1, 3, 1);
+    const float input[] = {1, 3, NAN};
+    struct layer layer = new_layer("UpSampling2D", "up", 0);
+    struct network network = {1, &layer};
+    struct arena arena;
+    struct plan plan;
+    struct error err;
+
+    layer.interpolation = 1;
+    layer.size[0] = 1;
+    layer.size[1] = 3;
+    cr_assert(arena_init(&arena, ARENA));
+    cr_assert(run(&network, &shape, input, &wanted, kernels_find(NULL),
+                  &parallel_serial, &arena, &plan, &err));
+    for (size_t x = 0; x < 9; x++)
+        cr_assert_eq(isnan(plan.layers[0].output.values[x]), x > 4, "x %zu", x);
     arena_release(&arena);
 }
 

@@ -147,7 +147,7 @@ Test(npy, broken_headers_are_refused_with_a_reason)
          "malformed"},
         {"{'descr': '<f4' 'fortran_order': False, 'shape': (1,)}", "malformed"},
         {"{'descr': '<f4, 'fortran_order': False, 'shape': (1,)}", "dtype"},
-        {"{'descr': '<i4', 'fortran_order': False, 'shape': (1,)}", "dtype"},
+        {"{'descr': '<i2', 'fortran_order': False, 'shape': (1,)}", "dtype"},
         {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "dtype"},
         {"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", "dtype"},
         {"{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}", "fortran_order"},

@@ -133,7 +133,7 @@ struct check {
     size_t rows;
 };
 
-static void check_row(void *context, const struct png_row *row)
+static void check_row(void *context, const struct pixel_row *row)
 {
     struct check *check = context;
     const struct sample_file *f = check->file;
@@ -157,26 +157,26 @@ static void check_decode(struct sample_file *f, uint64_t seed)
 {
     struct arena arena = new_arena(4 << 20);
     struct check check = {f, 0};
-    struct png_header header;
+    struct image_info header;
     struct error err;
 
     invent(f, seed);
     write_sample(f);
     const struct bytes file = {f->bytes.bytes, f->bytes.size};
     error_init(&err);
-    cr_assert(png_recognise(&file));
-    cr_assert(png_probe(&file, &header, &err), "%s", err.detail);
+    cr_assert(png_codec.recognise(&file));
+    cr_assert(png_codec.probe(&file, &header, &err), "%s", err.detail);
     cr_assert_eq(header.width, f->width);
     cr_assert_eq(header.height, f->height);
     cr_assert_eq(header.bit_depth, f->depth);
-    cr_assert_eq(header.interlaced, f->interlaced);
+    cr_assert_eq(header.buffered, f->interlaced);
     cr_assert_eq(header.channels, f->color_type & PNG_COLOR_MASK_COLOR ? 3 : 1);
     cr_assert_eq(header.alpha, f->trns || f->color_type & PNG_COLOR_MASK_ALPHA);
-    cr_assert(png_decode(&file, &header, check_row, &check, &arena, &err), "%s",
+    cr_assert(png_codec.decode(&file, &header, check_row, &check, &arena, &err), "%s",
               err.detail);
     cr_assert_eq(check.rows, f->height);
     cr_assert_eq(arena.used, 0);
-    cr_assert_leq((double)arena.peak, png_decode_bytes(&header));
+    cr_assert_leq((double)arena.peak, png_codec.bytes(&header));
     buffer_release(&f->bytes);
     arena_release(&arena);
 }
@@ -209,7 +209,7 @@ Test(png, every_type_depth_and_interlace_is_decoded)
             }
 }
 
-static void ignore_row(void *context, const struct png_row *row)
+static void ignore_row(void *context, const struct pixel_row *row)
 {
     (void)context;
     (void)row;
@@ -218,20 +218,20 @@ static void ignore_row(void *context, const struct png_row *row)
 /* Probe and decode; false with an error, and memory within what was foretold. */
 static bool read_whole(const struct bytes *file, struct arena *arena, struct error *err)
 {
-    struct png_header header;
+    struct image_info header;
 
     error_init(err);
     arena_reset(arena, 8 << 20);
-    if (!png_recognise(file)) {
+    if (!png_codec.recognise(file)) {
         err->code = ERROR_IMAGE_UNDECODABLE;
         return false;
     }
-    if (!png_probe(file, &header, err))
+    if (!png_codec.probe(file, &header, err))
         return false;
     if (header.width > 100 || header.height > 100)
         return error_set(err, ERROR_IMAGE_UNDECODABLE, "too large for this test");
-    const bool done = png_decode(file, &header, ignore_row, NULL, arena, err);
-    cr_assert_leq((double)arena->peak, png_decode_bytes(&header));
+    const bool done = png_codec.decode(file, &header, ignore_row, NULL, arena, err);
+    cr_assert_leq((double)arena->peak, png_codec.bytes(&header));
     return done;
 }
 
@@ -326,7 +326,7 @@ Test(png, impossible_headers_are_refused_with_a_reason)
         {12, 2, "compression"},
     };
     static struct sample_file f;
-    struct png_header header;
+    struct image_info header;
     struct error err;
 
     make_sample(&f, PNG_COLOR_TYPE_PALETTE, 8, 0);
@@ -334,7 +334,7 @@ Test(png, impossible_headers_are_refused_with_a_reason)
         const struct bytes copy = exact_copy(f.bytes.bytes, f.bytes.size);
         patch_ihdr((unsigned char *)(uintptr_t)copy.data, cases[i].at, cases[i].value);
         error_init(&err);
-        cr_assert(!png_probe(&copy, &header, &err), "case %zu", i);
+        cr_assert(!png_codec.probe(&copy, &header, &err), "case %zu", i);
         expect_error(&err, ERROR_IMAGE_UNDECODABLE, cases[i].reason);
         free_file(copy);
     }
@@ -345,17 +345,17 @@ Test(png, memory_is_bounded_by_the_arena)
 {
     static struct sample_file f;
     struct arena arena = new_arena(8 << 20);
-    struct png_header header;
+    struct image_info header;
     struct error err;
 
     make_sample(&f, PNG_COLOR_TYPE_RGBA, 16, 1);
     const struct bytes file = {f.bytes.bytes, f.bytes.size};
     error_init(&err);
-    cr_assert(png_probe(&file, &header, &err));
+    cr_assert(png_codec.probe(&file, &header, &err));
     for (size_t budget = 0; budget < 100000; budget += 512) {
         arena_reset(&arena, budget);
         error_init(&err);
-        if (!png_decode(&file, &header, ignore_row, NULL, &arena, &err))
+        if (!png_codec.decode(&file, &header, ignore_row, NULL, &arena, &err))
             cr_assert_neq(err.code, ERROR_NONE);
         cr_assert_eq(arena.used, 0);
     }

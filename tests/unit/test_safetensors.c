@@ -60,8 +60,8 @@ Test(safetensors, hostile_headers_are_refused_with_a_reason)
         {"{" T("a", "F32", "[1]", "[0,4]") "," T("a", "F32", "[1]", "[4,8]") "}", 8,
          "a"},
         {"{\"a\":3}", 0, "'a'"},
-        {"{" T("a", "I64", "[1]", "[0,8]") "}", 8, "dtype"},
-        {"{" T("a", "F32", "[]", "[0,4]") "}", 4, "shape"},
+        {"{" T("a", "U64", "[1]", "[0,8]") "}", 8, "dtype"},
+        {"{" T("a", "F32", "3", "[0,4]") "}", 4, "shape"},
         {"{" T("a", "F32", "[1,1,1,1,1]", "[0,4]") "}", 4, "shape"},
         {"{" T("a", "F32", "[-1]", "[0,4]") "}", 4, "shape"},
         {"{" T("a", "F32", "[1.5]", "[0,4]") "}", 4, "shape"},
@@ -94,6 +94,31 @@ Test(safetensors, hostile_headers_are_refused_with_a_reason)
         free_file(file);
         arena_reset(&arena, 1 << 20);
     }
+    arena_release(&arena);
+}
+
+/* As Keras stores the counter of a Normalization. */
+Test(safetensors, counters_and_scalars_are_read)
+{
+    struct arena arena = new_arena(1 << 20);
+    const struct bytes file = craft(
+        "{" T("count", "I64", "[]", "[0,8]") "," T("n", "I32", "[2]", "[8,16]") "}",
+        16);
+    unsigned char *data = (unsigned char *)(uintptr_t)file.data + file.size - 16;
+    struct weights_upload weights;
+    struct error err;
+
+    memcpy(data, &(int64_t){1234567}, 8);
+    memcpy(data + 8, (int32_t[]){-3, 4}, 8);
+    error_init(&err);
+    cr_assert(safetensors_read(&file, &arena, &weights, &err), "%s", err.detail);
+    cr_assert(weights.n == 2 &&
+              shape_equal(&weights.tensors[0].tensor.shape, &SHAPE(1)) &&
+              shape_equal(&weights.tensors[1].tensor.shape, &SHAPE(2)));
+    cr_assert_eq(weights.tensors[0].tensor.values[0], 1234567);
+    cr_assert_eq(weights.tensors[1].tensor.values[0], -3);
+    cr_assert_eq(weights.tensors[1].tensor.values[1], 4);
+    free_file(file);
     arena_release(&arena);
 }
 

@@ -1,0 +1,136 @@
+/*
+ * conv_filters.c - convolutions with many filters: lanes are filters, and the map is
+ * read as it lies.
+ */
+#include "engine/conv_panels.h"
+
+#include <string.h>
+
+/* A kernel row is one run of input where its cells lie side by side. */
+static bool joined(const struct conv_shape *s)
+{
+    return s->groups == 1 && s->dx == 1;
+}
+
+static size_t runs_floats(const struct conv_shape *s)
+{
+    const size_t runs =
+        (joined(s) ? s->kh : s->kh * s->kw) + conv_method_taps(s) / CONV_TAPS;
+
+    return conv_round_up(runs * sizeof(struct filters_run) / sizeof(float),
+                         KERNEL_LANES);
+}
+
+static struct conv_needs needs(const struct conv_shape *s)
+{
+    const size_t taps = conv_method_taps(s), filters = s->out.channels / s->groups;
+    const struct extent tile = conv_panels_tile(
+        &s->out, taps, conv_round_up(filters, KERNEL_LANES) * s->groups,
+        s->groups == 1);
+    const size_t cells =
+        conv_method_rows(s, tile.height) * conv_method_columns(s, tile.width);
+
+    return (struct conv_needs){
+        .packed = s->groups * conv_panels_packed(taps, filters),
+        .scratch = runs_floats(s) + (s->padded ? cells * s->in.channels : 0),
+        .tile = tile,
+    };
+}
+
+/* For each group its panels, then its biases. */
+static void pack(const struct conv_shape *s, const float *kernel, const float *bias,
+                 float *packed)
+{
+    const size_t filters = s->out.channels / s->groups, taps = conv_method_taps(s);
+    const size_t padded = conv_round_up(filters, KERNEL_LANES);
+
+    memset(packed, 0, s->groups * conv_panels_packed(taps, filters) * sizeof *packed);
+    for (size_t g = 0; g < s->groups; g++) {
+        for (size_t f = 0; f < filters; f += CONV_PANEL) {
+            const size_t width = conv_panels_width(filters, f);
+            const size_t n = width < filters - f ? width : filters - f;
+            for (size_t t = 0; t < taps; t++, packed += width)
+                memcpy(packed, kernel + t * s->out.channels + g * filters + f,
+                       n * sizeof *packed);
+        }
+        if (bias)
+            memcpy(packed, bias + g * filters, filters * sizeof *packed);
+        packed += padded;
+    }
+}
+
+/* The pieces of input under a window, in floats from its first cell. */
+static size_t list_runs(const struct conv_shape *s, size_t pitch,
+                        struct filters_run *runs)
+{
+    size_t n = 0;
+
+    for (size_t ky = 0; ky < s->kh; ky++) {
+        const size_t row = ky * s->dy * pitch;
+        if (joined(s))
+            n = conv_panels_cut(runs, n, row, s->kw * s->in.channels);
+        for (size_t kx = 0; !joined(s) && kx < s->kw; kx++)
+            n = conv_panels_cut(runs, n, row + kx * s->dx * s->in.channels,
+                                s->in.channels / s->groups);
+    }
+    return n;
+}
+
+/* The panels of one group; the others' lie behind it. */
+static struct conv_panels panels_of(const struct conv_call *call)
+{
+    const struct conv_shape *s = call->shape;
+    const struct box *box = &call->box;
+    const size_t taps = conv_method_taps(s), filters = s->out.channels / s->groups;
+
+    return (struct conv_panels){
+        .kernels = call->kernels,
+        .weights = call->packed,
+        .biases = call->packed + taps * conv_round_up(filters, KERNEL_LANES),
+        .taps = taps,
+        .filters = filters,
+        .first = s->groups > 1 ? 0 : box->first,
+        .last = s->groups > 1 ? filters : box->last,
+        .out = conv_method_out(call, box->top, box->left),
+        .out_step = s->out.channels,
+        .out_pitch = s->out.width * s->out.channels,
+        .in = conv_method_window(call, box->top, box->left),
+        .in_step = s->sx * s->in.channels,
+        .in_pitch = s->sy * s->in.width * s->in.channels,
+        .rows = box->bottom - box->top,
+        .n = box->right - box->left,
+        .floor = call->floor,
+    };
+}
+
+static void run(const struct conv_call *call)
+{
+    const struct conv_shape *s = call->shape;
+    struct conv_panels p = panels_of(call);
+    struct filters_run *runs = (struct filters_run *)(void *)call->scratch;
+    size_t pitch = s->in.width * s->in.channels;
+
+    if (s->padded) {
+        const size_t columns = conv_method_columns(s, p.n);
+        float *copy = call->scratch + runs_floats(s);
+        conv_method_copy(call, call->box.top * s->sy, call->box.left * s->sx,
+                         conv_method_rows(s, p.rows), columns, copy);
+        pitch = columns * s->in.channels;
+        p.in = copy;
+        p.in_pitch = s->sy * pitch;
+    } else if (s->kh * s->kw * s->sy * s->sx == 1 && p.n == s->out.width) {
+        p.n *= p.rows; /* windows of one cell: all rows are one */
+        p.rows = 1;
+    }
+    p.runs = runs;
+    p.n_runs = list_runs(s, pitch, runs);
+    for (size_t g = 0; g < s->groups; g++) {
+        conv_panels_run(&p);
+        p.weights += conv_panels_packed(p.taps, p.filters);
+        p.biases += conv_panels_packed(p.taps, p.filters);
+        p.in += s->in.channels / s->groups;
+        p.out += p.filters;
+    }
+}
+
+const struct conv_method conv_filters = {.needs = needs, .pack = pack, .run = run};

@@ -1,0 +1,103 @@
+/* conv_panels.c - sums over runs of input for many filters, panel by panel. */
+#include "engine/conv_panels.h"
+
+#include <math.h>
+
+enum {
+    PIXELS = 224,      /* of a part */
+    PIXELS_MIN = 14,   /* a register block */
+    STEPS_MIN = 32768, /* some 10 us: many times a hand-over */
+};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t conv_panels_width(size_t filters, size_t f)
+{
+    return least(CONV_PANEL, conv_round_up(filters, KERNEL_LANES) - f);
+}
+
+size_t conv_panels_packed(size_t taps, size_t filters)
+{
+    return (taps + 1) * conv_round_up(filters, KERNEL_LANES);
+}
+
+size_t conv_panels_cut(struct filters_run *runs, size_t n, size_t offset, size_t length)
+{
+    for (size_t i = 0; i < length; i += CONV_TAPS)
+        runs[n++] =
+            (struct filters_run){(ptrdiff_t)(offset + i), least(CONV_TAPS, length - i)};
+    return n;
+}
+
+/* As many of n runs as make a block of taps. */
+static size_t take_block(const struct filters_run *runs, size_t n, size_t *taps)
+{
+    size_t taken = 0;
+
+    *taps = 0;
+    while (taken < n && (taken == 0 || *taps + runs[taken].length <= CONV_TAPS))
+        *taps += runs[taken++].length;
+    return taken;
+}
+
+static void run_panel(const struct conv_panels *p, size_t f)
+{
+    struct filters_call row = {
+        .out_step = p->out_step,
+        .in_step = p->in_step,
+        .weights = p->weights + f * p->taps,
+        .weight_step = conv_panels_width(p->filters, f),
+        .filters = least(CONV_PANEL, p->last - f),
+        .n = p->n,
+    };
+    size_t r = 0, taps;
+
+    do { /* without a run there is still the bias */
+        row.runs = p->runs + r;
+        row.n_runs = take_block(row.runs, p->n_runs - r, &taps);
+        row.bias = r == 0 ? p->biases + f : NULL;
+        r += row.n_runs;
+        row.floor = r == p->n_runs ? p->floor : -INFINITY;
+        row.out = p->out + f;
+        row.in = p->in;
+        for (size_t y = 0; y < p->rows; y++) {
+            p->kernels->convolve_filters(&row);
+            row.out += p->out_pitch;
+            row.in += p->in_pitch;
+        }
+        row.weights += taps * row.weight_step;
+    } while (r < p->n_runs);
+}
+
+void conv_panels_run(const struct conv_panels *panels)
+{
+    for (size_t f = panels->first; f < panels->last; f += CONV_PANEL)
+        run_panel(panels, f);
+}
+
+struct extent conv_panels_tile(const struct extent *out, size_t taps, size_t filters,
+                               bool split)
+{
+    const double padded = (double)conv_round_up(filters, KERNEL_LANES);
+    const double pixel = fmax(1, (double)taps * padded / KERNEL_LANES);
+    double pixels = fmax(PIXELS, STEPS_MIN / pixel), part = padded;
+
+    if (split && pixels * pixel > CONV_STEPS_MAX)
+        part = fmax(CONV_PANEL,
+                    floor(padded * (CONV_STEPS_MAX / (pixels * pixel)) / CONV_PANEL) *
+                        CONV_PANEL);
+    const double steps = pixels * pixel * fmin(1, part / padded);
+    if (steps > CONV_STEPS_MAX)
+        pixels = fmax(PIXELS_MIN, floor(pixels * CONV_STEPS_MAX / steps));
+
+    const double width = (double)out->width, height = (double)out->height;
+    const double columns = width <= 2 * pixels ? width : floor(pixels);
+    const double rows = fmin(height, fmax(1, floor(pixels / columns)));
+    const double parts = ceil(height / rows); /* as equal as they can be */
+    return (struct extent){.height = (size_t)ceil(height / parts),
+                           .width = (size_t)columns,
+                           .channels = part >= padded ? out->channels : (size_t)part};
+}

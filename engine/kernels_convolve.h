@@ -1,0 +1,458 @@
+/*
+ * kernels_convolve.h - the loops of convolutions.
+ *
+ * A part of kernels_body.h, where the vocabulary is described. Each loop keeps a block
+ * of sums in registers and walks the taps in order, so that every output is one chain
+ * of fused adds; a block is large enough that the chains hide each other's latency, and
+ * its loads are few enough that the fused adds are the limit. The numbers are in
+ * kernels_<isa>.c:
+ *
+ *   PIXELS x FILTER_VECS    pixels x vectors of filters, of convolve_filters
+ *   LINE_VECS               vectors of columns, of convolve_columns
+ *   STRIP_3, _5, _7         the same for 3x3, 5x5 and 7x7 windows, times 3, 5, 7 sums
+ */
+
+INLINE vec at_least(float floor, vec x)
+{
+    return v_max(v_set1(floor), x); /* floor > x ? floor : x */
+}
+
+/* ---- lanes are filters ---- */
+
+/* Bases for the pixels, three to each: the pixels of a base are 0, 1 and 2 steps away,
+ * which an address can hold, so PIXELS pixels take PIXELS / 3 registers. */
+enum { PER_BASE = 3, BASES = (PIXELS + PER_BASE - 1) / PER_BASE };
+
+/* One block: `pixels` outputs x `vecs` vectors of filters, of which the first `filters`
+ * floats are stored. */
+INLINE void filters_block(const struct filters_call *call, float *out, const float *in,
+                          const float *weights, const float *bias, size_t filters,
+                          const size_t pixels, const size_t vecs)
+{
+    const size_t step = call->in_step, last = filters - (vecs - 1) * LANES;
+    const bool whole = last >= LANES;
+    vec sum[PIXELS][FILTER_VECS];
+
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t v = 0; v < vecs; v++) {
+            const float *from = out + p * call->out_step + v * LANES;
+            sum[p][v] = bias                    ? v_load(bias + v * LANES)
+                        : whole || v + 1 < vecs ? v_load(from)
+                                                : v_load_n(from, last);
+        }
+
+    for (size_t r = 0; r < call->n_runs; r++) {
+        const float *base[BASES];
+        for (size_t b = 0; b * PER_BASE < pixels; b++)
+            base[b] = in + call->runs[r].offset + b * PER_BASE * step;
+        for (size_t i = call->runs[r].length; i > 0; i--) {
+            vec w[FILTER_VECS];
+            for (size_t v = 0; v < vecs; v++)
+                w[v] = v_load(weights + v * LANES);
+            weights += call->weight_step;
+            for (size_t p = 0; p < pixels; p++) {
+                const vec pixel = v_set1(base[p / PER_BASE][p % PER_BASE * step]);
+                for (size_t v = 0; v < vecs; v++)
+                    sum[p][v] = v_madd(pixel, w[v], sum[p][v]);
+            }
+            for (size_t b = 0; b * PER_BASE < pixels; b++)
+                base[b]++;
+        }
+    }
+
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t v = 0; v < vecs; v++) {
+            float *to = out + p * call->out_step + v * LANES;
+            const vec value = at_least(call->floor, sum[p][v]);
+            if (whole || v + 1 < vecs)
+                v_store(to, value);
+            else
+                v_store_n(to, value, last);
+        }
+}
+
+typedef void filters_block_fn(const struct filters_call *call, float *out,
+                              const float *in, const float *weights, const float *bias,
+                              size_t filters);
+
+/* A function for each number of pixels, so that the sums stay in registers. */
+#define FOR_EACH_PIXELS_UP_TO_2(X) X(1) X(2)
+#define FOR_EACH_PIXELS_UP_TO_6(X) FOR_EACH_PIXELS_UP_TO_2(X) X(3) X(4) X(5) X(6)
+#define FOR_EACH_PIXELS_UP_TO_14(X)                                                    \
+    FOR_EACH_PIXELS_UP_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define FOR_EACH_PIXELS_PASTE(n, X) FOR_EACH_PIXELS_UP_TO_##n(X)
+#define FOR_EACH_PIXELS_OF(n, X)    FOR_EACH_PIXELS_PASTE(n, X)
+#define FOR_EACH_PIXELS(X)          FOR_EACH_PIXELS_OF(PIXELS, X)
+
+#define DEFINE(pixels)                                                                 \
+    static void filters_wide_##pixels(const struct filters_call *call, float *out,     \
+                                      const float *in, const float *weights,           \
+                                      const float *bias, size_t filters)               \
+    {                                                                                  \
+        filters_block(call, out, in, weights, bias, filters, pixels, FILTER_VECS);     \
+    }                                                                                  \
+    static void filters_narrow_##pixels(const struct filters_call *call, float *out,   \
+                                        const float *in, const float *weights,         \
+                                        const float *bias, size_t filters)             \
+    {                                                                                  \
+        filters_block(call, out, in, weights, bias, filters, pixels, 1);               \
+    }
+FOR_EACH_PIXELS(DEFINE)
+#undef DEFINE
+
+static filters_block_fn *const filters_blocks[][2] = {
+#define ROW(pixels) {filters_narrow_##pixels, filters_wide_##pixels},
+    FOR_EACH_PIXELS(ROW)
+#undef ROW
+};
+
+/* The pixels in as few blocks as there can be, and these as equal as they can be. */
+static void convolve_filters(const struct filters_call *call)
+{
+    const size_t blocks = (call->n + PIXELS - 1) / PIXELS;
+
+    for (size_t f = 0, vecs; f < call->filters; f += vecs * LANES) {
+        vecs = call->filters - f > LANES ? FILTER_VECS : 1;
+        for (size_t b = 0, p = 0, pixels; b < blocks; b++, p += pixels) {
+            pixels = (call->n - p) / (blocks - b);
+            filters_blocks[pixels - 1][vecs > 1](
+                call, call->out + p * call->out_step + f, call->in + p * call->in_step,
+                call->weights + f, call->bias ? call->bias + f : NULL,
+                call->filters - f);
+        }
+    }
+}
+
+/* ---- lanes are columns ---- */
+
+/* p[0], p[step], p[2 * step] ... */
+INLINE vec load_step(const float *p, const size_t step)
+{
+    switch (step) {
+    case 1:
+        return v_load(p);
+    case 2:
+        return v_load_2(p);
+    case 3:
+        return v_load_3(p);
+    default:
+        return v_gather(p, step);
+    }
+}
+
+/* One row x `vecs` vectors of columns. */
+INLINE void columns_block(const struct columns_call *call, float *out, const float *in,
+                          const size_t step, const size_t vecs)
+{
+    const float *weights = call->weights;
+    vec sum[LINE_VECS];
+
+    for (size_t v = 0; v < vecs; v++)
+        sum[v] = v_set1(call->bias);
+    for (size_t y = 0; y < call->kernel_rows; y++) {
+        const float *line = in + y * call->dilation * call->in_pitch;
+        for (size_t t = 0; t < call->row_taps; t++) {
+            const vec w = v_set1(*weights++);
+            const float *x = line + call->offsets[t];
+            for (size_t v = 0; v < vecs; v++)
+                sum[v] = v_madd(w, load_step(x + v * LANES * step, step), sum[v]);
+        }
+    }
+    for (size_t v = 0; v < vecs; v++)
+        v_store(out + v * LANES, at_least(call->floor, sum[v]));
+}
+
+/* A row of at least LANES columns; the last vector may begin inside the one before. */
+INLINE void columns_row(const struct columns_call *call, float *out, const float *in,
+                        const size_t step)
+{
+    size_t x = 0;
+
+    for (; x + LINE_VECS * LANES <= call->n; x += LINE_VECS * LANES)
+        columns_block(call, out + x, in + x * step, step, LINE_VECS);
+    for (; x < call->n; x += LANES) {
+        if (x + LANES > call->n)
+            x = call->n - LANES;
+        columns_block(call, out + x, in + x * step, step, 1);
+    }
+}
+
+/* Rows of fewer columns. */
+static void columns_short(const struct columns_call *call, float *out, const float *in)
+{
+    vec sum = v_set1(call->bias);
+
+    for (size_t y = 0; y < call->kernel_rows; y++)
+        for (size_t t = 0; t < call->row_taps; t++) {
+            const float *from =
+                in + y * call->dilation * call->in_pitch + call->offsets[t];
+            float x[LANES] = {0};
+            for (size_t i = 0; i < call->n; i++)
+                x[i] = from[i * call->in_step];
+            sum = v_madd(v_set1(call->weights[y * call->row_taps + t]), v_load(x), sum);
+        }
+    v_store_n(out, at_least(call->floor, sum), call->n);
+}
+
+enum { STRIP_VECS = 6 }; /* the most of any */
+
+/* A row of a strip: each vector of input serves `kernel_rows` outputs, one above the
+ * other. sum[i] is that of output row y - kernel_rows + 1 + i, where there is one;
+ * inside, there always is. */
+INLINE void strip_row(const struct columns_call *call, vec sum[][STRIP_VECS],
+                      const vec *weights, const float *line, size_t y,
+                      const size_t kernel_rows, const size_t row_taps,
+                      const size_t vecs, const bool inside)
+{
+    const float *in_memory = call->weights;
+
+    UNROLL
+    for (size_t t = 0; t < row_taps; t++) {
+        vec x[STRIP_VECS];
+        for (size_t v = 0; v < vecs; v++)
+            x[v] = v_load(line + t + v * LANES);
+        UNROLL
+        for (size_t i = 0; i < kernel_rows; i++) {
+            const size_t ky = kernel_rows - 1 - i, tap = ky * row_taps + t;
+            if (!inside && (ky > y || y - ky >= call->rows))
+                continue;
+            const vec w = weights ? weights[tap] : v_set1(in_memory[tap]);
+            for (size_t v = 0; v < vecs; v++)
+                sum[i][v] = v_madd(w, x[v], sum[i][v]);
+        }
+    }
+}
+
+/* `vecs` vectors of columns, from the first row down to the last. */
+INLINE void strip(const struct columns_call *call, const vec *weights, float *out,
+                  const float *in, const size_t kernel_rows, const size_t row_taps,
+                  const size_t vecs)
+{
+    const vec bias = v_set1(call->bias);
+    vec sum[7][STRIP_VECS];
+
+    UNROLL
+    for (size_t i = 0; i < kernel_rows; i++)
+        for (size_t v = 0; v < vecs; v++)
+            sum[i][v] = bias;
+    for (size_t y = 0; y < call->rows + kernel_rows - 1; y++, in += call->in_pitch) {
+        if (y + 1 >= kernel_rows && y < call->rows)
+            strip_row(call, sum, weights, in, y, kernel_rows, row_taps, vecs, true);
+        else
+            strip_row(call, sum, weights, in, y, kernel_rows, row_taps, vecs, false);
+        if (y + 1 >= kernel_rows) {
+            for (size_t v = 0; v < vecs; v++)
+                v_store(out + v * LANES, at_least(call->floor, sum[0][v]));
+            out += call->out_pitch;
+        }
+        UNROLL
+        for (size_t i = 0; i + 1 < kernel_rows; i++)
+            for (size_t v = 0; v < vecs; v++)
+                sum[i][v] = sum[i + 1][v];
+        for (size_t v = 0; v < vecs; v++)
+            sum[kernel_rows - 1][v] = bias;
+    }
+}
+
+/* A strip of `vecs` vectors from column x on, vecs <= most. */
+INLINE void strip_at(const struct columns_call *call, const vec *weights, size_t x,
+                     size_t vecs, const size_t size, const size_t most)
+{
+#define CASE(count)                                                                    \
+    case count:                                                                        \
+        if (count <= most)                                                             \
+            strip(call, weights, call->out + x, call->in + x, size, size, count);      \
+        break;
+    switch (vecs) {
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+        CASE(5)
+        CASE(6)
+    }
+#undef CASE
+}
+
+/* The columns in as few strips as there can be, and these as equal as they can be; what
+ * is left of them in one more vector, which begins inside the one before. */
+INLINE void columns_strips(const struct columns_call *call, const vec *weights,
+                           const size_t size, const size_t most)
+{
+    const size_t vectors = call->n / LANES, strips = (vectors + most - 1) / most;
+
+    for (size_t s = 0, done = 0, vecs; s < strips; s++, done += vecs) {
+        vecs = (vectors - done) / (strips - s);
+        strip_at(call, weights, done * LANES, vecs, size, most);
+    }
+    if (call->n % LANES != 0)
+        strip_at(call, weights, call->n - LANES, 1, size, most);
+}
+
+static void columns_3x3(const struct columns_call *call)
+{
+    vec weights[9];
+
+    for (size_t i = 0; i < 9; i++)
+        weights[i] = v_set1(call->weights[i]);
+    columns_strips(call, weights, 3, STRIP_3);
+}
+
+static void columns_5x5(const struct columns_call *call)
+{
+    columns_strips(call, NULL, 5, STRIP_5);
+}
+
+static void columns_7x7(const struct columns_call *call)
+{
+    columns_strips(call, NULL, 7, STRIP_7);
+}
+
+INLINE void columns_plain(const struct columns_call *call, const size_t step)
+{
+    for (size_t y = 0; y < call->rows; y++)
+        columns_row(call, call->out + y * call->out_pitch,
+                    call->in + y * call->stride * call->in_pitch, step);
+}
+
+static void columns_any(const struct columns_call *call)
+{
+    if (call->in_step == 1)
+        columns_plain(call, 1);
+    else if (call->in_step == 2)
+        columns_plain(call, 2);
+    else if (call->in_step == 3)
+        columns_plain(call, 3);
+    else
+        columns_plain(call, call->in_step);
+}
+
+/* A square window over one channel, every step one cell. */
+static bool is_square(const struct columns_call *call, size_t size)
+{
+    return call->kernel_rows == size && call->row_taps == size && call->in_step == 1 &&
+           call->stride == 1 && call->dilation == 1 &&
+           call->offsets[size - 1] == (ptrdiff_t)size - 1;
+}
+
+static void convolve_columns(const struct columns_call *call)
+{
+    if (call->n < LANES)
+        for (size_t y = 0; y < call->rows; y++)
+            columns_short(call, call->out + y * call->out_pitch,
+                          call->in + y * call->stride * call->in_pitch);
+    else if (is_square(call, 3))
+        columns_3x3(call);
+    else if (is_square(call, 5))
+        columns_5x5(call);
+    else if (is_square(call, 7))
+        columns_7x7(call);
+    else
+        columns_any(call);
+}
+
+/* ---- lanes are channels ---- */
+
+enum { CHANNEL_PIXELS = 8 };
+
+/* `pixels` outputs x one vector of channels, of which `lanes` are there. */
+INLINE void channels_block(const struct channels_call *call, size_t p, size_t c,
+                           size_t lanes, const size_t pixels)
+{
+    const float *in = call->in + p * call->in_step + c;
+    float *out = call->out + p * call->channels + c;
+    vec sum[CHANNEL_PIXELS];
+
+    for (size_t k = 0; k < pixels; k++)
+        sum[k] = v_load_n(call->bias + c, lanes);
+    for (size_t t = 0; t < call->taps; t++) {
+        const vec w = v_load_n(call->weights + t * call->channels + c, lanes);
+        const float *x = in + call->offsets[t];
+        for (size_t k = 0; k < pixels; k++)
+            sum[k] = v_madd(v_load_n(x + k * call->in_step, lanes), w, sum[k]);
+    }
+    for (size_t k = 0; k < pixels; k++)
+        v_store_n(out + k * call->channels, at_least(call->floor, sum[k]), lanes);
+}
+
+/* The same with whole vectors. */
+INLINE void channels_whole(const struct channels_call *call, size_t p, size_t c,
+                           const size_t pixels)
+{
+    const float *in = call->in + p * call->in_step + c;
+    float *out = call->out + p * call->channels + c;
+    vec sum[CHANNEL_PIXELS];
+
+    for (size_t k = 0; k < pixels; k++)
+        sum[k] = v_load(call->bias + c);
+    for (size_t t = 0; t < call->taps; t++) {
+        const vec w = v_load(call->weights + t * call->channels + c);
+        const float *x = in + call->offsets[t];
+        for (size_t k = 0; k < pixels; k++)
+            sum[k] = v_madd(v_load(x + k * call->in_step), w, sum[k]);
+    }
+    for (size_t k = 0; k < pixels; k++)
+        v_store(out + k * call->channels, at_least(call->floor, sum[k]));
+}
+
+INLINE void channels_pixels(const struct channels_call *call, size_t p,
+                            const size_t pixels)
+{
+    size_t c = 0;
+
+    for (; c + LANES <= call->channels; c += LANES)
+        channels_whole(call, p, c, pixels);
+    if (c < call->channels)
+        channels_block(call, p, c, call->channels - c, pixels);
+}
+
+static void convolve_channels(const struct channels_call *call)
+{
+    size_t p = 0;
+
+    for (; p + CHANNEL_PIXELS <= call->n; p += CHANNEL_PIXELS)
+        channels_pixels(call, p, CHANNEL_PIXELS);
+    for (; p < call->n; p++)
+        channels_pixels(call, p, 1);
+}
+
+/* ---- one vector ---- */
+
+enum { VECTOR_ROWS = 4 };
+
+/* The sums of `rows` more rows of weights. */
+INLINE void multiply_rows(float *out, const float *in, const float *weights,
+                          size_t step, size_t filters, const size_t rows)
+{
+    vec x[VECTOR_ROWS];
+    size_t f = 0;
+
+    for (size_t r = 0; r < rows; r++)
+        x[r] = v_set1(in[r]);
+    for (; f + LANES <= filters; f += LANES) {
+        vec sum = v_load(out + f);
+        for (size_t r = 0; r < rows; r++)
+            sum = v_madd(x[r], v_load(weights + r * step + f), sum);
+        v_store(out + f, sum);
+    }
+    if (f < filters) {
+        vec sum = v_load_n(out + f, filters - f);
+        for (size_t r = 0; r < rows; r++)
+            sum = v_madd(x[r], v_load_n(weights + r * step + f, filters - f), sum);
+        v_store_n(out + f, sum, filters - f);
+    }
+}
+
+/* The sums rest in out, which stays in the nearest cache, while the weights pass. */
+static void multiply_vector(float *out, const float *in, const float *weights,
+                            size_t step, const float *bias, size_t n, size_t filters)
+{
+    size_t k = 0;
+
+    for (size_t f = 0; f < filters; f++)
+        out[f] = bias ? bias[f] : 0.0f;
+    for (; k + VECTOR_ROWS <= n; k += VECTOR_ROWS)
+        multiply_rows(out, in + k, weights + k * step, step, filters, VECTOR_ROWS);
+    for (; k < n; k++)
+        multiply_rows(out, in + k, weights + k * step, step, filters, 1);
+}

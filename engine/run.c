@@ -1,0 +1,287 @@
+/*
+ * run.c - running a planned network.
+ *
+ * Groups run one after the other, the parts of a group side by side. A part is a box of
+ * the output of the group's first layer; the layers that follow take from it what they
+ * need and nothing else, so parts never wait for each other.
+ */
+#include "engine/network.h"
+
+#include <math.h>
+#include <stdint.h>
+
+#include "engine/stopwatch.h"
+
+/* What the parts of a group share. */
+struct step {
+    const struct network *network;
+    const struct plan *plan;
+    const struct stage_request *wanted;
+    const struct kernels *kernels;
+    const struct group *group;
+    const float *input;
+    float *block, *scratch;
+};
+
+/* Rows of a map from row `top` on. */
+struct band {
+    float *values;
+    size_t top;
+};
+
+static size_t divide_up(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t count_parts(const struct layer_plan *plan)
+{
+    const struct extent out = shape_extent(&plan->out), *tile = &plan->tile;
+
+    return divide_up(out.height, tile->height) * divide_up(out.width, tile->width) *
+           divide_up(out.channels, tile->channels);
+}
+
+/* Neighbouring parts share their rows. */
+static struct box box_of(const struct layer_plan *plan, size_t part)
+{
+    const struct extent out = shape_extent(&plan->out), *tile = &plan->tile;
+    const size_t across = divide_up(out.width, tile->width);
+    const size_t deep = divide_up(out.channels, tile->channels);
+    const size_t y = part / (across * deep) * tile->height;
+    const size_t x = part / deep % across * tile->width;
+    const size_t c = part % deep * tile->channels;
+
+    return (struct box){y, least(y + tile->height, out.height),
+                        x, least(x + tile->width, out.width),
+                        c, least(c + tile->channels, out.channels)};
+}
+
+/* The part of a layer's output that follows from a part of its input. */
+static struct box followed(const struct layer_plan *plan, struct box box)
+{
+    const struct extent out = shape_extent(&plan->out);
+    const size_t step = plan->step[0];
+
+    if (plan->follows != FOLLOWS_ROWS)
+        return box;
+    return (struct box){
+        box.top / step, least(divide_up(box.bottom, step), out.height), 0, out.width, 0,
+        out.channels};
+}
+
+static float *row_of(const struct band *band, const struct extent *map, size_t y)
+{
+    return band->values + (y - band->top) * map->width * map->channels;
+}
+
+/* to = activation(from), which may be the same place, over a box. */
+static void activate_box(const struct step *step, const struct activation *activation,
+                         const struct extent *map, const struct box *box,
+                         struct band to, struct band from)
+{
+    const size_t width = (box->right - box->left) * map->channels;
+    const size_t deep = box->last - box->first;
+
+    if (activation->id == ACTIVATION_LINEAR && to.values == from.values)
+        return;
+    if (deep == map->channels && box->right - box->left == map->width) {
+        step->kernels->activate(activation, row_of(&to, map, box->top),
+                                row_of(&from, map, box->top),
+                                (box->bottom - box->top) * width, map->channels);
+        return;
+    }
+    for (size_t y = box->top; y < box->bottom; y++) {
+        float *out = row_of(&to, map, y) + box->left * map->channels;
+        const float *in = row_of(&from, map, y) + box->left * map->channels;
+
+        for (size_t x = 0; x < width;
+             x += deep == map->channels ? width : map->channels)
+            step->kernels->activate(activation, out + x + box->first,
+                                    in + x + box->first,
+                                    deep == map->channels ? width : deep, deep);
+    }
+}
+
+static struct band output_band(const struct step *step, size_t i, size_t top,
+                               float *scratch)
+{
+    const struct place *place = &step->plan->places[i];
+
+    return place->band ? (struct band){scratch + place->offset, top}
+                       : (struct band){step->block + place->offset, 0};
+}
+
+/* A layer's activation; max(x, 0) under its own name, however it is spelled. */
+static struct activation activation_of(const struct layer *layer)
+{
+    const struct activation *a = &layer->activation;
+    const bool relu = a->id == ACTIVATION_RECTIFIER && a->alpha == 0 &&
+                      a->threshold == 0 && a->limit == INFINITY;
+
+    return relu ? (struct activation){.id = ACTIVATION_RELU} : *a;
+}
+
+/* Whether run can rectify too, as nobody asked for what comes before. */
+static bool rectifies(const struct step *step, size_t i)
+{
+    const struct layer *layer = &step->network->layers[i];
+
+    return layer->kind->rectifies && !step->wanted[i].pre &&
+           activation_of(layer).id == ACTIVATION_RELU;
+}
+
+/* Whether run can do all of the next layer too: its place is the same. */
+static bool rectifies_next(const struct step *step, size_t i)
+{
+    const struct layer *layer = &step->network->layers[i], *next = layer + 1;
+
+    return i < step->group->last && layer->kind->rectifies &&
+           layer->activation.id == ACTIVATION_LINEAR && !step->wanted[i].output &&
+           !step->wanted[i].pre && !step->wanted[i + 1].pre && !next->kind->run &&
+           activation_of(next).id == ACTIVATION_RELU;
+}
+
+/* One layer's part: from `in` to its place. Returns where it went. */
+static struct band run_box(const struct step *step, size_t i, const struct box *box,
+                           struct band in, float *scratch)
+{
+    const struct layer *layer = &step->network->layers[i];
+    const struct layer_plan *plan = &step->plan->layers[i];
+    const struct extent map = shape_extent(&plan->out);
+    const struct band out = output_band(step, i, box->top, scratch);
+    const struct band raw =
+        step->wanted[i].pre ? (struct band){step->block + step->plan->pre_offsets[i], 0}
+                            : out;
+    const struct activation activation = activation_of(layer);
+    const bool rectified = rectifies(step, i) || rectifies_next(step, i);
+    const struct layer_task task = {.layer = layer,
+                                    .plan = plan,
+                                    .kernels = step->kernels,
+                                    .in = in.values,
+                                    .in_top = in.top,
+                                    .out = raw.values,
+                                    .out_top = raw.top,
+                                    .box = *box,
+                                    .floor = rectified ? 0.0f : -INFINITY,
+                                    .scratch = scratch};
+
+    if (layer->kind->run) {
+        layer->kind->run(&task);
+        in = raw;
+    } else if (step->wanted[i].pre) {
+        const struct activation linear = {.id = ACTIVATION_LINEAR};
+        activate_box(step, &linear, &map, box, raw, in);
+    }
+    if (!rectified)
+        activate_box(step, &activation, &map, box, out, in);
+    return out;
+}
+
+/* The layers of the group, one after the other, over one band. */
+static void run_band(const struct step *step, struct box box, float *scratch)
+{
+    const struct plan *plan = step->plan;
+    const size_t source = step->network->layers[step->group->first].inputs[0];
+    struct band in = {NULL, 0};
+
+    /* A layer's run function does not write to its input. */
+    in.values = source == 0 ? (float *)(uintptr_t)step->input
+                            : step->block + plan->places[source - 1].offset;
+    for (size_t i = step->group->first; i <= step->group->last; i++) {
+        if (i > step->group->first)
+            box = followed(&plan->layers[i], box);
+        in = run_box(step, i, &box, in, scratch);
+        if (rectifies_next(step, i))
+            i++;
+    }
+}
+
+static void run_part(void *context, size_t part, size_t slot)
+{
+    const struct step *step = context;
+    const struct layer_plan *head = &step->plan->layers[step->group->first];
+    const struct box box = box_of(head, part);
+
+    for (size_t y = box.top; y < box.bottom; y += head->band) {
+        struct box band = box;
+        band.top = y;
+        band.bottom = least(y + head->band, box.bottom);
+        run_band(step, band, step->scratch + slot * step->plan->scratch);
+    }
+}
+
+/* Rearrange the weights of every layer that wants it. */
+static void pack_weights(const struct network *network, struct plan *plan,
+                         float *packed)
+{
+    for (size_t i = 0; i < network->n_layers; i++) {
+        struct layer_plan *p = &plan->layers[i];
+        if (!p->packed)
+            continue;
+        p->packed_weights = packed + p->packed_at;
+        network->layers[i].kind->pack(&network->layers[i], p, p->packed_weights);
+    }
+}
+
+static void run_group(struct step *step, struct plan *plan,
+                      const struct parallel *parallel)
+{
+    const double start = stopwatch_ms();
+    const size_t parts = count_parts(&plan->layers[step->group->first]);
+
+    if (parts == 1) /* not worth a call of the others */
+        run_part(step, 0, 0);
+    else
+        parallel->run(parallel->self, parts, run_part, step);
+    for (size_t i = step->group->first; i < step->group->last; i++)
+        plan->layers[i].duration_ms = NAN;
+    plan->layers[step->group->last].duration_ms = stopwatch_ms() - start;
+}
+
+static void keep_outputs(const struct stage_request *wanted, struct plan *plan,
+                         const struct group *group, float *block)
+{
+    for (size_t i = group->first; i <= group->last; i++) {
+        struct layer_plan *p = &plan->layers[i];
+        if (wanted[i].output)
+            p->output = (struct tensor){p->out, block + plan->places[i].offset};
+        if (wanted[i].pre)
+            p->pre = (struct tensor){p->out, block + plan->pre_offsets[i]};
+    }
+}
+
+bool network_run(const struct network *network, struct plan *plan,
+                 const struct stage_request *wanted, const float *input,
+                 const struct kernels *kernels, const struct parallel *parallel,
+                 struct arena *arena, struct error *err)
+{
+    struct step step = {
+        .network = network,
+        .plan = plan,
+        .wanted = wanted,
+        .kernels = kernels,
+        .input = input,
+        .block = arena_take(arena, plan->block, sizeof(float)),
+        .scratch = arena_take(arena, plan->scratch * parallel->width, sizeof(float)),
+    };
+    float *packed = arena_take(arena, plan->packed, sizeof *packed);
+
+    if (!step.block || !packed || !step.scratch)
+        return error_set(err, ERROR_INTERNAL, "the run needs more than its plan said");
+    pack_weights(network, plan, packed);
+    for (size_t g = 0; g < plan->n_groups; g++) {
+        step.group = &plan->groups[g];
+        run_group(&step, plan, parallel);
+        if (parallel->cancelled(parallel->self))
+            return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while computing %s",
+                             network->layers[step.group->last].label);
+        keep_outputs(wanted, plan, step.group, step.block);
+    }
+    return true;
+}

@@ -1,0 +1,103 @@
+/*
+ * peer_engine.c - our own engine, once for each table of kernels.
+ *
+ * This is the one place that knows how a network is run in the steady state, where
+ * a request repeats one before it.
+ */
+#include <stdlib.h>
+
+#include "tests/bench/peer.h"
+
+/* The portable kernels are there to be right: a problem larger than this would use up
+ * the run. A value counts as some multiply-adds, for it may be an exp. */
+static const double portable_most = 5e7, value_as_macs = 20;
+
+static bool is_for_portable(const struct problem *problem)
+{
+    const double values = (double)shape_elements(&problem->plan.input);
+
+    return problem->macs + values * value_as_macs <= portable_most;
+}
+
+struct state {
+    const struct problem *problem;
+    const struct kernels *kernels;
+    const struct parallel *parallel;
+    struct plan plan;
+    struct arena arena;
+    size_t mark; /* memory of the plan; the rest is the run's */
+};
+
+static void release(void *self)
+{
+    struct state *s = self;
+
+    arena_release(&s->arena);
+    free(s);
+}
+
+static void *prepare(const struct problem *problem, const char *isa,
+                     const struct parallel *parallel)
+{
+    const struct kernels *kernels = kernels_find(isa);
+    struct error err;
+
+    if (problem->picture || !kernels ||
+        (kernels == kernels_nth(0) && kernels_nth(1) && !is_for_portable(problem)))
+        return NULL;
+
+    struct state *s = calloc(1, sizeof *s);
+    if (!s || !arena_init(&s->arena, (size_t)8 << 30))
+        abort();
+    s->problem = problem;
+    s->kernels = kernels;
+    s->parallel = parallel;
+    error_init(&err);
+    if (!network_plan(&problem->network, &problem->plan.input, problem->wanted,
+                      parallel->width, &problem_limits, &s->arena, &s->plan, &err))
+        abort(); /* problem_init planned it already */
+    s->mark = s->arena.used;
+    return s;
+}
+
+static void run(void *self)
+{
+    struct state *s = self;
+    struct error err;
+
+    arena_rewind(&s->arena, s->mark);
+    error_init(&err);
+    if (!network_run(&s->problem->network, &s->plan, s->problem->wanted,
+                     s->problem->input, s->kernels, s->parallel, &s->arena, &err))
+        abort();
+}
+
+static void output(void *self, size_t layer, float *values)
+{
+    const struct state *s = self;
+    const float *from = s->plan.layers[layer].output.values;
+    const size_t n = problem_output_count(s->problem, layer);
+
+    for (size_t i = 0; i < n; i++)
+        values[i] = from[i];
+}
+
+static double layers_ms(void *self)
+{
+    const struct state *s = self;
+    double sum = 0;
+
+    for (size_t i = 0; i < s->plan.n_layers; i++)
+        sum += s->plan.layers[i].duration_ms;
+    return sum;
+}
+
+const struct peer peer_engine = {
+    .name = "engine",
+    .variant = peer_isa,
+    .prepare = prepare,
+    .run = run,
+    .output = output,
+    .release = release,
+    .layers_ms = layers_ms,
+};
