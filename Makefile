@@ -19,6 +19,7 @@ PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-
                  libfreetype-dev fonts-dejavu-core libgif-dev
 TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy python3-pil curl \
                  libjpeg-turbo-progs webp pngcheck librsvg2-bin poppler-utils
+HOSTILE_PACKAGES := $(TEST_PACKAGES) prometheus faketime strace
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
 FRESH_PACKAGES := debootstrap curl python3
 CONTAINER_PACKAGES := docker.io docker-compose iptables debootstrap curl python3
@@ -75,6 +76,19 @@ test: test-deps
 .PHONY: test-asan test-tsan
 test-asan test-tsan:
 	@$(MAKE) --no-print-directory MODE=$(@:test-%=%) test
+
+## test-hostile: the hostile checks in full, and overload; minutes, on a quiet machine
+## soak: everything hostile at once for MINUTES (30), and the slope of memory
+.PHONY: test-hostile soak
+MINUTES ?= 30
+test-hostile soak: hostile-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@CONVSCOPE_SOAK_MINUTES=$(MINUTES) tests/run.sh $(@:test-%=%) $(MODE)
+
+## coverage: the quick tests on an instrumented build, and the branches they take
+.PHONY: coverage
+coverage:
+	@$(MAKE) --no-print-directory MODE=coverage test
 
 ## test-isas: the lesson's tests with each instruction set forced
 .PHONY: test-isas
@@ -151,11 +165,14 @@ units: $(UNITS) $(B)/tests/property/property
 stress: $(B)/tests/stress/stress_workers
 
 ## deps: install the Debian packages that building needs, if any is missing
-.PHONY: deps test-deps lint-deps fresh-deps container-deps browser-deps schema-deps
+.PHONY: deps test-deps hostile-deps lint-deps fresh-deps container-deps browser-deps
+.PHONY: schema-deps
 deps:
 	@deploy/install-packages.sh $(PACKAGES)
 test-deps:
 	@deploy/install-packages.sh $(TEST_PACKAGES)
+hostile-deps:
+	@deploy/install-packages.sh $(HOSTILE_PACKAGES)
 lint-deps:
 	@deploy/install-packages.sh $(LINT_PACKAGES)
 fresh-deps:

@@ -103,8 +103,10 @@ struct api_route api_route(const char *method, const char *path)
 void api_reply_release(struct api_reply *reply)
 {
     free(reply->body);
+    free(reply->layers);
     reply->body = NULL;
-    reply->body_size = 0;
+    reply->layers = NULL;
+    reply->body_size = reply->n_layers = 0;
 }
 
 void api_reply_header(struct api_reply *reply, const char *name, const char *format,

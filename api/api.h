@@ -53,8 +53,14 @@ struct api_header {
     char value[232];  /* without CR, LF and other control bytes */
 };
 
-/* body is malloc'ed (or NULL) and outlives the session's memory: the server sends
- * it later and then calls api_reply_release. */
+/* body and layers are malloc'ed (or NULL) and outlive the session's memory: the server
+ * sends and counts them later and then calls api_reply_release. */
+/* How long a layer took. */
+struct api_layer_time {
+    const char *type; /* "Conv2D"; static */
+    double ms;
+};
+
 struct api_reply {
     int status;
     const char *content_type;                   /* static; NULL without a body */
@@ -66,7 +72,9 @@ struct api_reply {
     /* For metrics and the log. */
     enum error_code error; /* ERROR_NONE for an answer in the 200s and 300s */
     double decode_ms, compute_ms, encode_ms;
-    double pixels; /* of the input image, 0 if there was none */
+    double pixels;                 /* of the input image, 0 if there was none */
+    struct api_layer_time *layers; /* malloc'ed; what was run, or NULL */
+    size_t n_layers;
 };
 
 void api_reply_release(struct api_reply *reply);
@@ -83,6 +91,10 @@ struct api_route {
     bool takes_body;
 };
 struct api_route api_route(const char *method, const char *path);
+
+/* Whether a body of that Content-Type (NULL: none) can be read by a route that takes
+ * one; else ERROR_MEDIA_TYPE_UNSUPPORTED. */
+bool api_takes_type(const char *content_type, struct error *err) MUST_CHECK;
 
 struct api_session *api_session_new(const struct api_settings *settings,
                                     const struct parallel *parallel) MUST_CHECK;

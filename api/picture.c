@@ -103,12 +103,16 @@ size_t picture_count(const struct shape *shape, bool input, const struct render 
     return is_separate(&e, render) && !is_rgb(&e, input, render) ? e.channels : 1;
 }
 
+/* Rows are worked on in bands, each with all its channels: a map is read once. */
+enum { BANDS = 16, BAND_VALUES = 1 << 15 };
+
 double picture_measure_bytes(const struct shape *shape, const struct render *render)
 {
     const double values = (double)shape_elements(shape) * sizeof(float);
 
     return (render->gamma != 1 ? values : 0) +
-           (double)maps_of(shape).channels * 3 * sizeof(float) + 16 * ARENA_ALIGN;
+           (double)maps_of(shape).channels * 3 * BANDS * sizeof(float) +
+           16 * ARENA_ALIGN;
 }
 
 /* Pixels that a cell takes, across and down: a vector is a strip that can be seen. */
@@ -157,7 +161,8 @@ double picture_bytes(const struct shape *shape, const struct render *render)
     const double file = (rgb ? 4 : 1) * pixels * 1.01 + 2048;
 
     return (render->gamma != 1 ? values : 0) + n * (per_picture + file) +
-           (double)shown * (sizeof(struct picture) + 4 * sizeof(float)) +
+           (double)shown * (sizeof(struct picture) + sizeof(uint8_t *) +
+                            (3 * BANDS + 2) * sizeof(float)) +
            picture_png_bytes((double)m.width * (double)cell.width) + 16 * ARENA_ALIGN;
 }
 
@@ -172,8 +177,25 @@ struct painter {
     const float *values; /* of the stage, after gamma */
     size_t first, n;     /* the channels shown */
     float *low, *high;   /* n of each: the range of each map */
-    bool *finite;        /* whether a map holds only finite numbers */
+    float *odd;          /* 0 where a map holds only finite numbers */
+    uint8_t **maps;      /* where each map is painted */
+    size_t pitch;        /* from a row there to the next */
+    float *from, *to;    /* n of each: what the first index and the last stand for */
 };
+
+static size_t bands_of(const struct painter *p)
+{
+    const size_t n = p->e.height * p->e.width * p->e.channels / BAND_VALUES;
+    const size_t most = p->e.height < BANDS ? p->e.height : BANDS;
+
+    return n < 1 ? 1 : n < most ? n : most;
+}
+
+/* Where band i of n begins. */
+static size_t band_at(const struct painter *p, size_t i)
+{
+    return p->e.height * i / bands_of(p);
+}
 
 static bool no_memory(struct error *err)
 {
@@ -195,17 +217,45 @@ static bool apply_gamma(struct painter *p, struct error *err)
     return true;
 }
 
-static void measure_map(void *context, size_t i, size_t slot)
+/* Each band has ranges of its own: BANDS times n. */
+struct measure {
+    const struct painter *painter;
+    float *low, *high, *odd;
+};
+
+static void measure_band(void *context, size_t i, size_t slot)
 {
-    const struct painter *p = context;
-    const size_t n = p->e.height * p->e.width;
-    const struct statistics s =
-        statistics_of(p->kernels, p->values + p->first + i, n, p->e.channels);
+    const struct measure *m = context;
+    const struct painter *p = m->painter;
+    const size_t top = band_at(p, i), cells = (band_at(p, i + 1) - top) * p->e.width;
+    float *low = m->low + i * p->n, *high = m->high + i * p->n;
 
     (void)slot;
-    p->finite[i] = s.finite == n;
-    p->low[i] = s.finite ? s.min : NAN;
-    p->high[i] = s.finite ? s.max : NAN;
+    for (size_t c = 0; c < p->n; c++) {
+        low[c] = INFINITY;
+        high[c] = -INFINITY;
+        m->odd[i * p->n + c] = 0;
+    }
+    p->kernels->range(low, high, m->odd + i * p->n,
+                      p->values + top * p->e.width * p->e.channels + p->first, cells,
+                      p->e.channels, p->n);
+}
+
+static void join_bands(const struct measure *m)
+{
+    const struct painter *p = m->painter;
+
+    for (size_t c = 0; c < p->n; c++) {
+        float low = INFINITY, high = -INFINITY, odd = 0;
+        for (size_t i = 0; i < bands_of(p); i++) {
+            low = fminf(low, m->low[i * p->n + c]);
+            high = fmaxf(high, m->high[i * p->n + c]);
+            odd += m->odd[i * p->n + c];
+        }
+        p->low[c] = low <= high ? low : NAN;
+        p->high[c] = low <= high ? high : NAN;
+        p->odd[c] = odd;
+    }
 }
 
 static void share_range(struct painter *p, float low, float high)
@@ -219,24 +269,30 @@ static void share_range(struct painter *p, float low, float high)
 /* The range of the whole stage, not only of the channels shown. */
 static void share_stage_range(struct painter *p)
 {
-    const struct statistics s = statistics_of(
-        p->kernels, p->values, p->e.height * p->e.width * p->e.channels, 1);
+    float low = INFINITY, high = -INFINITY, odd = 0;
 
-    share_range(p, s.finite ? s.min : NAN, s.finite ? s.max : NAN);
+    p->kernels->range(&low, &high, &odd, p->values,
+                      p->e.height * p->e.width * p->e.channels, 1, 1);
+    share_range(p, low <= high ? low : NAN, low <= high ? high : NAN);
 }
 
 static bool measure(struct painter *p, bool unit, struct error *err)
 {
     const struct render *render = p->render;
+    struct measure m = {.painter = p,
+                        .low = arena_take(p->arena, BANDS * p->n, sizeof *m.low),
+                        .high = arena_take(p->arena, BANDS * p->n, sizeof *m.high),
+                        .odd = arena_take(p->arena, BANDS * p->n, sizeof *m.odd)};
 
-    p->low = arena_take(p->arena, p->n, sizeof *p->low);
-    p->high = arena_take(p->arena, p->n, sizeof *p->high);
-    p->finite = arena_take(p->arena, p->n, sizeof *p->finite);
-    if (!p->low || !p->high || !p->finite)
+    p->low = m.low; /* of the first band, which is joined first */
+    p->high = m.high;
+    p->odd = m.odd;
+    if (!m.low || !m.high || !m.odd)
         return no_memory(err);
-    p->parallel->run(p->parallel->self, p->n, measure_map, p);
+    p->parallel->run(p->parallel->self, bands_of(p), measure_band, &m);
     if (p->parallel->cancelled(p->parallel->self))
         return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while painting");
+    join_bands(&m);
 
     if (render->has_range)
         share_range(p, (float)render->range[0], (float)render->range[1]);
@@ -247,16 +303,31 @@ static bool measure(struct painter *p, bool unit, struct error *err)
     return true;
 }
 
-static void paint_map(const struct painter *p, size_t i, uint8_t *to, size_t stride)
+static void paint_band(void *context, size_t i, size_t slot)
 {
-    const struct extent *e = &p->e;
-    const float *from = p->values + p->first + i;
+    const struct painter *p = context;
+    const size_t row = p->e.width * p->e.channels;
 
-    if (!(p->low[i] < p->high[i])) /* constant, or nothing finite: index 0 */
-        return;
-    for (size_t y = 0; y < e->height; y++)
-        p->kernels->quantize(to + y * stride, from + y * e->width * e->channels,
-                             e->width, e->channels, p->low[i], p->high[i]);
+    (void)slot;
+    for (size_t y = band_at(p, i); y < band_at(p, i + 1); y++)
+        p->kernels->quantize(p->maps, y * p->pitch, p->values + y * row + p->first,
+                             p->e.width, p->e.channels, p->n, p->from, p->to);
+}
+
+/* All maps, into the places that are laid out for them. */
+static bool paint_values(struct painter *p, struct error *err)
+{
+    p->from = arena_take(p->arena, p->n, sizeof *p->from);
+    p->to = arena_take(p->arena, p->n, sizeof *p->to);
+    if (!p->from || !p->to)
+        return no_memory(err);
+    for (size_t i = 0; i < p->n; i++) {
+        const bool flat = !(p->low[i] < p->high[i]); /* or nothing finite: index 0 */
+        p->from[i] = flat ? 0 : p->low[i];
+        p->to[i] = flat ? INFINITY : p->high[i];
+    }
+    p->parallel->run(p->parallel->self, bands_of(p), paint_band, p);
+    return true;
 }
 
 /* One picture of n maps, from map `first` of those shown on. */
@@ -276,18 +347,10 @@ static uint8_t *cell_of(const struct sheet *c, uint8_t *samples, size_t i)
     return samples + y * m->width + x;
 }
 
-static void paint_cell(void *context, size_t i, size_t slot)
-{
-    const struct sheet *c = context;
-
-    (void)slot;
-    paint_map(c->painter, c->first + i, cell_of(c, c->samples, i), c->mosaic.width);
-}
-
 static bool has_holes(const struct sheet *c)
 {
     for (size_t i = 0; i < c->mosaic.n; i++)
-        if (!c->painter->finite[c->first + i])
+        if (c->painter->odd[c->first + i] != 0)
             return true;
     return false;
 }
@@ -383,9 +446,9 @@ bool picture_enlarge(struct picture *picture, size_t scale, struct arena *arena,
     return enlarge_cells(picture, &(struct cell){scale, scale}, arena, err);
 }
 
-/* n maps from map `first` of those shown on, in one indexed picture. */
-static bool paint_maps(struct painter *p, size_t first, size_t n,
-                       struct picture *picture, struct error *err)
+/* A picture of n maps, from map `first` of those shown on, with places for them. */
+static bool lay_out(struct painter *p, size_t first, size_t n, struct picture *picture,
+                    struct error *err)
 {
     struct sheet c = {p, mosaic_of(&p->e, n, p->render), first, NULL};
 
@@ -400,7 +463,17 @@ static bool paint_maps(struct painter *p, size_t first, size_t n,
         .colormap = colormap_at((size_t)p->render->colormap),
         .samples = c.samples,
     };
-    p->parallel->run(p->parallel->self, n, paint_cell, &c);
+    for (size_t i = 0; i < n; i++)
+        p->maps[first + i] = cell_of(&c, c.samples, i);
+    p->pitch = c.mosaic.width;
+    return true;
+}
+
+static bool finish(const struct painter *p, size_t first, size_t n,
+                   struct picture *picture, struct error *err)
+{
+    const struct sheet c = {p, mosaic_of(&p->e, n, p->render), first, picture->samples};
+
     return (!has_holes(&c) || punch_holes(&c, picture, err)) &&
            enlarge_cells(picture, &p->cell, p->arena, err);
 }
@@ -427,7 +500,7 @@ static void paint_rgb_cell(const struct painter *p, const float *v, size_t size,
 static bool paint_rgb(const struct painter *p, struct picture *picture,
                       struct error *err)
 {
-    const bool opaque = p->finite[0] && p->finite[1] && p->finite[2];
+    const bool opaque = p->odd[0] == 0 && p->odd[1] == 0 && p->odd[2] == 0;
     const size_t n = p->e.height * p->e.width, size = opaque ? 3 : 4;
 
     *picture = (struct picture){
@@ -450,8 +523,16 @@ static bool paint_all(struct painter *p, struct picture_set *out, struct error *
 {
     const size_t each = out->n > 1 ? 1 : p->n;
 
+    p->maps = arena_take(p->arena, p->n, sizeof *p->maps);
+    if (!p->maps)
+        return no_memory(err);
     for (size_t i = 0; i < out->n; i++)
-        if (!paint_maps(p, i, each, &out->pictures[i], err))
+        if (!lay_out(p, i, each, &out->pictures[i], err))
+            return false;
+    if (!paint_values(p, err))
+        return false;
+    for (size_t i = 0; i < out->n; i++)
+        if (!finish(p, i, each, &out->pictures[i], err))
             return false;
     return true;
 }

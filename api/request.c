@@ -133,12 +133,31 @@ static bool read_form(struct request_reader *r, const char *content_type)
     return true;
 }
 
+static struct bytes type_of(const char *content_type)
+{
+    const struct bytes value = {(const unsigned char *)content_type,
+                                strlen(content_type)};
+
+    return header_word(&value);
+}
+
+bool api_takes_type(const char *content_type, struct error *err)
+{
+    const struct bytes type = type_of(content_type ? content_type : "");
+
+    if (raw_type(&type) || header_equal(&type, "application/json") ||
+        multipart_accepts(content_type))
+        return true;
+    return error_set(err, ERROR_MEDIA_TYPE_UNSUPPORTED,
+                     "Content-Type '%.*s' is not accepted: send multipart/form-data, "
+                     "application/json, or an image as the body",
+                     type.size < 64 ? (int)type.size : 64, type.data);
+}
+
 static bool read_body(struct request_reader *r, const struct api_request *from)
 {
     const char *content_type = from->content_type ? from->content_type : "";
-    const struct bytes value = {(const unsigned char *)content_type,
-                                strlen(content_type)};
-    const struct bytes type = header_word(&value);
+    const struct bytes type = type_of(content_type);
 
     if (r->body.size == 0 && strcmp(from->method, "POST") != 0)
         return true; /* a GET may have a type and still no body */
@@ -146,12 +165,7 @@ static bool read_body(struct request_reader *r, const struct api_request *from)
         return read_form(r, content_type);
     if (header_equal(&type, "application/json"))
         return request_read_json(r);
-    if (raw_type(&type))
-        return read_raw(r, &type);
-    return error_set(r->err, ERROR_MEDIA_TYPE_UNSUPPORTED,
-                     "Content-Type '%.*s' is not accepted: send multipart/form-data, "
-                     "application/json, or an image as the body",
-                     type.size < 64 ? (int)type.size : 64, type.data);
+    return api_takes_type(content_type, r->err) && read_raw(r, &type);
 }
 
 bool request_read(struct request *request, const struct api_request *from,

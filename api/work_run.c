@@ -1,6 +1,8 @@
 /* work_run.c - a planned request gets its weights and its pixels, and runs. */
 #include "api/work.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/archive.h"
@@ -71,11 +73,29 @@ bool work_decode(struct work *work)
     return done;
 }
 
+/* The times that layers took, for metrics; without memory there are none. */
+static void report_layers(const struct work *work)
+{
+    const struct network *network = &work->config.network;
+    struct api_reply *reply = work->call->reply;
+
+    reply->layers = calloc(network->n_layers, sizeof *reply->layers);
+    for (size_t i = 0; reply->layers && i < network->n_layers; i++) {
+        const double ms = work->plan.layers[i].duration_ms;
+        if (!isnan(ms)) /* else it is counted where the step ends that it is part of */
+            reply->layers[reply->n_layers++] =
+                (struct api_layer_time){network->layers[i].kind->class_name, ms};
+    }
+}
+
 bool work_run(struct work *work)
 {
     struct call *call = work->call;
 
-    return network_run(&work->config.network, &work->plan, work->wanted,
-                       work->pixels.values, call->settings->kernels, call->parallel,
-                       call->arena, &call->err);
+    if (!network_run(&work->config.network, &work->plan, work->wanted,
+                     work->pixels.values, call->settings->kernels, call->parallel,
+                     call->arena, &call->err))
+        return false;
+    report_layers(work);
+    return true;
 }

@@ -130,9 +130,10 @@ static const float *prepare(const struct conv_call *call, const struct view *v,
     if (!v->copied)
         return conv_method_window(call, y, x);
     if (!v->plane)
-        conv_method_copy(call, y * s->sy, x * s->sx, n, v->width, copy);
+        conv_method_copy(call, y * s->sy, x * s->sx, n, v->width, s->in.channels, copy);
     for (size_t i = 0; v->plane && i < n; i++) {
-        conv_method_copy(call, y * s->sy + i, x * s->sx, 1, v->width, row);
+        conv_method_copy(call, y * s->sy + i, x * s->sx, 1, v->width, s->in.channels,
+                         row);
         split_row(s, v, row, copy + i * v->pitch);
     }
     return copy;

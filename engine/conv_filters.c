@@ -6,10 +6,24 @@
 
 #include <string.h>
 
+/* Floats from one cell of a copy to the next. Cells a multiple of 2 KiB apart would put
+ * all pixels of a register block in the same few sets of the first-level cache. */
+static size_t cell_of(const struct conv_shape *s)
+{
+    const size_t channels = s->in.channels;
+
+    return s->sx * channels % 512 == 0 ? channels + KERNEL_LANES : channels;
+}
+
+static bool copied(const struct conv_shape *s)
+{
+    return s->padded || cell_of(s) > s->in.channels;
+}
+
 /* A kernel row is one run of input where its cells lie side by side. */
 static bool joined(const struct conv_shape *s)
 {
-    return s->groups == 1 && s->dx == 1;
+    return s->groups == 1 && s->dx == 1 && cell_of(s) == s->in.channels;
 }
 
 static size_t runs_floats(const struct conv_shape *s)
@@ -32,7 +46,7 @@ static struct conv_needs needs(const struct conv_shape *s)
 
     return (struct conv_needs){
         .packed = s->groups * conv_panels_packed(taps, filters),
-        .scratch = runs_floats(s) + (s->padded ? cells * s->in.channels : 0),
+        .scratch = runs_floats(s) + (copied(s) ? cells * cell_of(s) : 0),
         .tile = tile,
     };
 }
@@ -70,7 +84,7 @@ static size_t list_runs(const struct conv_shape *s, size_t pitch,
         if (joined(s))
             n = conv_panels_cut(runs, n, row, s->kw * s->in.channels);
         for (size_t kx = 0; !joined(s) && kx < s->kw; kx++)
-            n = conv_panels_cut(runs, n, row + kx * s->dx * s->in.channels,
+            n = conv_panels_cut(runs, n, row + kx * s->dx * cell_of(s),
                                 s->in.channels / s->groups);
     }
     return n;
@@ -110,15 +124,17 @@ static void run(const struct conv_call *call)
     struct filters_run *runs = (struct filters_run *)(void *)call->scratch;
     size_t pitch = s->in.width * s->in.channels;
 
-    if (s->padded) {
+    if (copied(s)) {
         const size_t columns = conv_method_columns(s, p.n);
         float *copy = call->scratch + runs_floats(s);
         conv_method_copy(call, call->box.top * s->sy, call->box.left * s->sx,
-                         conv_method_rows(s, p.rows), columns, copy);
-        pitch = columns * s->in.channels;
+                         conv_method_rows(s, p.rows), columns, cell_of(s), copy);
+        pitch = columns * cell_of(s);
         p.in = copy;
         p.in_pitch = s->sy * pitch;
-    } else if (s->kh * s->kw * s->sy * s->sx == 1 && p.n == s->out.width) {
+        p.in_step = s->sx * cell_of(s);
+    }
+    if (s->kh * s->kw * s->sy * s->sx == 1 && p.n == s->out.width) {
         p.n *= p.rows; /* windows of one cell: all rows are one */
         p.rows = 1;
     }

@@ -42,24 +42,29 @@ static void overlap(size_t at, size_t n, size_t before, size_t length, size_t *o
 }
 
 void conv_method_copy(const struct conv_call *call, size_t y, size_t x, size_t rows,
-                      size_t columns, float *to)
+                      size_t columns, size_t cell, float *to)
 {
     const struct conv_shape *s = call->shape;
     const size_t channels = s->in.channels, row = s->in.width * channels;
     size_t left, inside;
 
     overlap(x, columns, s->left, s->in.width, &left, &inside);
-    for (size_t end = y + rows; y < end; y++, to += columns * channels) {
+    for (size_t end = y + rows; y < end; y++, to += columns * cell) {
         if (y < s->top || y - s->top >= s->in.height || inside == 0) {
-            memset(to, 0, columns * channels * sizeof *to);
+            memset(to, 0, columns * cell * sizeof *to);
             continue;
         }
         const float *in = call->in + (y - s->top - call->in_top) * row +
                           (x + left - s->left) * channels;
-        memset(to, 0, left * channels * sizeof *to);
-        memcpy(to + left * channels, in, inside * channels * sizeof *to);
-        memset(to + (left + inside) * channels, 0,
-               (columns - left - inside) * channels * sizeof *to);
+        memset(to, 0, left * cell * sizeof *to);
+        if (cell == channels)
+            memcpy(to + left * cell, in, inside * channels * sizeof *to);
+        else
+            for (size_t i = 0; i < inside; i++)
+                memcpy(to + (left + i) * cell, in + i * channels,
+                       channels * sizeof *to);
+        memset(to + (left + inside) * cell, 0,
+               (columns - left - inside) * cell * sizeof *to);
     }
 }
 

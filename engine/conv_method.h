@@ -71,10 +71,11 @@ size_t conv_method_taps(const struct conv_shape *shape);
 size_t conv_method_rows(const struct conv_shape *shape, size_t n);
 size_t conv_method_columns(const struct conv_shape *shape, size_t n);
 
-/* Copies `rows` x `columns` cells of the input to `to`, without gaps; row y and column
- * x are the first, counted in the padded input. What lies outside the input is 0. */
+/* Copies `rows` x `columns` cells of the input to `to`, each `cell` floats from the one
+ * before; row y and column x are the first, counted in the padded input. What lies
+ * outside the input is 0. */
 void conv_method_copy(const struct conv_call *call, size_t y, size_t x, size_t rows,
-                      size_t columns, float *to);
+                      size_t columns, size_t cell, float *to);
 
 /* Where the window of output row y, column x begins in an input without padding. */
 const float *conv_method_window(const struct conv_call *call, size_t y, size_t x);

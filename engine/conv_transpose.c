@@ -270,7 +270,8 @@ static struct source copy_input(const struct layer_task *task,
                                   .pitch = columns * plan->in.dim[2]};
 
     conv_method_copy(&call, source.top, source.left,
-                     touched(&axes[0], box->bottom - box->top), columns, source.cells);
+                     touched(&axes[0], box->bottom - box->top), columns,
+                     plan->in.dim[2], source.cells);
     return source;
 }
 

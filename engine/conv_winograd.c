@@ -259,7 +259,7 @@ static void run(const struct conv_call *call)
     const struct pieces p = pieces_of(s, height, width, filters);
     float *copy = call->scratch, *in = copy + p.copy, *out = in + p.in;
 
-    conv_method_copy(call, box->top, box->left, rows, columns, copy);
+    conv_method_copy(call, box->top, box->left, rows, columns, s->in.channels, copy);
     if (call->packed[0] == 0 ||
         !call->kernels->tame(copy, rows * columns * s->in.channels)) {
         run_definition(call, copy, columns);

@@ -6,7 +6,8 @@
 
 #include "engine/conv_panels.h"
 
-enum { UNITS = 512 }; /* of a part, where there is one vector to multiply */
+/* Of a part, where there is one vector to multiply: a page of each row of weights. */
+enum { UNITS = 1024 };
 
 /* One cell after the other would read all weights for each: then they are packed, as
  * for a 1x1 convolution. A single vector reads them as they lie, once. */
@@ -34,7 +35,8 @@ bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct erro
                                   !activation_crosses_channels(layer->activation.id));
     plan->band = plan->tile.height;
     if (single(&in)) {
-        if (plan->macs > UNITS * (double)in.channels && plan->tile.channels > UNITS)
+        plan->tile.channels = units;
+        if (units > UNITS && !activation_crosses_channels(layer->activation.id))
             plan->tile.channels = UNITS;
     } else {
         plan->packed = conv_panels_packed(in.channels, units);

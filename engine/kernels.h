@@ -82,19 +82,23 @@ struct filters_call {
     size_t filters, n;
 };
 
-/* One filter for each channel, lanes are channels: for p < n and c < channels,
- * out[p * channels + c] is the sum over t < taps of in[p * in_step + offsets[t] + c] *
- * weights[t * channels + c]. */
+/* One filter for each channel, lanes are channels: for y < rows, p < n and c <
+ * channels, out[y * out_pitch + p * channels + c] is the sum over t < taps of in[y *
+ * in_pitch + p * in_step + offsets[t] + c] * weights[t * channels + c]. rolled: the
+ * window is 3x3, and every step one cell: in_step is channels, and in_pitch what lies
+ * between two rows of the window. */
 struct channels_call {
     float *out;
+    size_t out_pitch;
     const float *in;
-    size_t in_step;
+    size_t in_pitch, in_step;
     const float *weights;
     const ptrdiff_t *offsets;
     size_t taps;
+    bool rolled;
     const float *bias;
     float floor;
-    size_t channels, n;
+    size_t channels, rows, n;
 };
 
 /* A row of tiles of Winograd's F(4x4, 3x3); conv_winograd.c says what it is for. map
@@ -108,6 +112,28 @@ struct winograd_call {
     size_t rows, columns; /* winograd_out: that lie in the map */
     const float *bias;
     float floor;
+};
+
+/* A row of windows over `rows` rows of the input, in_pitch floats apart: output x < n
+ * covers the columns x * step - before + k, k < window, that there are. Of each channel
+ * the largest value, where max(a, b) is a > b ? a : b, or the mean of the cells that
+ * there are; folded down each column, then along the columns, from the first on. */
+struct pool_call {
+    float *out;
+    const float *in;
+    size_t in_pitch, rows;
+    float *columns; /* room for width * channels floats */
+    size_t width, channels;
+    size_t window, step, before;
+    size_t n;
+    bool average;
+};
+
+/* Between two cells: part of the way from the first to the second, which is the first
+ * where it has no share. */
+struct between {
+    size_t low, high;
+    float part;
 };
 
 struct kernels {
@@ -131,28 +157,47 @@ struct kernels {
     /* Whether all n values are numbers below 2^48. */
     bool (*tame)(const float *x, size_t n);
 
-    /* acc[i] = max(acc[i], in[i * step]), where max(a, b) is a > b ? a : b */
-    void (*max_row)(float *acc, const float *in, size_t step, size_t n);
-    /* acc[i] += in[i * step] */
-    void (*add_row)(float *acc, const float *in, size_t step, size_t n);
+    void (*pool_row)(const struct pool_call *call);
+    /* out[c] = the sum of in[i * channels + c] over i < cells: each eight cells
+     * pairwise (0 and 4, 2 and 6 ...) and these sums, then the cells left over, in
+     * order. out does not overlap in. */
+    void (*sum_cells)(float *out, const float *in, size_t cells, size_t channels);
+    /* out[c] = max(out[c], in[i * channels + c]), in the order of i < cells */
+    void (*max_cells)(float *out, const float *in, size_t cells, size_t channels);
 
-    /* out[i] = in[i] * factors[i] + shifts[i], fused */
-    void (*scale_row)(float *out, const float *in, const float *factors,
-                      const float *shifts, size_t n);
+    /* out[x * channels + c] = low + (high - low) * part, fused, of channel c of the
+     * cells that x < n lies between; the cell itself where low is high. */
+    void (*blend)(float *out, const float *in, const struct between *at, size_t n,
+                  size_t channels);
+    /* Each cell of `channels` floats, `times` times. */
+    void (*repeat)(float *out, const float *in, size_t cells, size_t channels,
+                   size_t times);
+
+    /* Of n values, with p = first[i % period] and q = second[i % period]: in * p + q,
+     * fused; (in - p) / q; in if in > 0, else in * p. out and in are the same or do
+     * not overlap. A period of some hundred floats is quick. */
+    void (*scale)(float *out, const float *in, const float *first, const float *second,
+                  size_t period, size_t n);
+    void (*standardize)(float *out, const float *in, const float *first,
+                        const float *second, size_t period, size_t n);
+    void (*rectify)(float *out, const float *in, const float *first,
+                    const float *second, size_t period, size_t n);
 
     /* out[i] = (in[i] - mean) / sqrt(variance + epsilon) * gamma[i] + beta[i], with the
      * mean and population variance of the n values of in, in double precision and
      * rounded once. Not centered: the mean is not subtracted. out may be in. */
     void (*normalize)(float *out, const float *in, const float *gamma,
                       const float *beta, size_t n, float epsilon, bool centered);
-    /* out[i] = (in[i] - means[i]) / deviations[i] */
-    void (*standardize_row)(float *out, const float *in, const float *means,
-                            const float *deviations, size_t n);
-
     /* out = activation(in), n values; channels is the length of the last axis, a
      * divisor of n. out and in are the same or do not overlap. */
     void (*activate)(const struct activation *activation, float *out, const float *in,
                      size_t n, size_t channels);
+
+    /* The finite values' range in each of n of a map's channels: widens low[c] and
+     * high[c] to values[i * step + c], i < cells; odd[c] becomes a NaN if one of them
+     * was not finite. -0 counts as 0. */
+    void (*range)(float *low, float *high, float *odd, const float *values,
+                  size_t cells, size_t step, size_t n);
 
     /* Statistics of one block, values[0], values[stride], ...; n at most
      * STATISTICS_BLOCK. */
@@ -161,9 +206,10 @@ struct kernels {
 
     /* Colour indices as matplotlib computes them: with x = (v - low) / (high - low)
      * in float32, index = trunc(x * 256), below 0 is 0, above 255 is 255; low < high.
-     * A NaN becomes 0. values[0], values[stride], ... */
-    void (*quantize)(uint8_t *index, const float *values, size_t n, size_t stride,
-                     float low, float high);
+     * A NaN becomes 0. Of n channels of a map: maps[c][at + i] is the index of
+     * values[i * step + c] between low[c] and high[c], i < cells. */
+    void (*quantize)(uint8_t *const *maps, size_t at, const float *values, size_t cells,
+                     size_t step, size_t n, const float *low, const float *high);
 };
 
 /* The table of this name, or the fastest that this CPU has where name is NULL. NULL if

@@ -3,14 +3,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ISA         avx2
-#define LANES       8
-#define FILTER_VECS 2
-#define PIXELS      6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
-#define LINE_VECS   4
-#define STRIP_3     3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
-#define STRIP_5     2
-#define STRIP_7     2
+#define ISA           avx2
+#define LANES         8
+#define FILTER_VECS   2
+#define PIXELS        6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
+#define LINE_VECS     4
+#define STRIP_3       3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
+#define STRIP_5       2
+#define STRIP_7       2
+#define CHANNEL_STRIP 3 /* 9 sums, 5 inputs, a weight */
 
 #define vec                __m256
 #define v_set1             _mm256_set1_ps
@@ -27,6 +28,19 @@
 #define v_max              _mm256_max_ps /* a > b ? a : b */
 #define v_min              _mm256_min_ps /* a < b ? a : b */
 #define v_floor            _mm256_floor_ps
+#define v_first(a, b, n)   _mm256_blendv_ps(b, a, _mm256_castsi256_ps(first_lanes(n)))
+#define v_swap_4(a)        _mm256_permute2f128_ps(a, a, 1)
+#define v_swap_2(a)        _mm256_permute_ps(a, _MM_SHUFFLE(1, 0, 3, 2))
+#define v_swap_1(a)        _mm256_permute_ps(a, _MM_SHUFFLE(2, 3, 0, 1))
+
+#define dvec      __m256d
+#define DOUBLES   4
+#define d_set1    _mm256_set1_pd
+#define d_load(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
+#define d_store   _mm256_storeu_pd
+#define d_add     _mm256_add_pd
+#define d_sub     _mm256_sub_pd
+#define d_mul     _mm256_mul_pd
 
 static inline __m256i first_lanes(size_t n)
 {
@@ -74,6 +88,14 @@ static inline __m256 v_pow2(__m256 n)
     const __m256i biased =
         _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+
+/* In two halves, so that subnormal results and infinity come out. */
+static inline __m256 v_ldexp(__m256 a, __m256 n)
+{
+    const __m256 half = v_floor(v_mul(n, v_set1(0.5f)));
+
+    return v_mul(v_mul(a, v_pow2(half)), v_pow2(v_sub(n, half)));
 }
 
 static inline void v_store_u8(uint8_t *p, __m256 a)

@@ -3,14 +3,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ISA         avx512
-#define LANES       16
-#define FILTER_VECS 2
-#define PIXELS      14 /* 28 sums, 2 weights and a pixel: 31 of the 32 registers */
-#define LINE_VECS   4
-#define STRIP_3     6 /* 18 sums, 9 weights, an input: 28 of the 32 registers */
-#define STRIP_5     4 /* 20 sums; 45 loads for 100 fused adds */
-#define STRIP_7     3 /* 21 sums; 70 loads for 147 fused adds */
+#define ISA           avx512
+#define LANES         16
+#define FILTER_VECS   2
+#define PIXELS        14 /* 28 sums, 2 weights and a pixel: 31 of the 32 registers */
+#define LINE_VECS     4
+#define STRIP_3       6 /* 18 sums, 9 weights, an input: 28 of the 32 registers */
+#define STRIP_5       4 /* 20 sums; 45 loads for 100 fused adds */
+#define STRIP_7       3 /* 21 sums; 70 loads for 147 fused adds */
+#define CHANNEL_STRIP 6 /* 18 sums, 8 inputs, a weight */
 
 #define vec                __m512
 #define v_set1             _mm512_set1_ps
@@ -26,6 +27,21 @@
 #define v_madd             _mm512_fmadd_ps
 #define v_max              _mm512_max_ps /* a > b ? a : b */
 #define v_min              _mm512_min_ps /* a < b ? a : b */
+#define v_ldexp            _mm512_scalef_ps
+#define v_first(a, b, n)   _mm512_mask_blend_ps(first_lanes(n), b, a)
+#define v_swap_8(a)        _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(1, 0, 3, 2))
+#define v_swap_4(a)        _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(2, 3, 0, 1))
+#define v_swap_2(a)        _mm512_permute_ps(a, _MM_SHUFFLE(1, 0, 3, 2))
+#define v_swap_1(a)        _mm512_permute_ps(a, _MM_SHUFFLE(2, 3, 0, 1))
+
+#define dvec      __m512d
+#define DOUBLES   8
+#define d_set1    _mm512_set1_pd
+#define d_load(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
+#define d_store   _mm512_storeu_pd
+#define d_add     _mm512_add_pd
+#define d_sub     _mm512_sub_pd
+#define d_mul     _mm512_mul_pd
 
 static inline __mmask16 first_lanes(size_t n)
 {
@@ -83,9 +99,7 @@ static inline __m512 v_copysign(__m512 magnitude, __m512 sign)
 
 static inline __m512 v_pow2(__m512 n)
 {
-    const __m512i biased =
-        _mm512_add_epi32(_mm512_cvttps_epi32(n), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+    return _mm512_scalef_ps(_mm512_set1_ps(1), n);
 }
 
 static inline void v_store_u8(uint8_t *p, __m512 a)

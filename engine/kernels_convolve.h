@@ -10,7 +10,22 @@
  *   PIXELS x FILTER_VECS    pixels x vectors of filters, of convolve_filters
  *   LINE_VECS               vectors of columns, of convolve_columns
  *   STRIP_3, _5, _7         the same for 3x3, 5x5 and 7x7 windows, times 3, 5, 7 sums
+ *   CHANNEL_STRIP           columns of a depthwise 3x3 window, times 3 sums
  */
+
+/* Whole vectors, or the first `lanes` of one. */
+INLINE vec load_lanes(const float *p, const bool whole, size_t lanes)
+{
+    return whole ? v_load(p) : v_load_n(p, lanes);
+}
+
+INLINE void store_lanes(float *p, vec a, const bool whole, size_t lanes)
+{
+    if (whole)
+        v_store(p, a);
+    else
+        v_store_n(p, a, lanes);
+}
 
 INLINE vec at_least(float floor, vec x)
 {
@@ -357,42 +372,23 @@ enum { CHANNEL_PIXELS = 8 };
 
 /* `pixels` outputs x one vector of channels, of which `lanes` are there. */
 INLINE void channels_block(const struct channels_call *call, size_t p, size_t c,
-                           size_t lanes, const size_t pixels)
+                           size_t lanes, const bool whole, const size_t pixels)
 {
     const float *in = call->in + p * call->in_step + c;
     float *out = call->out + p * call->channels + c;
     vec sum[CHANNEL_PIXELS];
 
     for (size_t k = 0; k < pixels; k++)
-        sum[k] = v_load_n(call->bias + c, lanes);
+        sum[k] = load_lanes(call->bias + c, whole, lanes);
     for (size_t t = 0; t < call->taps; t++) {
-        const vec w = v_load_n(call->weights + t * call->channels + c, lanes);
+        const vec w = load_lanes(call->weights + t * call->channels + c, whole, lanes);
         const float *x = in + call->offsets[t];
         for (size_t k = 0; k < pixels; k++)
-            sum[k] = v_madd(v_load_n(x + k * call->in_step, lanes), w, sum[k]);
+            sum[k] = v_madd(load_lanes(x + k * call->in_step, whole, lanes), w, sum[k]);
     }
     for (size_t k = 0; k < pixels; k++)
-        v_store_n(out + k * call->channels, at_least(call->floor, sum[k]), lanes);
-}
-
-/* The same with whole vectors. */
-INLINE void channels_whole(const struct channels_call *call, size_t p, size_t c,
-                           const size_t pixels)
-{
-    const float *in = call->in + p * call->in_step + c;
-    float *out = call->out + p * call->channels + c;
-    vec sum[CHANNEL_PIXELS];
-
-    for (size_t k = 0; k < pixels; k++)
-        sum[k] = v_load(call->bias + c);
-    for (size_t t = 0; t < call->taps; t++) {
-        const vec w = v_load(call->weights + t * call->channels + c);
-        const float *x = in + call->offsets[t];
-        for (size_t k = 0; k < pixels; k++)
-            sum[k] = v_madd(v_load(x + k * call->in_step), w, sum[k]);
-    }
-    for (size_t k = 0; k < pixels; k++)
-        v_store(out + k * call->channels, at_least(call->floor, sum[k]));
+        store_lanes(out + k * call->channels, at_least(call->floor, sum[k]), whole,
+                    lanes);
 }
 
 INLINE void channels_pixels(const struct channels_call *call, size_t p,
@@ -401,12 +397,12 @@ INLINE void channels_pixels(const struct channels_call *call, size_t p,
     size_t c = 0;
 
     for (; c + LANES <= call->channels; c += LANES)
-        channels_whole(call, p, c, pixels);
+        channels_block(call, p, c, LANES, true, pixels);
     if (c < call->channels)
-        channels_block(call, p, c, call->channels - c, pixels);
+        channels_block(call, p, c, call->channels - c, false, pixels);
 }
 
-static void convolve_channels(const struct channels_call *call)
+static void channels_row(const struct channels_call *call)
 {
     size_t p = 0;
 
@@ -414,6 +410,82 @@ static void convolve_channels(const struct channels_call *call)
         channels_pixels(call, p, CHANNEL_PIXELS);
     for (; p < call->n; p++)
         channels_pixels(call, p, 1);
+}
+
+/* A 3x3 window down the rows: `pixels` columns x one vector of channels, with three
+ * sums for each column. A cell is loaded once for the nine outputs that it serves; what
+ * rows above the first and below the last output add to is never stored. */
+INLINE void channels_strip(const struct channels_call *call, size_t p, size_t c,
+                           size_t lanes, const bool whole, const size_t pixels)
+{
+    const float *in = call->in + p * call->in_step + c;
+    float *out = call->out + p * call->channels + c;
+    const vec bias = load_lanes(call->bias + c, whole, lanes);
+    vec sum[3][CHANNEL_STRIP];
+
+    for (size_t k = 0; k < pixels; k++)
+        sum[0][k] = sum[1][k] = sum[2][k] = bias;
+    for (size_t y = 0; y < call->rows + 2; y++, in += call->in_pitch) {
+        vec x[CHANNEL_STRIP + 2];
+        for (size_t k = 0; k < pixels + 2; k++)
+            x[k] = load_lanes(in + k * call->in_step, whole, lanes);
+        UNROLL
+        for (size_t i = 0; i < 3; i++) /* sum[i] has come to kernel row 2 - i */
+            for (size_t kx = 0; kx < 3; kx++) {
+                const vec w =
+                    load_lanes(call->weights + ((2 - i) * 3 + kx) * call->channels + c,
+                               whole, lanes);
+                for (size_t k = 0; k < pixels; k++)
+                    sum[i][k] = v_madd(x[k + kx], w, sum[i][k]);
+            }
+        if (y >= 2) {
+            for (size_t k = 0; k < pixels; k++)
+                store_lanes(out + k * call->channels, at_least(call->floor, sum[0][k]),
+                            whole, lanes);
+            out += call->out_pitch;
+        }
+        for (size_t k = 0; k < pixels; k++) {
+            sum[0][k] = sum[1][k];
+            sum[1][k] = sum[2][k];
+            sum[2][k] = bias;
+        }
+    }
+}
+
+INLINE void channels_strips(const struct channels_call *call, size_t c, size_t lanes,
+                            const bool whole)
+{
+    size_t p = 0;
+
+    for (; p + CHANNEL_STRIP <= call->n; p += CHANNEL_STRIP)
+        channels_strip(call, p, c, lanes, whole, CHANNEL_STRIP);
+    for (; p < call->n; p++)
+        channels_strip(call, p, c, lanes, whole, 1);
+}
+
+static void channels_3x3(const struct channels_call *call)
+{
+    size_t c = 0;
+
+    for (; c + LANES <= call->channels; c += LANES)
+        channels_strips(call, c, LANES, true);
+    if (c < call->channels)
+        channels_strips(call, c, call->channels - c, false);
+}
+
+static void convolve_channels(const struct channels_call *call)
+{
+    struct channels_call row = *call;
+
+    if (call->rolled) {
+        channels_3x3(call);
+        return;
+    }
+    for (size_t y = 0; y < call->rows; y++) {
+        channels_row(&row);
+        row.in += row.in_pitch;
+        row.out += row.out_pitch;
+    }
 }
 
 /* ---- one vector ---- */

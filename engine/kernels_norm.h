@@ -7,20 +7,35 @@
  * doubles are not fused, so plain loops give the same bits for every table.
  */
 
+INLINE double sum_double_lanes(double *lanes)
+{
+    for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
 /* The sum over a block of x - center, or of its square. */
 INLINE double sum_block(const float *x, size_t n, double center, const bool squared)
 {
-    const size_t whole = n - n % KERNEL_LANES;
-    double lanes[KERNEL_LANES] = {0};
+    enum { SUMS = KERNEL_LANES / DOUBLES };
+    const dvec centers = d_set1(center);
+    double lanes[KERNEL_LANES];
+    dvec sums[SUMS];
+    size_t i = 0;
 
-    for (size_t i = 0; i < whole; i += KERNEL_LANES)
-        for (size_t l = 0; l < KERNEL_LANES; l++) {
-            const double d = (double)x[i + l] - center;
-            lanes[l] += squared ? d * d : d;
+    for (size_t s = 0; s < SUMS; s++)
+        sums[s] = d_set1(0);
+    for (; i + KERNEL_LANES <= n; i += KERNEL_LANES)
+        for (size_t s = 0; s < SUMS; s++) {
+            const dvec d = d_sub(d_load(x + i + s * DOUBLES), centers);
+            sums[s] = d_add(sums[s], squared ? d_mul(d, d) : d);
         }
-    for (size_t i = whole; i < n; i++) {
+    for (size_t s = 0; s < SUMS; s++)
+        d_store(lanes + s * DOUBLES, sums[s]);
+    for (size_t l = 0; i < n; i++, l++) {
         const double d = (double)x[i] - center;
-        lanes[i - whole] += squared ? d * d : d;
+        lanes[l] += squared ? d * d : d;
     }
     return sum_double_lanes(lanes);
 }
@@ -58,14 +73,23 @@ static void normalize(float *out, const float *in, const float *gamma,
                          (double)beta[i]);
 }
 
-static void standardize_row(float *out, const float *in, const float *means,
-                            const float *deviations, size_t n)
-{
-    size_t i = 0;
+/* out[i] = expression of x, in[i], and of p and q, the factors' entries i % period. */
+#define PERIODIC(name, expression)                                                     \
+    static void name(float *out, const float *in, const float *first,                  \
+                     const float *second, size_t period, size_t n)                     \
+    {                                                                                  \
+        for (size_t i = 0; i < n; i += period) {                                       \
+            const size_t part = n - i < period ? n - i : period;                       \
+            for (size_t k = 0; k < part; k += LANES) {                                 \
+                const size_t lanes = part - k < LANES ? part - k : LANES;              \
+                const vec x = load_part(in + i + k, lanes);                            \
+                const vec p = load_part(first + k, lanes);                             \
+                const vec q = load_part(second + k, lanes);                            \
+                store_part(out + i + k, expression, lanes);                            \
+            }                                                                          \
+        }                                                                              \
+    }
 
-    for (; i + LANES <= n; i += LANES)
-        v_store(out + i, v_div(v_sub(v_load(in + i), v_load(means + i)),
-                               v_load(deviations + i)));
-    for (; i < n; i++)
-        out[i] = (in[i] - means[i]) / deviations[i];
-}
+PERIODIC(scale, v_madd(x, p, q))
+PERIODIC(standardize, v_div(v_sub(x, p), q))
+PERIODIC(rectify, ((void)q, v_less(v_set1(0), x, x, v_mul(p, x))))

@@ -6,14 +6,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ISA         portable
-#define LANES       1
-#define FILTER_VECS 2
-#define PIXELS      2
-#define LINE_VECS   2
-#define STRIP_3     2
-#define STRIP_5     1
-#define STRIP_7     1
+#define ISA           portable
+#define LANES         1
+#define FILTER_VECS   2
+#define PIXELS        2
+#define LINE_VECS     2
+#define STRIP_3       2
+#define STRIP_5       1
+#define STRIP_7       1
+#define CHANNEL_STRIP 2
 
 #define vec                float
 #define v_set1(x)          (x)
@@ -34,6 +35,16 @@
 #define v_min(a, b)        ((a) < (b) ? (a) : (b))
 #define v_floor(a)         floorf(a)
 #define v_less(a, b, x, y) ((a) < (b) ? (x) : (y))
+#define v_first(a, b, n)   ((void)(n), (void)(b), (a))
+
+#define dvec          double
+#define DOUBLES       1
+#define d_set1(x)     (x)
+#define d_load(p)     ((double)*(p))
+#define d_store(p, a) (*(p) = (a))
+#define d_add(a, b)   ((a) + (b))
+#define d_sub(a, b)   ((a) - (b))
+#define d_mul(a, b)   ((a) * (b))
 
 static inline float v_abs(float a)
 {
@@ -55,6 +66,14 @@ static inline float v_pow2(float n)
     float power;
     memcpy(&power, &bits, sizeof power);
     return power;
+}
+
+/* In two halves, so that subnormal results and infinity come out. */
+static inline float v_ldexp(float a, float n)
+{
+    const float half = floorf(n * 0.5f);
+
+    return n == n ? a * v_pow2(half) * v_pow2(n - half) : a;
 }
 
 static inline void v_store_u8(uint8_t *p, float a)

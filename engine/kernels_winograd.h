@@ -41,20 +41,6 @@ INLINE void winograd_back(const vec m[6], vec to[4])
                    v_madd(v_set1(WINOGRAD_A / 2), near_odd, m[5]));
 }
 
-/* Whole vectors, or the first `lanes` of one. */
-INLINE vec load_lanes(const float *p, const bool whole, size_t lanes)
-{
-    return whole ? v_load(p) : v_load_n(p, lanes);
-}
-
-INLINE void store_lanes(float *p, vec a, const bool whole, size_t lanes)
-{
-    if (whole)
-        v_store(p, a);
-    else
-        v_store_n(p, a, lanes);
-}
-
 INLINE void winograd_in_tile(const struct winograd_call *call, float *out,
                              const float *in, const bool whole, size_t lanes)
 {

@@ -163,6 +163,10 @@ static void set_band(struct plan *plan, const struct group *group)
 
     if (head->band)
         return;
+    if (group->first == group->last) {
+        head->band = head->tile.height;
+        return;
+    }
     head->band = round_up(row * ROWS_MIN < CACHE ? CACHE / row : ROWS_MIN, unit);
     if (head->band > out.height)
         head->band = round_up(out.height, unit);

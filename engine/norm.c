@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/kernels.h"
+#include "engine/spread.h"
 
 /* Floats of a row of the map. */
 static size_t row_of(const struct layer_plan *plan)
@@ -116,48 +117,83 @@ bool prelu_infer(const struct layer *layer, struct layer_plan *plan, struct erro
         plan->weight_shape[0].dim[axis] = 1;
     }
     plan->macs = (double)shape_elements(&plan->in);
+    if (!shape_equal(&plan->weight_shape[0], &plan->in))
+        spread_plan(plan, &plan->weight_shape[0]);
     return true;
+}
+
+/* alpha; the other half is not used. */
+void prelu_pack(const struct layer *layer, const struct layer_plan *plan, float *packed)
+{
+    const struct shape *shape = &plan->weight_shape[0];
+    const size_t n = shape_elements(shape);
+
+    memcpy(packed, layer->weights[0].values, n * sizeof *packed);
+    memset(packed + plan->packed / 2, 0, n * sizeof *packed);
+    spread_pack(plan, shape, packed);
 }
 
 void prelu_run(const struct layer_task *task)
 {
-    const size_t row = row_of(task->plan);
-    const struct shape *shape = &task->plan->weight_shape[0];
-    const float *alpha = task->layer->weights[0].values;
+    const struct layer_plan *plan = task->plan;
+    const size_t top = task->box.top, row = row_of(plan);
+    const size_t n = (task->box.bottom - top) * row;
+    const float *alpha = task->layer->weights[0].values + top * row;
 
-    for (size_t y = task->box.top; y < task->box.bottom; y++) {
-        const float *in = layer_task_in(task, y);
-        float *out = layer_task_out(task, y);
-        for (size_t i = 0; i < row; i++) {
-            const size_t k = shape_broadcast(shape, &task->plan->in, y * row + i);
-            out[i] = in[i] > 0 ? in[i] : alpha[k] * in[i];
-        }
-    }
+    if (plan->packed)
+        spread_run(task, &plan->weight_shape[0], task->kernels->rectify);
+    else /* one for each value, as they lie */
+        task->kernels->rectify(layer_task_out(task, top), layer_task_in(task, top),
+                               alpha, alpha, n, n);
 }
 
 /* ---- x * factor + shift ---- */
+
+/* One number for all. */
+static struct shape kept_nowhere(const struct layer_plan *plan)
+{
+    struct shape kept = plan->in;
+
+    for (size_t i = 0; i < kept.rank; i++)
+        kept.dim[i] = 1;
+    return kept;
+}
 
 bool rescaling_infer(const struct layer *layer, struct layer_plan *plan,
                      struct error *err)
 {
     activation_infer(layer, plan, err);
-    plan->scratch = 2 * row_of(plan);
+    const struct shape kept = kept_nowhere(plan);
+    spread_plan(plan, &kept);
     plan->macs = (double)shape_elements(&plan->in);
     return true;
 }
 
+void rescaling_pack(const struct layer *layer, const struct layer_plan *plan,
+                    float *packed)
+{
+    const struct shape kept = kept_nowhere(plan);
+
+    packed[0] = layer->factor;
+    packed[plan->packed / 2] = layer->offset;
+    spread_pack(plan, &kept, packed);
+}
+
 void rescaling_run(const struct layer_task *task)
 {
-    const size_t row = row_of(task->plan);
-    float *factors = task->scratch, *shifts = factors + row;
+    const struct shape kept = kept_nowhere(task->plan);
 
-    for (size_t i = 0; i < row; i++) {
-        factors[i] = task->layer->factor;
-        shifts[i] = task->layer->offset;
-    }
-    for (size_t y = task->box.top; y < task->box.bottom; y++)
-        task->kernels->scale_row(layer_task_out(task, y), layer_task_in(task, y),
-                                 factors, shifts, row);
+    spread_run(task, &kept, task->kernels->scale);
+}
+
+static struct shape kept_axis(const struct layer *layer, const struct layer_plan *plan)
+{
+    struct shape kept = kept_nowhere(plan);
+    size_t inner;
+    const size_t axis = planned_axis(layer, plan, &inner);
+
+    kept.dim[axis] = plan->in.dim[axis];
+    return kept;
 }
 
 bool batch_normalization_infer(const struct layer *layer, struct layer_plan *plan,
@@ -167,23 +203,26 @@ bool batch_normalization_infer(const struct layer *layer, struct layer_plan *pla
 
     if (!one_axis(layer, plan, &axis, err))
         return false;
-    rescaling_infer(layer, plan, err);
+    activation_infer(layer, plan, err);
+    plan->macs = (double)shape_elements(&plan->in);
     const struct shape length = SHAPE(plan->in.dim[axis]);
     if (layer->scale)
         plan->weight_shape[0] = length;
     if (layer->center)
         plan->weight_shape[1] = length;
     plan->weight_shape[2] = plan->weight_shape[3] = length;
-    plan->packed = 2 * plan->in.dim[axis];
+    const struct shape kept = kept_axis(layer, plan);
+    spread_plan(plan, &kept);
     return true;
 }
 
-/* All factors, then all shifts, in double precision and rounded once. */
+/* Factors, then shifts, in double precision and rounded once. */
 void batch_normalization_pack(const struct layer *layer, const struct layer_plan *plan,
                               float *packed)
 {
     const struct weight *w = layer->weights;
-    const size_t n = plan->packed / 2;
+    const struct shape kept = kept_axis(layer, plan);
+    const size_t n = shape_elements(&kept);
 
     for (size_t i = 0; i < n; i++) {
         const double gamma = layer->scale ? (double)w[0].values[i] : 1;
@@ -191,25 +230,14 @@ void batch_normalization_pack(const struct layer *layer, const struct layer_plan
         const double variance = (double)w[3].values[i] + (double)layer->epsilon;
         const double factor = gamma / sqrt(variance);
         packed[i] = (float)factor;
-        packed[n + i] = (float)(beta - (double)w[2].values[i] * factor);
+        packed[plan->packed / 2 + i] = (float)(beta - (double)w[2].values[i] * factor);
     }
+    spread_pack(plan, &kept, packed);
 }
 
 void batch_normalization_run(const struct layer_task *task)
 {
-    const struct layer_plan *plan = task->plan;
-    const size_t row = row_of(plan), n = plan->packed / 2;
-    float *factors = task->scratch, *shifts = factors + row;
-    size_t inner;
-    const bool same = planned_axis(task->layer, plan, &inner) + 1 == plan->in.rank;
+    const struct shape kept = kept_axis(task->layer, task->plan);
 
-    for (size_t y = task->box.top; y < task->box.bottom; y++) {
-        for (size_t i = 0; i < row && (y == task->box.top || !same); i++) {
-            const size_t k = (y * row + i) / inner % n;
-            factors[i] = plan->packed_weights[k];
-            shifts[i] = plan->packed_weights[n + k];
-        }
-        task->kernels->scale_row(layer_task_out(task, y), layer_task_in(task, y),
-                                 factors, shifts, row);
-    }
+    spread_run(task, &kept, task->kernels->scale);
 }

@@ -18,6 +18,8 @@ void softmax_run(const struct layer_task *task);
 
 /* alpha has the input's shape, but 1 along shared_axes (which count the batch). */
 bool prelu_infer(const struct layer *layer, struct layer_plan *plan, struct error *err);
+void prelu_pack(const struct layer *layer, const struct layer_plan *plan,
+                float *packed);
 void prelu_run(const struct layer_task *task);
 
 /* gamma * (x - mean) / sqrt(variance + epsilon) + beta, along one axis; computed as one
@@ -31,6 +33,8 @@ void batch_normalization_run(const struct layer_task *task);
 /* x * scale + offset, fused */
 bool rescaling_infer(const struct layer *layer, struct layer_plan *plan,
                      struct error *err);
+void rescaling_pack(const struct layer *layer, const struct layer_plan *plan,
+                    float *packed);
 void rescaling_run(const struct layer_task *task);
 
 #endif

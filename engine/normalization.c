@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "engine/kernels.h"
+#include "engine/spread.h"
 #include "engine/walk.h"
 
 /* The axes of the input that the layer's `axis` lists, a bit for each. */
@@ -194,12 +195,11 @@ bool normalization_infer(const struct layer *layer, struct layer_plan *plan,
         plan->weight_shape[0] = plan->weight_shape[1] = kept.rank ? kept : SHAPE(1);
     plan->out = plan->in;
     const struct extent map = shape_extent(&plan->in);
-    const size_t row = map.width * map.channels;
-    plan->row_cost = (double)row / KERNEL_LANES;
+    plan->row_cost = (double)(map.width * map.channels) / KERNEL_LANES;
     plan->follows = FOLLOWS_CELLS;
     plan->macs = (double)shape_elements(&plan->in);
-    plan->packed = 2 * shape_elements(&kept);
-    plan->scratch = 2 * row;
+    const struct shape in_place = kept_in_place(layer, &plan->in);
+    spread_plan(plan, &in_place);
     return true;
 }
 
@@ -211,47 +211,34 @@ static float deviation(float variance)
     return root < 1e-7f ? 1e-7f : root;
 }
 
-/* All means, then all deviations. */
+/* Means, then deviations; inverted, when it is x * deviation + mean, the other way. */
 void normalization_pack(const struct layer *layer, const struct layer_plan *plan,
                         float *packed)
 {
     const struct shape kept = kept_shape(layer, &plan->in);
+    const struct shape in_place = kept_in_place(layer, &plan->in);
     const struct tensor *mean = &layer->mean, *variance = &layer->variance;
-    const size_t n = plan->packed / 2;
+    const size_t n = shape_elements(&in_place);
+    float *second = packed + plan->packed / 2;
+    float *means = layer->invert ? second : packed;
+    float *deviations = layer->invert ? packed : second;
 
     for (size_t i = 0; i < n; i++)
         if (mean->values) {
-            packed[i] = mean->values[shape_broadcast(&mean->shape, &kept, i)];
-            packed[n + i] = deviation(
+            means[i] = mean->values[shape_broadcast(&mean->shape, &kept, i)];
+            deviations[i] = deviation(
                 variance->values[shape_broadcast(&variance->shape, &kept, i)]);
         } else {
-            packed[i] = layer->weights[0].values[i];
-            packed[n + i] = deviation(layer->weights[1].values[i]);
+            means[i] = layer->weights[0].values[i];
+            deviations[i] = deviation(layer->weights[1].values[i]);
         }
+    spread_pack(plan, &in_place, packed);
 }
 
 void normalization_run(const struct layer_task *task)
 {
-    const struct layer_plan *plan = task->plan;
-    const struct kernels *kernels = task->kernels;
-    const struct shape kept = kept_in_place(task->layer, &plan->in);
-    const size_t row = plan->scratch / 2, n = plan->packed / 2;
-    float *means = task->scratch, *deviations = means + row;
-    bool rows_differ = false;
+    const struct shape kept = kept_in_place(task->layer, &task->plan->in);
 
-    for (size_t i = 0; i + 2 < kept.rank; i++)
-        rows_differ = rows_differ || kept.dim[i] > 1;
-    for (size_t y = task->box.top; y < task->box.bottom; y++) {
-        for (size_t i = 0; i < row && (y == task->box.top || rows_differ); i++) {
-            const size_t k = shape_broadcast(&kept, &plan->in, y * row + i);
-            means[i] = plan->packed_weights[k];
-            deviations[i] = plan->packed_weights[n + k];
-        }
-        const float *in = layer_task_in(task, y);
-        float *out = layer_task_out(task, y);
-        if (task->layer->invert)
-            kernels->scale_row(out, in, deviations, means, row);
-        else
-            kernels->standardize_row(out, in, means, deviations, row);
-    }
+    spread_run(task, &kept,
+               task->layer->invert ? task->kernels->scale : task->kernels->standardize);
 }

@@ -2,7 +2,6 @@
 #include "engine/pool.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "engine/kernels.h"
 #include "engine/window.h"
@@ -32,98 +31,60 @@ bool pool2d_infer(const struct layer *layer, struct layer_plan *plan, struct err
     return true;
 }
 
-typedef void fold_row(float *acc, const float *in, size_t step, size_t n);
-
-static void fill(float *x, float value, size_t n)
+/* The rows that the window at output row y covers: [begin, end). */
+static void covered(const struct layer_plan *plan, size_t y, size_t *begin, size_t *end)
 {
-    for (size_t i = 0; i < n; i++)
-        x[i] = value;
-}
-
-/* The cells of an axis that a window at output position i covers: [begin, end). */
-static void covered(const struct layer_plan *plan, size_t axis, size_t i, size_t *begin,
-                    size_t *end)
-{
-    const size_t before = axis == 0 ? plan->pad.top : plan->pad.left;
-    const size_t start = i * plan->step[axis], stop = start + plan->window[axis];
+    const size_t before = plan->pad.top, start = y * plan->step[0];
+    const size_t stop = start + plan->window[0] - before;
 
     *begin = start > before ? start - before : 0;
-    *end = stop - before < plan->in.dim[axis] ? stop - before : plan->in.dim[axis];
+    *end = stop < plan->in.dim[0] ? stop : plan->in.dim[0];
 }
 
-/* Fold a row of columns along x into out. For each offset in the window the outputs
- * that it serves lie side by side, so one channel, or stride 1, is one long fold. */
-static void fold_along(const struct layer_plan *plan, fold_row *fold,
-                       const float *column, float *out)
-{
-    const size_t width = plan->in.dim[1], channels = plan->in.dim[2];
-    const size_t left = plan->pad.left, step = plan->step[1], n_out = plan->out.dim[1];
-
-    for (size_t k = 0; k < plan->window[1]; k++) {
-        const size_t first = k >= left ? 0 : (left - k + step - 1) / step;
-        if (first >= n_out || first * step + k >= width + left)
-            continue;
-        const size_t most = (width + left - k - 1) / step + 1; /* beyond: padding */
-        const size_t last = most < n_out ? most : n_out;
-        const float *in = column + (first * step + k - left) * channels;
-
-        if (step == 1)
-            fold(out + first * channels, in, 1, (last - first) * channels);
-        else if (channels == 1)
-            fold(out + first, in, step, last - first);
-        else
-            for (size_t x = first; x < last; x++, in += step * channels)
-                fold(out + x * channels, in, 1, channels);
-    }
-}
-
-/* One row of the output: down the columns into scratch, then along the row. */
-static void fold_window(const struct layer_task *task, fold_row *fold, float identity,
-                        size_t y)
+static void pool_rows(const struct layer_task *task, bool average)
 {
     const struct layer_plan *plan = task->plan;
-    const size_t row = plan->in.dim[1] * plan->in.dim[2];
-    const size_t out_row = plan->out.dim[1] * plan->out.dim[2];
-    float *out = layer_task_out(task, y);
-    size_t begin, end;
+    struct pool_call call = {
+        .in_pitch = plan->in.dim[1] * plan->in.dim[2],
+        .columns = task->scratch,
+        .width = plan->in.dim[1],
+        .channels = plan->in.dim[2],
+        .window = plan->window[1],
+        .step = plan->step[1],
+        .before = plan->pad.left,
+        .n = plan->out.dim[1],
+        .average = average,
+    };
 
-    covered(plan, 0, y, &begin, &end);
-    fill(task->scratch, identity, row);
-    for (size_t r = begin; r < end; r++)
-        fold(task->scratch, layer_task_in(task, r), 1, row);
-    fill(out, identity, out_row);
-    fold_along(plan, fold, task->scratch, out);
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        size_t begin, end;
+
+        covered(plan, y, &begin, &end);
+        call.out = layer_task_out(task, y);
+        call.in = layer_task_in(task, begin);
+        call.rows = end - begin;
+        task->kernels->pool_row(&call);
+    }
 }
 
 void max_pool2d_run(const struct layer_task *task)
 {
-    for (size_t y = task->box.top; y < task->box.bottom; y++)
-        fold_window(task, task->kernels->max_row, -INFINITY, y);
+    pool_rows(task, false);
 }
 
 void average_pool2d_run(const struct layer_task *task)
 {
-    const struct layer_plan *plan = task->plan;
-    const size_t channels = plan->out.dim[2];
-
-    for (size_t y = task->box.top; y < task->box.bottom; y++) {
-        size_t top, bottom, left, right;
-
-        fold_window(task, task->kernels->add_row, 0.0f, y);
-        covered(plan, 0, y, &top, &bottom);
-        for (size_t x = 0; x < plan->out.dim[1]; x++) {
-            float *out = layer_task_out(task, y) + x * channels;
-            covered(plan, 1, x, &left, &right);
-            const float cells = (float)((bottom - top) * (right - left));
-            for (size_t c = 0; c < channels; c++)
-                out[c] /= cells;
-        }
-    }
+    pool_rows(task, true);
 }
 
 /* ---- global pools ---- */
 
-enum { CELLS_IN_A_ROW = 8, LEVELS = 32 };
+enum { BLOCK = 64 }; /* cells that are added at once */
+
+static size_t blocks_of(size_t cells)
+{
+    return (cells + BLOCK - 1) / BLOCK;
+}
 
 bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
                          struct error *err)
@@ -135,7 +96,11 @@ bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
     plan->window[0] = plan->in.dim[0];
     plan->window[1] = plan->in.dim[1];
     layer_undivided(plan);
-    plan->scratch = (LEVELS + 1) * channels;
+    for (size_t cells = plan->in.dim[0] * plan->in.dim[1]; cells > 0;) {
+        const size_t blocks = blocks_of(cells); /* of each level of sums */
+        plan->scratch += blocks * channels;
+        cells = blocks > 1 ? blocks : 0;
+    }
     return true;
 }
 
@@ -144,32 +109,29 @@ void global_max_pool2d_run(const struct layer_task *task)
     const size_t channels = task->plan->in.dim[2];
     const size_t cells = task->plan->in.dim[0] * task->plan->in.dim[1];
 
-    fill(task->out, -INFINITY, channels);
-    for (size_t i = 0; i < cells; i++)
-        task->kernels->max_row(task->out, task->in + i * channels, 1, channels);
+    for (size_t c = 0; c < channels; c++)
+        task->out[c] = -INFINITY;
+    for (size_t i = 0; i < cells; i += BLOCK)
+        task->kernels->max_cells(task->out, task->in + i * channels,
+                                 cells - i < BLOCK ? cells - i : BLOCK, channels);
 }
 
-/* Pairs are added as a binary counter carries: level k holds the sum of 2^k leaves. */
+/* The sums of blocks of cells are cells again, until one is left: each level behind the
+ * one that it sums. */
 void global_average_pool2d_run(const struct layer_task *task)
 {
     const size_t channels = task->plan->in.dim[2];
-    const size_t cells = task->plan->in.dim[0] * task->plan->in.dim[1];
-    float *leaf = task->scratch, *levels = leaf + channels;
-    size_t leaves = 0;
+    const size_t all = task->plan->in.dim[0] * task->plan->in.dim[1];
+    const float *in = task->in;
+    float *sums = task->scratch;
 
-    for (size_t i = 0; i < cells; leaves++) {
-        fill(leaf, 0, channels);
-        for (size_t k = 0; k < CELLS_IN_A_ROW && i < cells; k++, i++)
-            task->kernels->add_row(leaf, task->in + i * channels, 1, channels);
-        size_t level = 0;
-        for (; leaves >> level & 1; level++)
-            task->kernels->add_row(leaf, levels + level * channels, 1, channels);
-        memcpy(levels + level * channels, leaf, channels * sizeof *leaf);
+    for (size_t cells = all; cells > 1 || in == task->in; cells = blocks_of(cells)) {
+        for (size_t i = 0; i < cells; i += BLOCK)
+            task->kernels->sum_cells(sums + i / BLOCK * channels, in + i * channels,
+                                     cells - i < BLOCK ? cells - i : BLOCK, channels);
+        in = sums;
+        sums += blocks_of(cells) * channels;
     }
-    fill(task->out, 0, channels);
-    for (size_t level = 0; leaves >> level; level++)
-        if (leaves >> level & 1)
-            task->kernels->add_row(task->out, levels + level * channels, 1, channels);
     for (size_t c = 0; c < channels; c++)
-        task->out[c] /= (float)cells;
+        task->out[c] = in[c] / (float)all;
 }

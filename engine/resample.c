@@ -1,7 +1,6 @@
 /* resample.c - ZeroPadding2D, Cropping2D, UpSampling2D and Permute. */
 #include "engine/resample.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "engine/kernels.h"
@@ -91,6 +90,12 @@ void cropping2d_run(const struct layer_task *task)
 
 /* ---- UpSampling2D ---- */
 
+/* Floats that where the columns lie between takes. */
+static size_t betweens_size(const struct layer_plan *plan)
+{
+    return plan->out.dim[1] * sizeof(struct between) / sizeof(float);
+}
+
 bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
                          struct error *err)
 {
@@ -98,66 +103,60 @@ bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
         return false;
     set_out(plan, plan->in.dim[0] * (size_t)layer->size[0],
             plan->in.dim[1] * (size_t)layer->size[1]);
+    if (layer->interpolation == BILINEAR)
+        plan->scratch = betweens_size(plan) + row_of(&plan->in);
     return true;
 }
 
-/* The two cells that output cell i lies between, and how far it is past the first. One
- * that has no share is not read: it may be no number. */
-struct between {
-    size_t low, high;
-    float part;
-};
-
+/* The two cells that output cell i lies between, and how far it is past the first: its
+ * centre is at (i + 1/2) / factor - 1/2. One that has no share is not read: it may be
+ * no number. */
 static struct between locate(size_t i, size_t factor, size_t n)
 {
-    const float center = ((float)i + 0.5f) / (float)factor - 0.5f;
-    const float low = floorf(center < 0 ? 0 : center);
-    const size_t at = (size_t)low < n - 1 ? (size_t)low : n - 1;
-    const float part = center < 0 ? 0 : center - (float)at;
+    const size_t cell = i / factor, odd = 2 * (i % factor) + 1;
+    const bool before = odd < factor; /* the cell's own centre */
+    const size_t past = before ? odd + factor : odd - factor;
+    const size_t low = before && cell > 0 ? cell - 1 : cell;
 
-    return (struct between){at, part > 0 && at + 1 < n ? at + 1 : at, part};
+    if (past == 0 || (before && cell == 0) || low + 1 == n)
+        return (struct between){low, low, 0};
+    return (struct between){low, low + 1, (float)past / (float)(2 * factor)};
 }
 
-static void bilinear_row(const struct layer_task *task, size_t y)
+/* Between two rows, and then between the columns. */
+static void bilinear(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
-    const size_t channels = plan->in.dim[2];
-    const struct between v = locate(y, (size_t)task->layer->size[0], plan->in.dim[0]);
-    const float *top = layer_task_in(task, v.low),
-                *bottom = layer_task_in(task, v.high);
-    float *out = layer_task_out(task, y);
+    const size_t channels = plan->in.dim[2], columns = plan->out.dim[1];
+    struct between *across = (struct between *)(void *)task->scratch;
+    float *row = task->scratch + betweens_size(plan);
 
-    for (size_t x = 0; x < plan->out.dim[1]; x++) {
-        const struct between h =
-            locate(x, (size_t)task->layer->size[1], plan->in.dim[1]);
-        const size_t left = h.low * channels, right = h.high * channels;
-        for (size_t c = 0; c < channels; c++) {
-            const float a = top[left + c] + (top[right + c] - top[left + c]) * h.part;
-            const float b =
-                bottom[left + c] + (bottom[right + c] - bottom[left + c]) * h.part;
-            *out++ = a + (b - a) * v.part;
-        }
+    for (size_t x = 0; x < columns; x++)
+        across[x] = locate(x, (size_t)task->layer->size[1], plan->in.dim[1]);
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        struct between down = locate(y, (size_t)task->layer->size[0], plan->in.dim[0]);
+        const float *in = layer_task_in(task, down.low);
+
+        down.high -= down.low;
+        down.low = 0;
+        task->kernels->blend(row, in, &down, 1, row_of(&plan->in));
+        task->kernels->blend(layer_task_out(task, y), row, across, columns, channels);
     }
-}
-
-static void nearest_row(const struct layer_task *task, size_t y)
-{
-    const struct layer_plan *plan = task->plan;
-    const size_t channels = plan->in.dim[2], factor = (size_t)task->layer->size[1];
-    const float *in = layer_task_in(task, y / (size_t)task->layer->size[0]);
-    float *out = layer_task_out(task, y);
-
-    for (size_t x = 0; x < plan->out.dim[1]; x++, out += channels)
-        memcpy(out, in + x / factor * channels, channels * sizeof *out);
 }
 
 void up_sampling2d_run(const struct layer_task *task)
 {
+    const struct layer_plan *plan = task->plan;
+    const int *size = task->layer->size;
+
+    if (task->layer->interpolation == BILINEAR) {
+        bilinear(task);
+        return;
+    }
     for (size_t y = task->box.top; y < task->box.bottom; y++)
-        if (task->layer->interpolation == BILINEAR)
-            bilinear_row(task, y);
-        else
-            nearest_row(task, y);
+        task->kernels->repeat(layer_task_out(task, y),
+                              layer_task_in(task, y / (size_t)size[0]), plan->in.dim[1],
+                              plan->in.dim[2], (size_t)size[1]);
 }
 
 /* ---- Permute ---- */

@@ -1,7 +1,12 @@
-/* access.c - see access.h */
+/*
+ * access.c - see access.h
+ *
+ * The lock guards the keys, which a reload replaces.
+ */
 #include "server/access.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +21,9 @@ struct words {
 };
 
 struct access {
+    pthread_mutex_t lock;
     struct words keys, origins;
+    const struct options *options;
 };
 
 /* Takes the text over; NULL is no words. A word that begins with comment is none. */
@@ -73,11 +80,9 @@ static bool read_key_file(struct words *keys, const char *path, char *message,
 }
 
 /* No keys let everybody in, so a setting that yields none is refused. */
-static bool read_keys(struct access *access, const struct options *options,
-                      char *message, size_t size)
+static bool read_keys(struct words *keys, const struct options *options, char *message,
+                      size_t size)
 {
-    struct words *keys = &access->keys;
-
     if (!*options->api_keys && !*options->api_keys_file)
         return true;
     if (!*options->api_keys)
@@ -96,21 +101,47 @@ struct access *access_new(const struct options *options, char *message, size_t s
     struct access *access = calloc(1, sizeof *access);
 
     snprintf(message, size, "out of memory");
-    if (access && read_keys(access, options, message, size) &&
+    if (!access)
+        return NULL;
+    pthread_mutex_init(&access->lock, NULL);
+    access->options = options;
+    if (read_keys(&access->keys, options, message, size) &&
         split(&access->origins, strdup(options->cors_origins), ", ", '\0'))
         return access;
     access_free(access);
     return NULL;
 }
 
+static void release(struct words *words)
+{
+    free(words->text);
+    free(words->items);
+}
+
+bool access_reload(struct access *access, size_t *n, char *message, size_t size)
+{
+    struct words keys = {0}, old = {0};
+
+    snprintf(message, size, "out of memory");
+    const bool read = read_keys(&keys, access->options, message, size);
+    pthread_mutex_lock(&access->lock);
+    if (read) {
+        old = access->keys;
+        access->keys = keys;
+    }
+    *n = access->keys.n;
+    pthread_mutex_unlock(&access->lock);
+    release(read ? &old : &keys);
+    return read;
+}
+
 void access_free(struct access *access)
 {
     if (!access)
         return;
-    free(access->keys.text);
-    free(access->keys.items);
-    free(access->origins.text);
-    free(access->origins.items);
+    release(&access->keys);
+    release(&access->origins);
+    pthread_mutex_destroy(&access->lock);
     free(access);
 }
 
@@ -125,16 +156,36 @@ static bool same_secret(const char *secret, const char *sent)
     return !differs;
 }
 
-bool access_allowed(const struct access *access, const char *authorization)
+/* The key that was sent; NULL if none was. */
+static const char *bearer(const char *authorization)
 {
-    bool allowed = access->keys.n == 0;
+    if (!authorization || strncasecmp(authorization, "Bearer ", 7))
+        return NULL;
+    return authorization + 7 + strspn(authorization + 7, " ");
+}
 
-    if (allowed || !authorization || strncasecmp(authorization, "Bearer ", 7))
-        return allowed;
-    authorization += 7;
-    authorization += strspn(authorization, " ");
-    for (size_t i = 0; i < access->keys.n; i++)
-        allowed |= same_secret(access->keys.items[i], authorization);
+/* FNV-1a */
+static uint64_t number_of(const char *key)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (; *key; key++)
+        hash = (hash ^ (unsigned char)*key) * 0x100000001b3u;
+    return hash;
+}
+
+bool access_allowed(struct access *access, const char *authorization, uint64_t *client)
+{
+    const char *key = bearer(authorization);
+
+    pthread_mutex_lock(&access->lock);
+    const bool open = access->keys.n == 0;
+    bool allowed = open;
+    for (size_t i = 0; key && i < access->keys.n; i++)
+        allowed |= same_secret(access->keys.items[i], key);
+    pthread_mutex_unlock(&access->lock);
+    if (allowed && !open)
+        *client = number_of(key);
     return allowed;
 }
 

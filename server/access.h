@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "server/options.h"
 
@@ -17,9 +18,16 @@ struct access *access_new(const struct options *options, char *message,
                           size_t size) MUST_CHECK;
 void access_free(struct access *access);
 
-/* The value of an Authorization header, NULL if there was none. True if no keys are
- * set. Takes as long for a wrong key as for a right one. */
-bool access_allowed(const struct access *access, const char *authorization);
+/* Read the file of keys anew, while others ask. False, with a line in message and the
+ * keys as they were, if that fails. *n is the number of keys; without a file nothing
+ * is read. */
+bool access_reload(struct access *access, size_t *n, char *message,
+                   size_t size) MUST_CHECK;
+
+/* authorization is the value of that header, NULL if there was none. True if no keys
+ * are set. Takes as long for a wrong key as for a right one. Whose key it is, *client
+ * tells afterwards: a number made of the key. */
+bool access_allowed(struct access *access, const char *authorization, uint64_t *client);
 
 /* The value for Access-Control-Allow-Origin; NULL if that origin may not call. */
 const char *access_origin(const struct access *access, const char *origin);

@@ -83,6 +83,8 @@ enum MHD_Result answer_send(struct exchange *x)
     x->answered = clock_ns();
     x->status = x->reply.status;
     x->sent = x->reply.body_size;
+    for (size_t i = 0; i < x->reply.n_layers; i++)
+        metrics_layer(x->reply.layers[i].type, x->reply.layers[i].ms);
     x->references++;
     response = MHD_create_response_from_buffer_with_free_callback_cls(
         x->reply.body_size, x->reply.body_size ? x->reply.body : x->id, sent, x);
@@ -155,6 +157,10 @@ void answer_record(struct exchange *x, enum MHD_RequestTerminationCode how)
     if (x->refused && x->reply.error && x->reply.error != ERROR_CLIENT_CLOSED)
         metrics_reject(x->reply.error);
     metrics_record(&m);
-    log_line(&(struct log_request){&m, x->id, x->path, connection_peer(x->connection),
-                                   code});
+    log_line(&(struct log_request){.metrics = &m,
+                                   .id = x->id,
+                                   .path = x->path,
+                                   .peer = connection_peer(x->connection),
+                                   .trace = x->trace,
+                                   .code = code});
 }

@@ -10,33 +10,39 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "server/clock.h"
 
-enum { TICK_MS = 100, EVENTS = 64 };
+enum { TICK_MS = 100, LOOK_MS = 1000, EVENTS = 64 };
 
 struct connection {
     struct connections *table;
     int fd; /* -1: the slot is free */
     uint32_t generation;
     enum connection_phase phase;
-    int64_t deadline;
+    int64_t opened, deadline;
     bool late, spare;
     atomic_bool *gone;
     struct connection *next_free;
     char peer[INET6_ADDRSTRLEN];
+    uint64_t client;
 };
 
 struct connections {
     pthread_mutex_t lock;
     size_t capacity, soft, count;
     struct connection *slots, *free;
+    struct pollfd *polled; /* room for all */
+    int64_t look_next;     /* for those that were abandoned */
     uint64_t late[CONNECTION_PHASES];
     void (*tick)(void *context);
     void *context;
@@ -52,17 +58,46 @@ static void cut(struct connection *connection)
         shutdown(connection->fd, SHUT_RDWR);
 }
 
+/* A client's FIN that comes with its last bytes is never told of by libmicrohttpd's
+ * edge-triggered epoll: the connection would be kept for a client that has gone. Cut
+ * those that wait for a request, have been closed, and have nothing left to be read.
+ * Called with the lock held. */
+static void cut_abandoned(struct connections *table)
+{
+    nfds_t n = 0;
+    int unread;
+
+    for (size_t i = 0; i < table->capacity; i++)
+        if (table->slots[i].fd >= 0 && table->slots[i].phase == CONNECTION_IDLE)
+            table->polled[n++] =
+                (struct pollfd){.fd = table->slots[i].fd, .events = POLLRDHUP};
+    if (!n || poll(table->polled, n, 0) <= 0)
+        return;
+    for (nfds_t i = 0; i < n; i++)
+        if (table->polled[i].revents &&
+            !ioctl(table->polled[i].fd, FIONREAD, &unread) && !unread)
+            shutdown(table->polled[i].fd, SHUT_RDWR);
+}
+
 static void reap(struct connections *table)
 {
     const int64_t now = clock_ns();
 
     pthread_mutex_lock(&table->lock);
+    if (now >= table->look_next) {
+        cut_abandoned(table);
+        table->look_next = now + (int64_t)LOOK_MS * NS_PER_MS;
+    }
     const bool crowded = table->count > table->soft;
+    const bool full = table->count > table->capacity - table->capacity / 8;
     for (size_t i = 0; i < table->capacity; i++) {
         struct connection *c = &table->slots[i];
         if (c->fd < 0 || c->late || c->phase == CONNECTION_WORK)
             continue;
-        if (now < c->deadline && !(crowded && c->phase == CONNECTION_IDLE))
+        const bool needless = (crowded && c->phase == CONNECTION_IDLE) ||
+                              (full && c->spare && c->phase == CONNECTION_HEADER &&
+                               now - c->opened > (int64_t)TICK_MS * NS_PER_MS);
+        if (now < c->deadline && !needless)
             continue;
         c->late = true;
         table->late[c->phase]++;
@@ -133,7 +168,8 @@ struct connections *connections_new(size_t capacity, size_t soft,
     table->context = context;
     table->epoll = table->stop = -1;
     table->slots = calloc(capacity, sizeof *table->slots);
-    if (!table->slots)
+    table->polled = calloc(capacity, sizeof *table->polled);
+    if (!table->slots || !table->polled)
         goto fail;
     for (size_t i = capacity; i-- > 0;) {
         table->slots[i] =
@@ -162,21 +198,32 @@ void connections_free(struct connections *table)
         close(table->epoll);
     pthread_mutex_destroy(&table->lock);
     free(table->slots);
+    free(table->polled);
     free(table);
 }
 
-static void print_peer(char *text, const struct sockaddr *peer)
+static void set_peer(struct connection *c, const struct sockaddr *peer)
 {
-    snprintf(text, INET6_ADDRSTRLEN, "-");
+    const unsigned char *address = NULL;
+    bool is_v4 = false;
+
+    snprintf(c->peer, sizeof c->peer, "-");
+    c->client = 0;
     if (peer && peer->sa_family == AF_INET) {
         const struct sockaddr_in *v4 = (const void *)peer;
-        inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN);
+        address = (const void *)&v4->sin_addr;
+        is_v4 = true;
     } else if (peer && peer->sa_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const void *)peer;
-        const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
-        inet_ntop(mapped ? AF_INET : AF_INET6,
-                  v6->sin6_addr.s6_addr + (mapped ? 12 : 0), text, INET6_ADDRSTRLEN);
+        is_v4 = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
+        address = v6->sin6_addr.s6_addr + (is_v4 ? 12 : 0);
     }
+    if (!address)
+        return;
+    inet_ntop(is_v4 ? AF_INET : AF_INET6, address, c->peer, sizeof c->peer);
+    memcpy(&c->client, address, is_v4 ? 4 : 8);
+    if (is_v4) /* apart from IPv6: no network is ::ffff:0:0:0/32 */
+        c->client = c->client << 32 | 0xffff0000;
 }
 
 struct connection *connection_open(struct connections *table, int fd,
@@ -192,8 +239,9 @@ struct connection *connection_open(struct connections *table, int fd,
         c->late = false;
         c->spare = table->count > table->soft;
         c->phase = CONNECTION_HEADER;
+        c->opened = clock_ns();
         c->deadline = deadline;
-        print_peer(c->peer, peer);
+        set_peer(c, peer);
     }
     pthread_mutex_unlock(&table->lock);
     return c;
@@ -270,6 +318,11 @@ bool connection_is_spare(const struct connection *c)
 const char *connection_peer(const struct connection *c)
 {
     return c->peer;
+}
+
+uint64_t connection_client(const struct connection *c)
+{
+    return c->client;
 }
 
 size_t connections_count(struct connections *table)

@@ -37,8 +37,9 @@ enum connection_phase {
 struct connection;
 struct connections;
 
-/* Idle connections beyond soft are closed. The guard calls tick(context) every 100 ms
- * and after a client has gone. NULL if the system lacks something. */
+/* Idle connections beyond soft are closed; when there is next to no room left, so are
+ * spare ones that have been silent since they came. The guard calls tick(context) every
+ * 100 ms and after a client has gone. NULL if the system lacks something. */
 struct connections *connections_new(size_t capacity, size_t soft,
                                     void (*tick)(void *context),
                                     void *context) MUST_CHECK;
@@ -67,6 +68,9 @@ bool connection_late(struct connection *connection, enum connection_phase *phase
 bool connection_is_spare(const struct connection *connection);
 /* The client's address, without the port. */
 const char *connection_peer(const struct connection *connection);
+/* A number for the client, to share the workers fairly: one for each IPv4 address, and
+ * for each /64 of IPv6, which is what one network is given. */
+uint64_t connection_client(const struct connection *connection);
 
 size_t connections_count(struct connections *connections);
 /* Closed for a missed deadline, by phase. */

@@ -9,6 +9,7 @@
 #include "server/exchange.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 #include <sys/random.h>
 
 #include "server/clock.h"
+
+enum { MAX_RETRY_AFTER = 60 }; /* seconds */
 
 /* Unique in this process by its counter, and elsewhere by the random start. */
 static void make_id(char id[ID_MAX + 1])
@@ -96,12 +99,14 @@ struct exchange *exchange_new(struct server *server, struct connection *connecti
     x->references = 1;
     x->server = server;
     x->connection = connection;
+    x->client = connection_client(connection);
     x->mhd = mhd;
     x->began = clock_ns();
     x->route = "other";
     /* An SVG of ours holds its pictures as data. */
     x->policy = "default-src 'none'; img-src data:; sandbox";
     make_id(x->id);
+    server->started++;
     split_target(x);
     return x;
 }
@@ -115,6 +120,8 @@ void exchange_release(struct exchange *x)
     atomic_fetch_sub(&x->server->held, x->held);
     pthread_mutex_destroy(&x->lock);
     free(x->target);
+    free(x->joined[0]);
+    free(x->joined[1]);
     free(x);
 }
 
@@ -123,17 +130,64 @@ const char *exchange_header(const struct exchange *x, const char *name)
     return MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, name);
 }
 
+/* Lines of one name are one list (RFC 9110, section 5.2). */
+struct lines {
+    const char *name, *first;
+    FILE *joined; /* open from the second line on */
+    char *text;
+    size_t size;
+};
+
+static enum MHD_Result join(void *context, enum MHD_ValueKind kind, const char *name,
+                            const char *value)
+{
+    struct lines *lines = context;
+
+    (void)kind;
+    if (strcasecmp(name, lines->name) || !value)
+        return MHD_YES;
+    if (!lines->first) {
+        lines->first = value;
+        return MHD_YES;
+    }
+    if (!lines->joined) {
+        lines->joined = open_memstream(&lines->text, &lines->size);
+        if (!lines->joined)
+            return MHD_NO;
+        fputs(lines->first, lines->joined);
+    }
+    fprintf(lines->joined, ", %s", value);
+    return MHD_YES;
+}
+
+/* The value of all lines of that name; NULL if there is none. What has to be made for
+ * it is *owned. */
+static const char *read_list(const struct exchange *x, const char *name, char **owned)
+{
+    struct lines lines = {.name = name};
+
+    MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, join, &lines);
+    if (!lines.joined)
+        return lines.first;
+    fclose(lines.joined);
+    *owned = lines.text;
+    return lines.text ? lines.text : lines.first;
+}
+
 void exchange_read_head(struct exchange *x, const char *method)
 {
     const char *id = exchange_header(x, "X-Request-Id");
+    const char *trace = exchange_header(x, "traceparent");
 
     snprintf(x->method, sizeof x->method, "%s", method);
     if (screen_id(id))
         snprintf(x->id, sizeof x->id, "%s", id);
+    if (screen_trace(trace))
+        snprintf(x->trace, sizeof x->trace, "%s", trace);
     x->origin = access_origin(x->server->access, exchange_header(x, "Origin"));
     x->content_type = exchange_header(x, "Content-Type");
-    x->accept = exchange_header(x, "Accept");
-    x->if_none_match = exchange_header(x, "If-None-Match");
+    x->accept = read_list(x, "Accept", &x->joined[0]);
+    x->if_none_match = read_list(x, "If-None-Match", &x->joined[1]);
 }
 
 bool exchange_hold(struct exchange *x, size_t bytes)
@@ -162,11 +216,23 @@ void exchange_drop_body(struct exchange *x)
     x->body_size = x->body_capacity = 0;
 }
 
-static int retry_after(enum error_code code)
+/* Seconds until what is there now will be worked off, so that those who were refused do
+ * not come back all at once to find it still there. */
+static int backlog(const struct exchange *x)
+{
+    const double seconds = ceil(workers_load(x->server->workers).backlog_s);
+
+    return (int)fmax(1, fmin(seconds, MAX_RETRY_AFTER));
+}
+
+static int retry_after(const struct exchange *x, enum error_code code)
 {
     switch (code) {
     case ERROR_QUEUE_FULL:
+    case ERROR_CLIENT_BUSY:
     case ERROR_MEMORY_PRESSURE:
+    case ERROR_DEADLINE_EXCEEDED:
+        return backlog(x);
     case ERROR_TOO_MANY_CONNECTIONS:
         return 1;
     case ERROR_DRAINING:
@@ -200,13 +266,15 @@ void exchange_refuse(struct exchange *x, enum error_code code, const char *forma
     va_end(args);
     error_init(&err);
     error_set(&err, code, "%s", detail);
-    err.retry_after = retry_after(code);
+    err.retry_after = retry_after(x, code);
     exchange_fail(x, &err);
 }
 
+/* Working for too long is the request's own doing; waiting is the load's, so then it
+ * is worth trying again. */
 static void fail_late(struct exchange *x)
 {
-    const double limit = x->server->options->request_timeout;
+    const struct options *options = x->server->options;
     const int64_t now = clock_ns();
     const double queued = clock_ms(x->complete, x->run ? x->run : now) / 1e3;
     const double computed = clock_ms(x->run, now) / 1e3;
@@ -216,9 +284,22 @@ static void fail_late(struct exchange *x)
     error_set(&err, ERROR_DEADLINE_EXCEEDED,
               "the request was still %s after %.3g s (%.3g s queued, %.3g s computing)",
               x->run ? "computing" : "queued", queued + computed, queued, computed);
-    error_limit(&err, "request_timeout", "CONVSCOPE_REQUEST_TIMEOUT", limit,
-                queued + computed);
+    if (!x->run)
+        err.retry_after = retry_after(x, ERROR_DEADLINE_EXCEEDED);
+    if (!x->run && options->queue_timeout < options->request_timeout)
+        error_limit(&err, "queue_timeout", "CONVSCOPE_QUEUE_TIMEOUT",
+                    options->queue_timeout, queued);
+    else
+        error_limit(&err, "request_timeout", "CONVSCOPE_REQUEST_TIMEOUT",
+                    options->request_timeout, queued + computed);
     exchange_fail(x, &err);
+}
+
+static void refuse_greedy(struct exchange *x)
+{
+    exchange_refuse(
+        x, ERROR_CLIENT_BUSY,
+        "the queue is full, and more than its share of it is this client's");
 }
 
 /* The job ended early; tell why. */
@@ -228,6 +309,8 @@ static void fail_unfinished(struct exchange *x)
         exchange_refuse(x, ERROR_CLIENT_CLOSED, "the client closed the connection");
     else if (workers_stopping(x->server->workers))
         exchange_refuse(x, ERROR_DRAINING, "the server is shutting down");
+    else if (x->displaced)
+        refuse_greedy(x);
     else
         fail_late(x);
 }
@@ -281,34 +364,56 @@ static void drop(struct job *job)
     finish(x);
 }
 
+static void refuse_job(struct exchange *x, enum workers_answer answer)
+{
+    if (answer == WORKERS_STOPPING)
+        exchange_refuse(x, ERROR_DRAINING, "the server is shutting down");
+    else if (answer == WORKERS_GREEDY)
+        refuse_greedy(x);
+    else
+        exchange_refuse(x, ERROR_QUEUE_FULL,
+                        "all workers are busy and the queue is full; try again");
+}
+
+static void prepare_job(struct exchange *x)
+{
+    const struct options *options = x->server->options;
+    struct job *job = &x->job;
+
+    job->run = run;
+    job->drop = drop;
+    job->client = x->client;
+    job->deadline = x->complete + clock_from_seconds(options->request_timeout);
+    job->start_by = x->complete + clock_from_seconds(options->queue_timeout);
+}
+
 bool exchange_submit(struct exchange *x)
 {
-    const double timeout = x->server->options->request_timeout;
+    struct job *displaced;
 
     x->stage = EXCHANGE_WORK;
-    x->job.run = run;
-    x->job.drop = drop;
-    x->job.deadline = x->complete + clock_from_seconds(timeout);
+    prepare_job(x);
     x->references++;
     connection_enter(x->connection, CONNECTION_WORK, 0);
     connection_watch(x->connection, &x->job.cancelled);
 
     pthread_mutex_lock(&x->lock);
-    x->suspended = workers_submit(x->server->workers, &x->job);
-    const bool accepted = x->suspended;
-    if (accepted)
+    const enum workers_answer answer =
+        workers_submit(x->server->workers, &x->job, &displaced);
+    x->suspended = answer == WORKERS_ACCEPT;
+    if (x->suspended)
         MHD_suspend_connection(x->mhd);
     pthread_mutex_unlock(&x->lock);
-    if (accepted)
+    if (displaced) {
+        ((struct exchange *)displaced)->displaced = true;
+        drop(displaced);
+    }
+    if (answer == WORKERS_ACCEPT)
         return true;
 
     connection_unwatch(x->connection);
     exchange_release(x);
     exchange_drop_body(x);
-    if (workers_stopping(x->server->workers))
-        exchange_refuse(x, ERROR_DRAINING, "the server is shutting down");
-    else
-        exchange_refuse(x, ERROR_QUEUE_FULL,
-                        "all workers are busy and the queue is full; try again");
+    refuse_job(x, answer);
     return false;
 }

@@ -25,11 +25,12 @@ enum { LEAST_RATE = 65536 };
 /* What all exchanges share. */
 struct server {
     const struct options *options;
-    const struct access *access;
+    struct access *access;
     struct workers *workers;
     struct api_session **sessions; /* one for each worker */
     struct connections *connections;
     atomic_size_t held;     /* bytes of bodies and replies */
+    atomic_size_t started;  /* exchanges, ever */
     atomic_size_t inflight; /* exchanges whose head has been read */
     atomic_bool draining;   /* not ready any more; answers close */
     atomic_bool closed;     /* no new work */
@@ -52,18 +53,21 @@ struct exchange {
     pthread_mutex_t lock; /* of suspended, and orders worker and I/O thread */
     bool suspended;
 
-    char id[ID_MAX + 1], method[16];
+    char id[ID_MAX + 1], method[16], trace[TRACE_SIZE]; /* trace "": there is none */
     char *target; /* path and query point into it */
     char *path;   /* percent-decoded, without the prefix */
     const char *query;
     const char *route;  /* its label; static, or a page's path */
+    uint64_t client;    /* a number for who asks: the address, or the key */
     const char *origin; /* to be allowed, NULL for none */
-    const char *content_type, *accept, *if_none_match; /* libmicrohttpd's; or NULL */
+    const char *content_type, *accept, *if_none_match; /* or NULL */
+    char *joined[2]; /* the last two, where they came in several lines */
     struct framing framing;
 
     unsigned char *body;
     size_t body_size, body_capacity, received;
-    size_t held; /* bytes of the server's that this exchange holds */
+    size_t held;    /* bytes of the server's that this exchange holds */
+    bool displaced; /* from the queue, by another client */
     bool needs_worker, takes_body;
     bool refused; /* reply holds the reason; the body is swallowed */
     bool closing; /* after the answer */
@@ -82,7 +86,7 @@ struct exchange *exchange_new(struct server *server, struct connection *connecti
                               struct MHD_Connection *mhd, const char *target);
 void exchange_release(struct exchange *exchange);
 
-/* Read the head: method, id, origin, and the headers that are kept. */
+/* Read the head: method, ids, origin, and the headers that are kept. */
 void exchange_read_head(struct exchange *exchange, const char *method);
 
 /* NULL if there is none. For the I/O thread only. */

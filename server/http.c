@@ -8,6 +8,7 @@
 #include "server/http.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,21 +21,26 @@
 #include "server/intake.h"
 #include "server/log.h"
 #include "server/machine.h"
+#include "server/monitor.h"
 
 enum {
     HEAD_MEMORY = 32768,    /* of a connection, for its request's head */
     SPARE_CONNECTIONS = 64, /* accepted beyond the limit, to be refused with words */
     PROBE_CONNECTIONS = 8,  /* of the limit, kept for probes */
     OTHER_DESCRIPTORS = 24, /* what the process opens besides connections */
-    SPARE_MS = 500          /* for such a one to send its request */
+    SPARE_MS = 500,         /* for such a one to send its request */
+    TRIM_MS = 1000          /* between two times that memory is given back */
 };
 
 struct http {
     struct server server;
     struct MHD_Daemon *daemon;
+    struct monitor *monitor; /* NULL: there is none */
     int listening;
     bool quiesced; /* listening is ours to close */
     size_t soft_connections, hard_connections;
+    size_t trimmed; /* requests that had started when memory was last given back */
+    int64_t trim_next;
 };
 
 /* The workers are done with it. */
@@ -161,9 +167,26 @@ static void on_message(void *context, const char *format, va_list args)
     log_message(LOG_DEBUG, "libmicrohttpd: %s", text);
 }
 
+/* What requests have freed stays in malloc's heaps. When nobody works, let it go back
+ * to the system, once a second at most. */
+static void give_memory_back(struct http *http)
+{
+    const size_t started = http->server.started;
+    const int64_t now = clock_ns();
+
+    if (http->trimmed == started || now < http->trim_next || http_computing(http))
+        return;
+    malloc_trim(0);
+    http->trimmed = started;
+    http->trim_next = now + (int64_t)TRIM_MS * NS_PER_MS;
+}
+
 static void tick(void *context)
 {
-    workers_sweep(context);
+    struct http *http = context;
+
+    workers_sweep(http->server.workers);
+    give_memory_back(http);
 }
 
 /* Descriptors bound the connections. */
@@ -220,6 +243,7 @@ static void release(struct http *http)
 {
     struct server *server = &http->server;
 
+    monitor_stop(http->monitor);
     connections_free(server->connections);
     for (size_t i = 0; server->sessions && i < (size_t)server->options->workers; i++)
         api_session_free(server->sessions[i]);
@@ -228,8 +252,8 @@ static void release(struct http *http)
     free(http);
 }
 
-struct http *http_start(const struct options *options, const struct access *access,
-                        int listening, char *message, size_t size)
+struct http *http_start(const struct options *options, struct access *access,
+                        int listening, int monitoring, char *message, size_t size)
 {
     struct http *http = calloc(1, sizeof *http);
     struct server *server = &http->server;
@@ -245,9 +269,10 @@ struct http *http_start(const struct options *options, const struct access *acce
     server->workers =
         workers_new((size_t)options->workers, (size_t)options->queue_size);
     if (server->workers)
-        server->connections = connections_new(
-            http->hard_connections, http->soft_connections, tick, server->workers);
-    if (server->connections && open_sessions(server))
+        server->connections =
+            connections_new(http->hard_connections, http->soft_connections, tick, http);
+    if (server->connections && open_sessions(server) &&
+        (monitoring < 0 || (http->monitor = monitor_start(server, monitoring))))
         http->daemon = start_daemon(http);
     if (http->daemon)
         return http;

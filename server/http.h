@@ -20,10 +20,12 @@
 
 struct http;
 
-/* Serve on a listening socket, which it takes over. options and access must outlive
- * it. NULL, and a line in message, if that cannot be. */
-struct http *http_start(const struct options *options, const struct access *access,
-                        int listening, char *message, size_t size) MUST_CHECK;
+/* Serve on a listening socket and, unless monitoring is negative, metrics and probes on
+ * another; it takes both over. options and access must outlive it. NULL, and a line in
+ * message, if that cannot be. */
+struct http *http_start(const struct options *options, struct access *access,
+                        int listening, int monitoring, char *message,
+                        size_t size) MUST_CHECK;
 
 void http_drain(struct http *http);
 void http_stop_accepting(struct http *http);

@@ -59,9 +59,9 @@ static void answer_options(struct exchange *x, const char *allow)
     if (!is_preflight(x) || !x->origin)
         return;
     api_reply_header(&x->reply, "Access-Control-Allow-Methods", "%s", allow);
-    api_reply_header(
-        &x->reply, "Access-Control-Allow-Headers", "%s",
-        "Authorization, Content-Type, Accept, X-Request-Id, If-None-Match");
+    api_reply_header(&x->reply, "Access-Control-Allow-Headers", "%s",
+                     "Authorization, Content-Type, Accept, X-Request-Id, "
+                     "If-None-Match, traceparent");
     api_reply_header(&x->reply, "Access-Control-Max-Age", "600");
 }
 
@@ -107,6 +107,15 @@ static void check_length(struct exchange *x)
         exchange_fail(x, &err);
 }
 
+static void check_type(struct exchange *x)
+{
+    struct error err;
+
+    error_init(&err);
+    if (!api_takes_type(x->content_type, &err))
+        exchange_fail(x, &err);
+}
+
 static void refuse_memory(struct exchange *x)
 {
     exchange_refuse(x, ERROR_MEMORY_PRESSURE,
@@ -147,10 +156,13 @@ static void admit(struct exchange *x)
     else if (x->needs_worker && x->server->closed)
         exchange_refuse(x, ERROR_DRAINING, "the server is shutting down");
     else if (x->needs_worker &&
-             !access_allowed(x->server->access, exchange_header(x, "Authorization")))
+             !access_allowed(x->server->access, exchange_header(x, "Authorization"),
+                             &x->client))
         refuse_unauthorized(x);
     else
         check_length(x);
+    if (!x->reply.status && x->takes_body)
+        check_type(x);
     if (!x->reply.status && x->takes_body && x->framing.length)
         grow_body(x, (size_t)x->framing.length);
 }
@@ -170,7 +182,7 @@ enum MHD_Result intake_head(struct exchange *x, const char *method, const char *
     x->stage = EXCHANGE_BODY;
     exchange_read_head(x, method);
     error_init(&err);
-    if (!screen_head(x->mhd, version, &x->framing, &err)) {
+    if (!screen_head(x->mhd, method, version, &x->framing, &err)) {
         exchange_fail(x, &err);
         return refuse_now(x);
     }

@@ -57,9 +57,9 @@ static void version(struct exchange *x)
     api_version(&x->server->options->api, more, &x->reply);
 }
 
-static void metrics(struct exchange *x)
+/* False without memory. */
+static bool print_metrics(struct server *server, struct api_reply *reply)
 {
-    struct server *server = x->server;
     const struct workers_load load = workers_load(server->workers);
     struct metrics_readings readings = {
         .queue_depth = (double)load.queued,
@@ -68,6 +68,7 @@ static void metrics(struct exchange *x)
         .workers_busy = (double)load.busy,
         .inflight_bytes = (double)server->held,
         .inflight_limit = server->options->max_inflight_memory,
+        .started = (double)server->started,
         .inflight_requests = (double)server->inflight,
         .connections = (double)connections_count(server->connections),
         .log_lost = (double)log_lost(),
@@ -79,15 +80,20 @@ static void metrics(struct exchange *x)
         readings.late[i] =
             (double)connections_late(server->connections, (enum connection_phase)i);
     char *text = metrics_print(&readings, &size);
-    if (!text) {
-        exchange_refuse(x, ERROR_INTERNAL, "out of memory");
-        return;
-    }
-    x->reply =
+    if (!text)
+        return false;
+    *reply =
         (struct api_reply){.status = 200,
                            .content_type = "text/plain; version=0.0.4; charset=utf-8",
                            .body = text,
                            .body_size = size};
+    return true;
+}
+
+static void metrics(struct exchange *x)
+{
+    if (!print_metrics(x->server, &x->reply))
+        exchange_refuse(x, ERROR_INTERNAL, "out of memory");
 }
 
 static void no_icon(struct exchange *x)
@@ -129,12 +135,18 @@ static void answer_page(struct exchange *x, const struct page *page)
     api_reply_header(&x->reply, "Cache-Control", "no-cache");
 }
 
+/* Metrics that have an address of their own are not shown to clients. */
+static bool is_hidden(const struct exchange *x, const struct local *local)
+{
+    return local->answer == metrics && *x->server->options->metrics_bind;
+}
+
 bool local_find(struct exchange *x)
 {
     const struct local *local = find(x->path);
     struct page page;
 
-    if (local)
+    if (local && !is_hidden(x, local))
         x->route = local->path;
     else if (x->server->options->ui && page_find(x->path, &page))
         x->route = page.path;
@@ -162,4 +174,18 @@ void local_answer(struct exchange *x)
     local->answer(x);
     if (local->probe)
         api_reply_header(&x->reply, "Cache-Control", "no-store");
+}
+
+void local_monitor(struct server *server, const char *path, struct api_reply *reply)
+{
+    const struct local *local = find(path);
+
+    if (!local || !local->probe || local->answer == version)
+        return;
+    if (local->answer == metrics) {
+        if (!print_metrics(server, reply))
+            reply->status = 500;
+        return;
+    }
+    reply->status = local->answer == ready && server->draining ? 503 : 200;
 }

@@ -16,4 +16,8 @@ bool local_is_probe(const struct exchange *exchange);
 /* Set reply, for GET and HEAD. */
 void local_answer(struct exchange *exchange);
 
+/* The reply of GET /metrics or of a probe, for the monitor's thread; untouched for any
+ * other path. */
+void local_monitor(struct server *server, const char *path, struct api_reply *reply);
+
 #endif

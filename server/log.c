@@ -172,6 +172,8 @@ static void add_request_json(struct line *line, const struct log_request *r)
     const struct metrics_request *m = r->metrics;
 
     add_string(line, "id", r->id);
+    if (*r->trace)
+        add_string(line, "traceparent", r->trace);
     add_string(line, "method", m->method);
     add_string(line, "path", r->path);
     add(line, ",\"status\":%d", m->status);

@@ -18,7 +18,8 @@
 struct log_request {
     const struct metrics_request *metrics;
     const char *id, *path, *peer;
-    const char *code; /* of the error, or "" */
+    const char *trace; /* traceparent, or "" */
+    const char *code;  /* of the error, or "" */
 };
 
 /* Before it is called, and after log_stop, messages go to standard error. */

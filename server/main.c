@@ -31,19 +31,44 @@ static void warn(const char *line)
     log_message(LOG_WARN, "%s", line);
 }
 
-/* The signals that end the server are waited for, never handled. SIGHUP ends it only
- * where there is a terminal to hang up. */
+/* Signals are waited for, never handled. */
 static void block_signals(sigset_t *ending)
 {
+    sigset_t all;
+
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(ending);
     sigaddset(ending, SIGTERM);
     sigaddset(ending, SIGINT);
-    if (isatty(STDOUT_FILENO))
-        sigaddset(ending, SIGHUP);
+    all = *ending;
+    sigaddset(&all, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+static void reload(struct access *access)
+{
+    char message[512];
+    size_t n;
+
+    if (access_reload(access, &n, message, sizeof message))
+        log_message(LOG_INFO, "hangup: %zu API keys are read", n);
     else
-        signal(SIGHUP, SIG_IGN);
-    pthread_sigmask(SIG_BLOCK, ending, NULL);
+        log_message(LOG_ERROR, "hangup: %s; the %zu keys from before stay", message, n);
+}
+
+/* Serve until a signal ends it; which one. SIGHUP reads the keys anew, but where there
+ * is a terminal to hang up and no file of keys it is an end like others. */
+static int await_end(const sigset_t *ending, const struct options *options,
+                     struct access *access)
+{
+    const bool hangs_up = isatty(STDOUT_FILENO) && !*options->api_keys_file;
+    sigset_t awaited = *ending;
+    int number;
+
+    sigaddset(&awaited, SIGHUP);
+    while (sigwait(&awaited, &number) == 0 && number == SIGHUP && !hangs_up)
+        reload(access);
+    return number;
 }
 
 /* Wait, but leave the process at once if a second signal comes. */
@@ -119,21 +144,26 @@ static void greet(const struct options *options, const char *url)
         url, prefix, url, prefix);
 }
 
-static int serve(const struct options *options, const struct access *access,
+static int serve(const struct options *options, struct access *access,
                  const sigset_t *ending)
 {
     char message[512], url[ADDRESS_SIZE];
     const int listening = address_listen(options->bind, message, sizeof message);
+    int monitoring = -1;
     struct http *http;
-    int signal_number;
 
     if (listening < 0)
         return fail(FAILED, message);
+    if (*options->metrics_bind) {
+        monitoring = address_listen(options->metrics_bind, message, sizeof message);
+        if (monitoring < 0)
+            return fail(FAILED, message);
+    }
     address_url(listening, url);
     if (!log_start((enum log_format)options->log_format,
                    (enum log_level)options->log_level))
         return fail(FAILED, "cannot start the thread that writes the log");
-    http = http_start(options, access, listening, message, sizeof message);
+    http = http_start(options, access, listening, monitoring, message, sizeof message);
     if (!http) {
         log_stop();
         return fail(FAILED, message);
@@ -146,8 +176,8 @@ static int serve(const struct options *options, const struct access *access,
                     "(CONVSCOPE_MAX_REQUEST_MEMORY)",
                     options->workers, options->api.limits.max_request_memory);
     greet(options, url);
-    sigwait(ending, &signal_number);
-    log_message(LOG_INFO, "%s: shutting down", strsignal(signal_number));
+    const int ended_by = await_end(ending, options, access);
+    log_message(LOG_INFO, "%s: shutting down", strsignal(ended_by));
     return drain(http, options, ending);
 }
 

@@ -1,7 +1,13 @@
-/* metrics.c - see metrics.h */
+/*
+ * metrics.c - see metrics.h
+ *
+ * One mutex guards all numbers. While they are printed, which takes less than a
+ * millisecond, nobody records.
+ */
 #include "server/metrics.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +18,14 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-enum { ROUTES_MAX = 64, STATUSES_MAX = 48, BUCKETS_MAX = 16 };
+enum { ROUTES_MAX = 64, TYPES_MAX = 64, STATUSES_MAX = 48, BUCKETS_MAX = 20 };
 
 /* Upper bounds of buckets; the first 0 ends them. */
 static const double second_bounds[BUCKETS_MAX] = {
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+static const double layer_bounds[BUCKETS_MAX] = {
+    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005,
+    0.01, 0.025,  0.05, 0.1,  0.25,   0.5,  1,     2.5,    10};
 static const double byte_bounds[BUCKETS_MAX] = {1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
 static const double pixel_bounds[BUCKETS_MAX] = {4096,    16384,   65536,    262144,
                                                  1048576, 4194304, 16777216, 67108864};
@@ -45,8 +54,13 @@ static struct {
     int statuses[STATUSES_MAX];
     uint64_t requests[ROUTES_MAX][COUNT_OF(methods)][STATUSES_MAX];
     struct histogram duration[ROUTES_MAX], step[STEPS], body, response, pixels;
+    size_t n_types;
+    const char *types[TYPES_MAX]; /* of layers; likewise */
+    struct histogram layer[TYPES_MAX];
     uint64_t rejected[ERROR_COUNT], client_closed[CONNECTION_PHASES];
 } metrics;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void observe(struct histogram *h, const double *bounds, double value)
 {
@@ -58,15 +72,17 @@ static void observe(struct histogram *h, const double *bounds, double value)
     h->sum += value;
 }
 
-static size_t route_index(const char *route)
+/* Where the static string stands in a list; it is added if it is new. The last place
+ * of a full list takes all others. */
+static size_t place(const char **list, size_t *n, size_t max, const char *name)
 {
-    for (size_t i = 0; i < metrics.n_routes; i++)
-        if (!strcmp(metrics.routes[i], route))
+    for (size_t i = 0; i < *n; i++)
+        if (!strcmp(list[i], name))
             return i;
-    if (metrics.n_routes == ROUTES_MAX)
-        return ROUTES_MAX - 1;
-    metrics.routes[metrics.n_routes] = route;
-    return metrics.n_routes++;
+    if (*n == max)
+        return max - 1;
+    list[*n] = name;
+    return (*n)++;
 }
 
 static size_t method_index(const char *method)
@@ -91,7 +107,8 @@ static size_t status_index(int status)
 
 void metrics_record(const struct metrics_request *r)
 {
-    const size_t route = route_index(r->route);
+    pthread_mutex_lock(&lock);
+    const size_t route = place(metrics.routes, &metrics.n_routes, ROUTES_MAX, r->route);
 
     metrics.requests[route][method_index(r->method)][status_index(r->status)]++;
     observe(&metrics.duration[route], second_bounds, r->seconds);
@@ -103,16 +120,30 @@ void metrics_record(const struct metrics_request *r)
     if (r->pixels > 0)
         observe(&metrics.pixels, pixel_bounds, r->pixels);
     observe(&metrics.response, byte_bounds, r->response_bytes);
+    pthread_mutex_unlock(&lock);
+}
+
+void metrics_layer(const char *type, double ms)
+{
+    pthread_mutex_lock(&lock);
+    const size_t i = place(metrics.types, &metrics.n_types, TYPES_MAX, type);
+
+    observe(&metrics.layer[i], layer_bounds, ms / 1e3);
+    pthread_mutex_unlock(&lock);
 }
 
 void metrics_reject(enum error_code reason)
 {
+    pthread_mutex_lock(&lock);
     metrics.rejected[reason]++;
+    pthread_mutex_unlock(&lock);
 }
 
 void metrics_client_closed(enum connection_phase phase)
 {
+    pthread_mutex_lock(&lock);
     metrics.client_closed[phase]++;
+    pthread_mutex_unlock(&lock);
 }
 
 static void head(FILE *out, const char *name, const char *type, const char *what)
@@ -163,20 +194,31 @@ static void print_requests(FILE *out)
 
 static void print_durations(FILE *out)
 {
+    const struct {
+        const char *name, *what, *label;
+        const char *const *values;
+        size_t n;
+        const struct histogram *histograms;
+        const double *bounds;
+    } families[] = {
+        {"convscope_http_request_duration_seconds",
+         "From the request line to the last byte of the answer", "route",
+         metrics.routes, metrics.n_routes, metrics.duration, second_bounds},
+        {"convscope_phase_duration_seconds", "Parts of a request", "phase", step_names,
+         STEPS, metrics.step, second_bounds},
+        {"convscope_layer_duration_seconds", "Layers that were run", "type",
+         metrics.types, metrics.n_types, metrics.layer, layer_bounds},
+    };
     char label[128];
 
-    head(out, "convscope_http_request_duration_seconds", "histogram",
-         "From the request line to the last byte of the answer");
-    for (size_t i = 0; i < metrics.n_routes; i++) {
-        snprintf(label, sizeof label, "route=\"%s\"", metrics.routes[i]);
-        print_histogram(out, "convscope_http_request_duration_seconds", label,
-                        &metrics.duration[i], second_bounds);
-    }
-    head(out, "convscope_phase_duration_seconds", "histogram", "Parts of a request");
-    for (size_t i = 0; i < STEPS; i++) {
-        snprintf(label, sizeof label, "phase=\"%s\"", step_names[i]);
-        print_histogram(out, "convscope_phase_duration_seconds", label,
-                        &metrics.step[i], second_bounds);
+    for (size_t f = 0; f < COUNT_OF(families); f++) {
+        head(out, families[f].name, "histogram", families[f].what);
+        for (size_t i = 0; i < families[f].n; i++) {
+            snprintf(label, sizeof label, "%s=\"%s\"", families[f].label,
+                     families[f].values[i]);
+            print_histogram(out, families[f].name, label, &families[f].histograms[i],
+                            families[f].bounds);
+        }
     }
 }
 
@@ -302,10 +344,12 @@ char *metrics_print(const struct metrics_readings *readings, size_t *size)
 
     if (!out)
         return NULL;
+    pthread_mutex_lock(&lock);
     print_requests(out);
     print_durations(out);
     print_sizes(out);
     print_counts(out, readings);
+    pthread_mutex_unlock(&lock);
 #define PRINT(field, type, name, what) number(out, name, type, what, readings->field);
     FOR_EACH_READING(PRINT)
 #undef PRINT

@@ -1,7 +1,7 @@
 /*
  * metrics.h - what is counted, and its text for a scraper.
  *
- * Everything is recorded and printed on the I/O thread, so nothing here locks.
+ * Any thread may record and print.
  */
 #ifndef SERVER_METRICS_H
 #define SERVER_METRICS_H
@@ -47,6 +47,8 @@ struct metrics_request {
       "Bytes of request bodies and replies held")                                      \
     X(inflight_limit, "gauge", "convscope_inflight_limit_bytes",                       \
       "Most bytes of request bodies and replies")                                      \
+    X(started, "counter", "convscope_http_requests_started_total",                     \
+      "Requests whose request line was read")                                          \
     X(inflight_requests, "gauge", "convscope_inflight_requests",                       \
       "Requests that have begun and not ended")                                        \
     X(connections, "gauge", "convscope_connections", "Open connections")               \
@@ -62,6 +64,7 @@ struct metrics_readings {
 };
 
 void metrics_record(const struct metrics_request *request);
+void metrics_layer(const char *type, double ms); /* type: static */
 void metrics_reject(enum error_code reason);
 void metrics_client_closed(enum connection_phase phase);
 

@@ -360,6 +360,7 @@ static void compute_defaults(struct options *o)
     compute(SET_WORKERS, &o->workers, fmin((double)machine_cpus(), 256));
     compute(SET_QUEUE_SIZE, &o->queue_size, 4 * o->workers);
     compute_memory(o);
+    compute(SET_QUEUE_TIMEOUT, &o->queue_timeout, o->request_timeout);
     compute(SET_SHUTDOWN_TIMEOUT, &o->shutdown_timeout, 2 * o->request_timeout);
     compute(SET_PNG_LEVEL, &png_level, o->api.png_level);
     o->png_level = png_level;

@@ -25,6 +25,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
       "threads that compute; auto: the CPUs this process may use")                     \
     X(queue_size, QUEUE_SIZE, COUNT, "auto", 1, 1e6, NULL,                             \
       "requests that may wait for a worker; auto: 4 x workers")                        \
+    X(queue_timeout, QUEUE_TIMEOUT, SECONDS, "auto", 0.001, 86400, NULL,               \
+      "waiting for a worker; auto: the request timeout")                               \
     X(max_connections, MAX_CONNECTIONS, COUNT, "1024", 16, 1e6, NULL,                  \
       "open connections, 8 of them kept for probes")                                   \
     X(max_inflight_memory, MAX_INFLIGHT_MEMORY, BYTES, "auto", 1048576, 1e15, NULL,    \
@@ -51,6 +53,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
       "json or text; auto: text on a terminal")                                        \
     X(log_level, LOG_LEVEL, CHOICE, "info", 0, 0, log_level_names,                     \
       "debug, info, warn or error")                                                    \
+    X(metrics_bind, METRICS_BIND, TEXT, "", 0, 0, NULL,                                \
+      "address and port of /metrics and probes; then /metrics is nowhere else")        \
     X(path_prefix, PATH_PREFIX, TEXT, "", 0, 0, NULL, "of all paths, such as /vision") \
     X(ui, UI, CHOICE, "on", 0, 0, on_off_names, "the page at /: on or off")            \
     X(isa, ISA, TEXT, "auto", 0, 0, NULL, "instruction set; auto: the best of this CPU")

@@ -8,8 +8,18 @@
 #define DIGITS  "0123456789"
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
+/*
+ * libmicrohttpd 0.9 takes a line without a name (": x") for the end of the head, and
+ * what follows for another request. It parses in place: between the last text of the
+ * head and the end of the head there are two line ends, 4 bytes, unless there is such a
+ * line. (After a bare LF two more bytes fit in and go unseen. Version 1 refuses such
+ * heads itself.)
+ */
+enum { LINE_ENDS = 4, STRICT_VERSION = 0x01000000 };
+
 /* What is found in one walk over the headers. */
 struct findings {
+    uintptr_t end, last; /* of the head, and of the last text in it */
     size_t hosts, lengths, encodings;
     const char *length, *encoding, *expect;
     bool bad_name, bad_value;
@@ -29,12 +39,23 @@ static bool has_control(const char *text, size_t n)
     return false;
 }
 
+static void note_end(struct findings *found, const char *text, size_t size)
+{
+    const uintptr_t end = (uintptr_t)text + size;
+
+    if (end > found->last && end <= found->end)
+        found->last = end;
+}
+
 static enum MHD_Result look_at(void *context, enum MHD_ValueKind kind, const char *name,
                                size_t name_size, const char *value, size_t value_size)
 {
     struct findings *found = context;
 
     (void)kind;
+    note_end(found, name, name_size);
+    if (value)
+        note_end(found, value, value_size);
     value = value ? value : "";
     found->bad_name |= !is_token(name, name_size);
     found->bad_value |= has_control(value, value_size);
@@ -92,9 +113,11 @@ bool screen_target(const char *target)
     return true;
 }
 
-bool screen_head(struct MHD_Connection *connection, const char *version,
-                 struct framing *framing, struct error *err)
+bool screen_head(struct MHD_Connection *connection, const char *method,
+                 const char *version, struct framing *framing, struct error *err)
 {
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     const bool http_1_0 = !strcmp(version, "HTTP/1.0");
     struct findings found = {0};
 
@@ -102,7 +125,11 @@ bool screen_head(struct MHD_Connection *connection, const char *version,
     if (!http_1_0 && strcmp(version, "HTTP/1.1"))
         return error_set(err, ERROR_VERSION_UNSUPPORTED,
                          "only HTTP/1.0 and HTTP/1.1 are understood");
+    found.end = size ? (uintptr_t)method + size->header_size : 0;
+    note_end(&found, version, strlen(version));
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, look_at, &found);
+    if (MHD_VERSION < STRICT_VERSION && found.end > found.last + LINE_ENDS)
+        found.bad_name = true;
     const char *wrong = fault(&found, http_1_0);
     if (wrong)
         return error_set(err, ERROR_REQUEST_MALFORMED, "%s", wrong);
@@ -119,4 +146,19 @@ bool screen_id(const char *id)
     const size_t n = id ? strnlen(id, ID_MAX + 1) : 0;
 
     return n > 0 && n <= ID_MAX && strspn(id, "._-" DIGITS LETTERS) == n;
+}
+
+/* n lower-case hexadecimal digits, then the character end. */
+static bool is_hex(const char *text, size_t n, char end)
+{
+    return strspn(text, DIGITS "abcdef") == n && text[n] == end;
+}
+
+bool screen_trace(const char *trace)
+{
+    /* 00-<trace: 32>-<parent: 16>-<flags: 2>; ids of zeros alone are none */
+    return trace && strlen(trace) == TRACE_SIZE - 1 && !strncmp(trace, "00-", 3) &&
+           is_hex(trace + 3, 32, '-') && is_hex(trace + 36, 16, '-') &&
+           is_hex(trace + 53, 2, '\0') && strspn(trace + 3, "0") != 32 &&
+           strspn(trace + 36, "0") != 16;
 }

@@ -15,7 +15,7 @@
 
 #include "api/api.h"
 
-enum { TARGET_MAX = 8192, ARGUMENTS_MAX = 64, ID_MAX = 128 };
+enum { TARGET_MAX = 8192, ARGUMENTS_MAX = 64, ID_MAX = 128, TRACE_SIZE = 56 };
 
 /* How the body comes. */
 struct framing {
@@ -26,11 +26,17 @@ struct framing {
 /* False for a raw request target that libmicrohttpd would choke on. */
 bool screen_target(const char *target);
 
-/* Check version and headers; on success framing is filled in. */
-bool screen_head(struct MHD_Connection *connection, const char *version,
-                 struct framing *framing, struct error *err) MUST_CHECK;
+/* Check version and headers; on success framing is filled in. method and version are
+ * libmicrohttpd's own strings: where they lie is looked at too. */
+bool screen_head(struct MHD_Connection *connection, const char *method,
+                 const char *version, struct framing *framing,
+                 struct error *err) MUST_CHECK;
 
 /* True for 1 to ID_MAX letters, digits, dots, hyphens and underscores. */
 bool screen_id(const char *id);
+
+/* True for a traceparent that we can pass on (W3C Trace Context, version 00): it has
+ * TRACE_SIZE - 1 characters. */
+bool screen_trace(const char *trace);
 
 #endif

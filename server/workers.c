@@ -5,6 +5,12 @@
  * and of a published loop its count of helpers. Jobs and parallel bodies run outside
  * it. Items of a loop are handed out by an atomic counter, so they need no lock.
  *
+ * Fairness is start-time fair queueing with jobs of equal weight (Goyal, Vin and Cheng,
+ * 1996): a job's turn is the one after its client's last job, but not before the turn
+ * that is being served, and the queue is sorted by turn. Two clients whose numbers
+ * share a place in the table of clients may forget each other's last job: then one is
+ * served a turn too early.
+ *
  * A loop is published only while somebody is idle: until then its owner pays one load
  * per item. It lives on the owner's stack, and the owner leaves only when it has
  * withdrawn the loop and no helper is left inside.
@@ -24,6 +30,13 @@ struct loop {
     size_t helpers;
 };
 
+enum { CLIENTS_LOG = 10 };
+
+/* When a client's next job has its turn. */
+struct client {
+    uint64_t client, next;
+};
+
 struct worker {
     struct workers *all;
     size_t index;
@@ -32,12 +45,17 @@ struct worker {
     pthread_cond_t helped; /* the last helper left the loop */
     struct loop *loop;     /* published */
     struct job *job;       /* changes only while no helper can ask for it */
+    uint64_t client;       /* of the job */
 };
 
 struct workers {
     pthread_mutex_t lock;
     pthread_cond_t work; /* a job or a loop came, or stopping was set */
-    struct job *head, **tail;
+    struct job *head;    /* sorted by turn */
+    uint64_t turn;       /* of the job that was taken last */
+    double mean_s;       /* of recent jobs, */
+    size_t measured;     /* this many */
+    struct client clients[1 << CLIENTS_LOG];
     size_t capacity;
     size_t n, started, busy;
     atomic_size_t queued, idle; /* written under the lock */
@@ -158,27 +176,40 @@ static struct job *take_job(struct workers *w)
     if (!job)
         return NULL;
     w->head = job->next;
-    if (!w->head)
-        w->tail = &w->head;
+    w->turn = job->turn;
     w->queued--;
     return job;
+}
+
+/* A moving mean over about the last ten jobs. */
+static void note_time(struct workers *w, double seconds)
+{
+    enum { ABOUT = 10 };
+
+    w->measured += w->measured < ABOUT;
+    w->mean_s += (seconds - w->mean_s) / (double)w->measured;
 }
 
 /* Called, and returns, with the lock held. */
 static void run_job(struct worker *me, struct job *job)
 {
     struct workers *w = me->all;
+    const int64_t start = clock_ns();
+    const bool vain = in_vain(w, job) || start >= job->start_by;
 
     w->busy++;
     me->job = job;
+    me->client = job->client;
     pthread_mutex_unlock(&w->lock);
-    if (in_vain(w, job))
+    if (vain)
         job->drop(job);
     else
         job->run(job, me->index);
     pthread_mutex_lock(&w->lock);
     me->job = NULL;
     w->busy--;
+    if (!vain)
+        note_time(w, clock_ms(start, clock_ns()) / 1e3);
 }
 
 static void *work_until_stopped(void *arg)
@@ -225,7 +256,6 @@ struct workers *workers_new(size_t n, size_t capacity)
         return NULL;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->work, NULL);
-    w->tail = &w->head;
     w->n = n;
     w->capacity = capacity;
     w->workers = calloc(n, sizeof *w->workers);
@@ -265,37 +295,106 @@ const struct parallel *workers_parallel(const struct workers *w, size_t worker)
     return &w->workers[worker].parallel;
 }
 
-bool workers_submit(struct workers *w, struct job *job)
+/* A worker without a job is about to take one. */
+static bool is_full(const struct workers *w)
 {
+    return w->queued >= w->capacity + (w->n - w->busy);
+}
+
+static struct client *find_client(struct workers *w, uint64_t client)
+{
+    const uint64_t hash = client * 0x9e3779b97f4a7c15u; /* Fibonacci hashing */
+
+    return &w->clients[hash >> (64 - CLIENTS_LOG)];
+}
+
+static uint64_t find_turn(struct workers *w, uint64_t client)
+{
+    const struct client *known = find_client(w, client);
+
+    return known->client == client && known->next > w->turn ? known->next : w->turn;
+}
+
+/* Its client has jobs here, and so has another. */
+static bool is_greedy(const struct workers *w, uint64_t client)
+{
+    size_t own = 0, others = 0;
+
+    for (size_t i = 0; i < w->n; i++)
+        if (w->workers[i].job)
+            ++*(w->workers[i].client == client ? &own : &others);
+    for (const struct job *job = w->head; job; job = job->next)
+        ++*(job->client == client ? &own : &others);
+    return own && others;
+}
+
+/* After all that have the same turn or an earlier one. */
+static void insert(struct workers *w, struct job *job)
+{
+    struct job **at = &w->head;
+
+    while (*at && (*at)->turn <= job->turn)
+        at = &(*at)->next;
+    job->next = *at;
+    *at = job;
+    w->queued++;
+    *find_client(w, job->client) = (struct client){job->client, job->turn + 1};
+}
+
+/* The last job leaves the queue if its turn comes after the given one. */
+static struct job *displace(struct workers *w, uint64_t turn)
+{
+    struct job **at = &w->head;
+
+    if (!*at)
+        return NULL;
+    while ((*at)->next)
+        at = &(*at)->next;
+    struct job *last = *at;
+    if (last->turn <= turn)
+        return NULL;
+    *at = NULL;
+    w->queued--;
+    if (find_client(w, last->client)->client == last->client)
+        find_client(w, last->client)->next = last->turn;
+    return last;
+}
+
+enum workers_answer workers_submit(struct workers *w, struct job *job,
+                                   struct job **displaced)
+{
+    enum workers_answer answer = WORKERS_ACCEPT;
+
+    *displaced = NULL;
     pthread_mutex_lock(&w->lock);
-    /* A worker without a job is about to take one. */
-    const bool fits = !w->stopping && w->queued < w->capacity + (w->n - w->busy);
-    if (fits) {
-        job->next = NULL;
-        *w->tail = job;
-        w->tail = &job->next;
-        w->queued++;
+    job->turn = find_turn(w, job->client);
+    if (w->stopping)
+        answer = WORKERS_STOPPING;
+    else if (is_full(w) && !(*displaced = displace(w, job->turn)))
+        answer = is_greedy(w, job->client) ? WORKERS_GREEDY : WORKERS_FULL;
+    if (answer == WORKERS_ACCEPT) {
+        insert(w, job);
         pthread_cond_signal(&w->work);
     }
     pthread_mutex_unlock(&w->lock);
-    return fits;
+    return answer;
 }
 
 void workers_sweep(struct workers *w)
 {
-    struct job *dropped = NULL;
+    struct job *dropped = NULL, **at = &w->head;
+    const int64_t now = clock_ns();
 
     pthread_mutex_lock(&w->lock);
-    w->tail = &w->head;
-    while (*w->tail) {
-        struct job *job = *w->tail;
-        if (in_vain(w, job)) {
-            *w->tail = job->next;
+    while (*at) {
+        struct job *job = *at;
+        if (in_vain(w, job) || now >= job->start_by) {
+            *at = job->next;
             job->next = dropped;
             dropped = job;
             w->queued--;
         } else {
-            w->tail = &job->next;
+            at = &job->next;
         }
     }
     pthread_mutex_unlock(&w->lock);
@@ -323,7 +422,9 @@ bool workers_stopping(const struct workers *w)
 struct workers_load workers_load(struct workers *w)
 {
     pthread_mutex_lock(&w->lock);
-    const struct workers_load load = {w->n, w->busy, w->queued, w->capacity};
+    const double jobs = (double)(w->busy + w->queued);
+    const struct workers_load load = {w->n, w->busy, w->queued, w->capacity,
+                                      jobs * w->mean_s / (double)w->n};
     pthread_mutex_unlock(&w->lock);
     return load;
 }

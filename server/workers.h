@@ -6,6 +6,11 @@
  *         ... full: say so now, nobody waits for a place ...
  *     workers_free(workers);
  *
+ * Clients are served in turns: a job waits behind as many jobs of each other client as
+ * it has of its own before it. When the queue is full, a client that has less in it
+ * than another takes the place of the other's last job. A client that is alone has it
+ * all.
+ *
  * A job is run by one worker. What it does with the parallel-for of that worker is
  * shared with the workers that are idle at the time: one lonely job uses all
  * threads, and a loaded server runs one job per thread at no extra cost. A worker
@@ -25,7 +30,7 @@
 
 enum { WORKERS_MAX = 256 };
 
-/* The owner embeds it and fills in the first four members. It stays the owner's
+/* The owner embeds it and fills in the members before next. It stays the owner's
  * memory; exactly one of run and drop is called for a job that was accepted, and the
  * job is not touched once that call has begun to return. */
 struct job {
@@ -34,9 +39,12 @@ struct job {
      * waited. Called on a worker or in workers_sweep. */
     void (*drop)(struct job *job);
     int64_t deadline;      /* clock_ns() */
+    int64_t start_by;      /* likewise: a job that waits longer is dropped */
+    uint64_t client;       /* who wants it: any number */
     atomic_bool cancelled; /* may be set by anyone, at any time */
 
-    struct job *next; /* the queue's */
+    struct job *next; /* this and the rest are the queue's */
+    uint64_t turn;
 };
 
 struct workers;
@@ -52,8 +60,17 @@ void workers_free(struct workers *workers);
  * used only inside that worker's job, and not inside a parallel body. */
 const struct parallel *workers_parallel(const struct workers *workers, size_t worker);
 
-/* False at once if the queue is full or the workers are stopping. */
-bool workers_submit(struct workers *workers, struct job *job) MUST_CHECK;
+enum workers_answer {
+    WORKERS_ACCEPT,
+    WORKERS_FULL,
+    WORKERS_GREEDY, /* full, and no client has more in it than this one */
+    WORKERS_STOPPING
+};
+
+/* Answers at once. *displaced is NULL, or a job that lost its place: the caller has to
+ * drop it. */
+enum workers_answer workers_submit(struct workers *workers, struct job *job,
+                                   struct job **displaced) MUST_CHECK;
 
 /* Drop the jobs that wait in vain. To be called every now and then, or when a job
  * was cancelled; a job that nobody sweeps is dropped when a worker comes to it. */
@@ -66,6 +83,7 @@ bool workers_stopping(const struct workers *workers);
 
 struct workers_load {
     size_t workers, busy, queued, capacity;
+    double backlog_s; /* until what is there now will be done, from recent jobs */
 };
 struct workers_load workers_load(struct workers *workers);
 

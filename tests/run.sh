@@ -1,15 +1,20 @@
 #!/bin/bash
-# run.sh MODE - every quick test of a built mode; `make test` calls it.
+# run.sh MODE [OF] - every quick test of a built mode; `make test` calls it.
 #
-# release  unit tests, random networks, HTTP tests and the oracle, then the whole of asan
-#          and tsan too: that is `make test`
-# asan     the same without the oracle, under AddressSanitizer and UBSan, leaks included
+# release  unit tests, random networks, HTTP tests, the hostile checks and the conformance
+#          oracle, then the whole of asan and tsan too: that is `make test`
+# asan     unit tests, random networks, HTTP tests, and the hostile checks of what reads
+#          clients' bytes, under AddressSanitizer and UBSan, leaks included
 # tsan     the workers' stress program and the server under load, under ThreadSanitizer
 # isas     the lesson's HTTP tests with each instruction set forced
-# debug, coverage    unit and HTTP tests
+# hostile  the hostile checks in full, and those that need minutes and a quiet machine,
+#          on the build OF a mode (release)
+# soak     likewise, everything hostile at once, for CONVSCOPE_SOAK_MINUTES (30)
+# debug, coverage    likewise; coverage then counts the branches taken
 #
 # Each suite's own output is shown. A suite passes only if it exits 0 and says that it
-# ran something. CONVSCOPE_ORACLE names the oracle's directory, if it is elsewhere.
+# ran something. CONVSCOPE_ORACLE and CONVSCOPE_THIRD_PARTY name the directories of the
+# oracle and of public test data, if they are elsewhere.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -17,6 +22,8 @@ mode=$1
 python=/usr/bin/python3 # Debian's, which has Debian's numpy
 ISAS=${ISAS:-portable avx2 avx512}
 oracle=${CONVSCOPE_ORACLE:-../shared/oracle}
+third_party=${CONVSCOPE_THIRD_PARTY:-../shared/third-party}
+readers=(tests/hostile/test_{http,forms,pictures,json}.py) # what reads clients' bytes
 report=$(mktemp)
 log=$(mktemp)
 trap 'rm -f "$report" "$log"' EXIT
@@ -25,6 +32,9 @@ export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=exitcode=66:suppressions=$PWD/tests/tsan.supp
 export PYTHONDONTWRITEBYTECODE=1
+CONVSCOPE_THIRD_PARTY=$(realpath -m "$third_party")
+export CONVSCOPE_THIRD_PARTY
+export CONVSCOPE_JSON_SUITE=$CONVSCOPE_THIRD_PARTY/json-test-suite/test_parsing
 
 # Print "passed failed skipped" of one suite, from its own closing lines.
 count() {
@@ -109,6 +119,29 @@ http_tests() { # http_tests MODE
     done
 }
 
+hostile_tests() { # hostile_tests MODE FILE...
+    local in=$1 file
+    shift
+    for file; do
+        CONVSCOPE_BIN=$(out "$in")/convscope suite "$in: $(basename "$file" .py) (hostile)" \
+            "$python" "$file"
+    done
+}
+
+# Of all branches that gcc made, those that were ever taken, by folder.
+coverage() {
+    local folder
+    printf '\n== branches taken at least once\n'
+    for folder in engine api server; do
+        (cd "$(out coverage)/$folder" && gcov -b -n ./*.gcda 2>/dev/null) | awk -v of="$folder" '
+            /^File / { ours = $2 ~ of "/" && $2 !~ /\.h/ }
+            ours && /^Taken at least once/ {
+                split($0, field, /[:% ]+/) # Taken at least once:88.16% of 76
+                taken += field[5] * field[7] / 100; all += field[7] }
+            END { printf "%-8s %5.1f %% of %d\n", of, all ? 100 * taken / all : 0, all }'
+    done
+}
+
 isa_tests() { # the lesson on each instruction set that this machine has
     local isa name server
     server=$(out "$mode")/convscope
@@ -136,6 +169,9 @@ tsan_tests() {
         without_aslr "$python" tests/http/test_load.py
 }
 
+if [ "$1" = coverage ]; then
+    find "$(out coverage)" -name '*.gcda' -delete
+fi
 case $mode in
 isas)
     mode=release
@@ -144,11 +180,30 @@ isas)
 tsan)
     tsan_tests
     ;;
+hostile)
+    mode=${2:-release}
+    export CONVSCOPE_HOSTILE=long CONVSCOPE_SLACK=${CONVSCOPE_SLACK:-1}
+    hostile_tests "$mode" tests/hostile/test_*.py tests/hostile/long_*.py
+    ;;
+soak)
+    mode=${2:-release}
+    hostile_tests "$mode" tests/hostile/soak.py
+    ;;
+release)
+    unit_tests release
+    http_tests release
+    hostile_tests release tests/hostile/test_*.py
+    ;;
 *)
     unit_tests "$mode"
     http_tests "$mode"
+    hostile_tests "$mode" "${readers[@]}"
     ;;
 esac
+
+if [ "$1" = coverage ]; then
+    coverage
+fi
 
 if [ "$1" = release ]; then
     isa_tests
@@ -162,6 +217,7 @@ if [ "$1" = release ]; then
     if build asan all units; then
         unit_tests asan
         http_tests asan
+        hostile_tests asan "${readers[@]}"
     fi
     if build tsan all stress; then
         tsan_tests

@@ -6,12 +6,15 @@ reports when it stops.
 
 import concurrent.futures
 import json
+import signal
 import socket
+import tempfile
 import threading
 import time
 import unittest
 
-from service import Service, multipart, png
+from client import ask
+from service import Service, free_port, multipart, png
 
 import numpy as np
 
@@ -69,6 +72,36 @@ class Load(unittest.TestCase):
                     time.sleep(0.01)
                 self.assertEqual(service.get("/livez").status, 200)
             self.assertEqual(service.form("/v1/extract", fields).status, 200)
+
+    def test_clients_displace_each_other_while_metrics_and_keys_are_read(self):
+        """What other threads than the I/O thread touch: the queue, metrics, the keys."""
+        body, port, statuses = json.dumps({"input": "circle", "size": 64}), free_port(), []
+        requests = [(f"POST /extract HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+                     "Content-Type: application/json\r\n"
+                     f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
+                    for key in ("alice", "bob", "carol")] # each key is a client
+        with tempfile.NamedTemporaryFile("w", suffix=".keys") as file:
+            file.write("alice\nbob\ncarol\n")
+            file.flush()
+            with Service("--workers", "2", "--queue-size", "3", "--metrics-bind",
+                         f"127.0.0.1:{port}", "--api-keys-file", file.name,
+                         *QUIET) as service:
+                until = time.monotonic() + 3
+
+                def client(number):
+                    while time.monotonic() < until:
+                        statuses.append(ask(service, requests[number % 3])[0])
+
+                def watch(_):
+                    while time.monotonic() < until:
+                        service.process.send_signal(signal.SIGHUP)
+                        with socket.create_connection(("127.0.0.1", port)) as scraper:
+                            scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                            self.assertIn(b" 200 OK", scraper.recv(100))
+
+                with concurrent.futures.ThreadPoolExecutor(CLIENTS + 1) as pool:
+                    list(pool.map(lambda n: (client if n else watch)(n), range(CLIENTS + 1)))
+        self.assertTrue({200, 429} <= set(statuses) <= {200, 429, 503}, set(statuses))
 
     def test_a_drain_finishes_what_was_accepted(self):
         fields = {"image": ("in.png", photograph(400)), "config": json.dumps(LAYERS),

@@ -31,6 +31,7 @@ struct client {
     pthread_t thread;
     struct workers *workers;
     unsigned seed;
+    uint64_t number;
     struct task tasks[JOBS];
 };
 
@@ -86,9 +87,26 @@ static void prepare(struct task *task, struct client *client)
     task->job.run = run;
     task->job.drop = drop;
     task->job.deadline = clock_ns() + clock_from_seconds(kind == 0 ? 0.0005 : 60);
+    task->job.start_by = task->job.deadline;
+    task->job.client = client->number;
     task->workers = client->workers;
     task->n = draw(&client->seed, 4) ? draw(&client->seed, ITEMS) : 1;
     task->may_end_early = kind < 2;
+}
+
+/* Who is displaced must have been there, of another client. */
+static bool submit(struct task *task)
+{
+    struct job *displaced;
+    const bool accepted =
+        workers_submit(task->workers, &task->job, &displaced) == WORKERS_ACCEPT;
+
+    if (displaced) {
+        check(accepted, "a refused job took a place");
+        check(displaced->client != task->job.client, "a client displaced itself");
+        displaced->drop(displaced);
+    }
+    return accepted;
 }
 
 static void *submit_all(void *arg)
@@ -98,7 +116,7 @@ static void *submit_all(void *arg)
     for (size_t i = 0; i < JOBS; i++) {
         struct task *task = &client->tasks[i];
         prepare(task, client);
-        task->accepted = workers_submit(client->workers, &task->job);
+        task->accepted = submit(task);
         if (task->may_end_early && draw(&client->seed, 2))
             atomic_store(&task->job.cancelled, true);
         if (draw(&client->seed, 3) == 0)
@@ -126,6 +144,7 @@ static size_t round_of(unsigned seed)
     for (size_t i = 0; i < CLIENTS; i++) {
         clients[i].workers = workers;
         clients[i].seed = seed * 31 + (unsigned)i;
+        clients[i].number = i;
         check(!pthread_create(&clients[i].thread, NULL, submit_all, &clients[i]),
               "no thread");
     }
@@ -161,7 +180,7 @@ static void stop_in_the_middle(unsigned seed)
     for (size_t i = 0; i < JOBS; i++) {
         prepare(&client->tasks[i], client);
         client->tasks[i].may_end_early = true;
-        client->tasks[i].accepted = workers_submit(workers, &client->tasks[i].job);
+        client->tasks[i].accepted = submit(&client->tasks[i]);
     }
     workers_free(workers);
     check_ended(client);
@@ -180,9 +199,9 @@ static void full_is_refused_at_once(void)
         struct task *task = &client->tasks[i];
         prepare(task, client);
         task->n = ITEMS;
-        task->job.deadline = clock_ns() + clock_from_seconds(60);
+        task->job.deadline = task->job.start_by = clock_ns() + clock_from_seconds(60);
         task->may_end_early = true;
-        task->accepted = workers_submit(workers, &task->job);
+        task->accepted = submit(task);
         accepted += task->accepted;
     }
     check(accepted >= 3 && accepted < JOBS, "a queue of 2 took all jobs, or none");
@@ -191,10 +210,77 @@ static void full_is_refused_at_once(void)
     free(client);
 }
 
+/* A job that holds the only worker until it is let go, and notes when it was run. */
+struct turn {
+    struct job job;
+    int order;
+    bool dropped;
+};
+static atomic_bool gate;
+static atomic_int served;
+
+static void take_turn(struct job *job, size_t worker)
+{
+    (void)worker;
+    while (!gate)
+        usleep(100);
+    ((struct turn *)job)->order = ++served;
+}
+
+static void lose_turn(struct job *job)
+{
+    ((struct turn *)job)->dropped = true;
+}
+
+static enum workers_answer queue_turn(struct workers *workers, struct turn *turn,
+                                      uint64_t client)
+{
+    const int64_t late = clock_ns() + clock_from_seconds(60);
+    struct job *displaced;
+
+    turn->job = (struct job){.run = take_turn,
+                             .drop = lose_turn,
+                             .deadline = late,
+                             .start_by = late,
+                             .client = client};
+    const enum workers_answer answer = workers_submit(workers, &turn->job, &displaced);
+    if (displaced)
+        displaced->drop(displaced);
+    return answer;
+}
+
+/* One client has all places; another comes. */
+static void clients_take_turns(void)
+{
+    struct workers *workers = workers_new(1, 4);
+    struct turn hog[7] = {0}, guest[3] = {0};
+
+    check(workers, "no memory or threads");
+    check(queue_turn(workers, &hog[0], 1) == WORKERS_ACCEPT, "the first was refused");
+    while (!workers_load(workers).busy)
+        usleep(100);
+    for (size_t i = 1; i < 5; i++)
+        check(queue_turn(workers, &hog[i], 1) == WORKERS_ACCEPT,
+              "who is alone may have all places");
+    check(queue_turn(workers, &hog[5], 1) == WORKERS_FULL, "full for who is alone");
+    for (size_t i = 0; i < 2; i++)
+        check(queue_turn(workers, &guest[i], 2) == WORKERS_ACCEPT,
+              "a guest found no place");
+    check(hog[4].dropped && hog[3].dropped && !hog[2].dropped, "the wrong ones lost");
+    check(queue_turn(workers, &hog[6], 1) == WORKERS_GREEDY, "the hog is told");
+    check(queue_turn(workers, &guest[2], 2) == WORKERS_GREEDY, "so is a greedy guest");
+    gate = true;
+    while (workers_load(workers).queued || workers_load(workers).busy)
+        usleep(100);
+    check(guest[0].order == 2 && guest[1].order < hog[2].order, "turns were not taken");
+    workers_free(workers);
+}
+
 int main(void)
 {
     size_t accepted = 0;
 
+    clients_take_turns();
     full_is_refused_at_once();
     for (unsigned i = 0; i < ROUNDS; i++) {
         accepted += round_of(i);

@@ -39,35 +39,157 @@ Test(kernels, this_machine_runs)
 
 /* ---- pooling ---- */
 
-Test(kernels, rows_fold_with_the_same_bits)
+static float fold(float a, float b, bool sum)
+{
+    return sum ? a + b : a > b ? a : b;
+}
+
+/* One channel of one output, folded as kernels.h declares. */
+static float window_of(const struct pool_call *call, size_t x, size_t c)
+{
+    float all = 0;
+    size_t columns = 0;
+
+    for (size_t k = 0; k < call->window; k++) {
+        const size_t at = x * call->step + k - call->before;
+        if (at >= call->width) /* in the padding, on either side */
+            continue;
+        const float *in = call->in + at * call->channels + c;
+        float column = in[0];
+        for (size_t r = 1; r < call->rows; r++)
+            column = fold(column, in[r * call->in_pitch], call->average);
+        all = columns++ ? fold(all, column, call->average) : column;
+    }
+    return call->average ? all / (float)(call->rows * columns) : all;
+}
+
+static void check_pool_row(struct pool_call *call)
+{
+    const size_t row = call->width * call->channels, n = call->n * call->channels;
+    float *in = guarded_floats(call->rows * row), *want = guarded_floats(n);
+
+    fill_random(in, call->rows * row, 1, row);
+    in[row / 2] = NAN;
+    in[0] = -0.0f;
+    call->in = in;
+    call->in_pitch = row;
+    call->columns = guarded_floats(row);
+    call->out = guarded_floats(n);
+    for (size_t i = 0; i < n; i++)
+        want[i] = window_of(call, i / call->channels, i % call->channels);
+    for (size_t k = 0; kernels_nth(k); k++) {
+        kernels_nth(k)->pool_row(call);
+        cr_assert(same_bits(want, call->out, n),
+                  "%s, %zu rows, width %zu, channels %zu, window %zu, step %zu, "
+                  "before %zu, average %d",
+                  kernels_nth(k)->name, call->rows, call->width, call->channels,
+                  call->window, call->step, call->before, call->average);
+    }
+}
+
+Test(kernels, pools_fold_windows_in_the_declared_order)
+{
+    static const size_t widths[] = {1, 2, 5, 19, 67}, channels[] = {1, 3, 16, 21, 70};
+
+    for (size_t i = 0; i < 5; i++)
+        for (size_t c = 0; c < 5; c++)
+            for (size_t window = 1; window <= 5 && window <= widths[i]; window++)
+                for (size_t step = 1; step <= 4; step++)
+                    for (size_t same = 0; same < 4; same++) {
+                        const size_t total = same / 2 * (window - 1);
+                        struct pool_call call = {
+                            .rows = 1 + (window + step) % 4,
+                            .width = widths[i],
+                            .channels = channels[c],
+                            .window = window,
+                            .step = step,
+                            .before = total / 2,
+                            .n = (widths[i] + total - window) / step + 1,
+                            .average = same % 2,
+                        };
+                        check_pool_row(&call);
+                    }
+}
+
+/* One channel of a block of cells, added as kernels.h declares. */
+static float sum_of_cells(const float *in, size_t cells, size_t step)
+{
+    float sum = 0;
+
+    for (; cells >= 8; cells -= 8, in += 8 * step)
+        sum += ((in[0] + in[4 * step]) + (in[2 * step] + in[6 * step])) +
+               ((in[step] + in[5 * step]) + (in[3 * step] + in[7 * step]));
+    for (; cells > 0; cells--, in += step)
+        sum += *in;
+    return sum;
+}
+
+static float max_of_cells(const float *in, size_t cells, size_t channels)
+{
+    float most = -INFINITY;
+
+    for (size_t i = 0; i < cells; i++)
+        most = fold(most, in[i * channels], false);
+    return most;
+}
+
+Test(kernels, cells_fold_in_the_declared_order)
 {
     for (size_t i = 0; i < N_LENGTHS; i++)
-        for (size_t step = 1; step <= 3; step++) {
-            const size_t n = lengths[i];
-            float *in = guarded_floats((n - 1) * step + 1);
-            float *want = guarded_floats(n), *got = guarded_floats(n);
+        for (size_t cells = 1; cells <= 64; cells += cells < 9 ? 1 : 11) {
+            const size_t channels = lengths[i], n = cells * channels;
+            float *in = guarded_floats(n), *sums = guarded_floats(channels),
+                  *most = guarded_floats(channels);
 
-            fill_random(in, (n - 1) * step + 1, 1, n);
-            in[0] = NAN;
-            for (int sum = 0; sum < 2; sum++)
-                for (size_t k = 0; kernels_nth(k); k++) {
-                    float *out = k == 0 ? want : got;
-                    fill_random(out, n, 1, 5);
-                    (sum ? kernels_nth(k)->add_row : kernels_nth(k)->max_row)(out, in,
-                                                                              step, n);
-                    cr_assert(same_bits(want, out, n), "%s, n %zu, step %zu",
-                              kernels_nth(k)->name, n, step);
+            fill_random(in, n, 1, n);
+            in[n / 2] = NAN;
+            for (size_t k = 0; kernels_nth(k); k++) {
+                for (size_t c = 0; c < channels; c++)
+                    most[c] = -INFINITY;
+                kernels_nth(k)->max_cells(most, in, cells, channels);
+                kernels_nth(k)->sum_cells(sums, in, cells, channels);
+                for (size_t c = 0; c < channels; c++) {
+                    const float sum = sum_of_cells(in + c, cells, channels);
+                    const float largest = max_of_cells(in + c, cells, channels);
+                    cr_assert(same_bits(&sum, sums + c, 1) &&
+                                  same_bits(&largest, most + c, 1),
+                              "%s, %zu x %zu", kernels_nth(k)->name, cells, channels);
                 }
+            }
         }
 }
 
-Test(kernels, max_row_takes_the_larger)
-{
-    float acc[] = {1, -2, -INFINITY, 0}, in[] = {0, -1, -5, 7};
-    const float want[] = {1, -1, -5, 7};
+/* ---- resampling ---- */
 
-    portable()->max_row(acc, in, 1, 4);
-    cr_assert_arr_eq(acc, want, sizeof want);
+Test(kernels, cells_are_blended_and_repeated)
+{
+    enum { CELLS = 5, TIMES = 3 };
+    static const struct between at[] = {
+        {0, 0, 0}, {1, 4, 0.25f}, {4, 4, 0}, {3, 4, 0.9f}};
+    enum { N = sizeof at / sizeof *at };
+
+    for (size_t i = 0; i < N_LENGTHS; i++) {
+        const size_t n = lengths[i];
+        float *in = guarded_floats(CELLS * n), *out = guarded_floats(N * n),
+              *copies = guarded_floats(CELLS * TIMES * n);
+        fill_random(in, CELLS * n, 3, n);
+        in[0] = INFINITY; /* taken as it is, not blended with itself */
+        for (size_t k = 0; kernels_nth(k); k++) {
+            kernels_nth(k)->blend(out, in, at, N, n);
+            kernels_nth(k)->repeat(copies, in, CELLS, n, TIMES);
+            for (size_t p = 0; p < N * n; p++) {
+                const struct between *b = &at[p / n];
+                const float low = in[b->low * n + p % n],
+                            high = in[b->high * n + p % n];
+                const float want =
+                    b->low == b->high ? low : fmaf(high - low, b->part, low);
+                cr_assert(same_bits(&want, out + p, 1), "%s, %zu channels",
+                          kernels_nth(k)->name, n);
+            }
+            for (size_t p = 0; p < CELLS * TIMES * n; p++)
+                cr_assert_eq(copies[p], in[p / n / TIMES * n + p % n]);
+        }
+    }
 }
 
 /* ---- activations ---- */
@@ -286,28 +408,90 @@ Test(kernels, quantize_is_matplotlibs_rule)
 {
     static const float values[] = {-4, -1, 0, 2, 4, 3.999f, -5, 5};
     static const uint8_t want[] = {0, 96, 128, 192, 255, 255, 0, 255};
-    uint8_t got[8];
+    const float low = -4, high = 4;
+    uint8_t got[8], *map = got;
 
-    portable()->quantize(got, values, 8, 1, -4, 4);
+    portable()->quantize(&map, 0, values, 8, 1, 1, &low, &high);
     cr_assert_arr_eq(got, want, sizeof want);
+}
+
+/* Some channels of a map, each between limits of its own. */
+static void check_quantize(size_t cells, size_t channels, size_t n)
+{
+    const size_t first = channels - n;
+    float *in = guarded_floats(cells * channels), low[70], high[70];
+    uint8_t want[70][258], got[70][258], *maps[2][70];
+
+    fill_random(in, cells * channels, 3, cells);
+    in[0] = NAN;
+    in[cells * channels / 2] = -INFINITY;
+    memset(want, 7, sizeof want);
+    memset(got, 7, sizeof got);
+    for (size_t c = 0; c < n; c++) {
+        low[c] = -2 - (float)c;
+        high[c] = c == 1 ? INFINITY : 2.5f * (float)c;
+        maps[0][c] = want[c];
+        maps[1][c] = got[c];
+        for (size_t i = 0; i < cells; i++) {
+            const float v = in[i * channels + first + c];
+            const float x = (v - low[c]) / (high[c] - low[c]) * 256;
+            want[c][1 + i] = (uint8_t)(x > 0 ? x < 255 ? x : 255.0f : 0.0f);
+        }
+    }
+    for (size_t k = 0; kernels_nth(k); k++) {
+        kernels_nth(k)->quantize(maps[1], 1, in + first, cells, channels, n, low, high);
+        cr_assert_arr_eq(want, got, sizeof want, "%s, %zu cells, %zu of %zu channels",
+                         kernels_nth(k)->name, cells, n, channels);
+    }
 }
 
 Test(kernels, quantize_gives_the_same_bytes)
 {
-    for (size_t i = 0; i < N_LENGTHS; i++)
-        for (size_t stride = 1; stride <= 3; stride++) {
-            const size_t n = lengths[i];
-            float *in = guarded_floats((n - 1) * stride + 1);
-            uint8_t want[257], got[257];
+    static const size_t channels[] = {1, 2, 3, 4, 15, 16, 17, 70};
 
-            fill_random(in, (n - 1) * stride + 1, 3, n);
-            in[0] = NAN;
-            portable()->quantize(want, in, n, stride, -2, 2.5f);
-            for (size_t k = 1; kernels_nth(k); k++) {
-                kernels_nth(k)->quantize(got, in, n, stride, -2, 2.5f);
-                cr_assert_arr_eq(want, got, n);
-            }
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t c = 0; c < sizeof channels / sizeof *channels; c++) {
+            check_quantize(lengths[i], channels[c], channels[c]);
+            check_quantize(lengths[i], channels[c], (channels[c] + 1) / 2);
         }
+}
+
+Test(kernels, ranges_are_of_the_finite_values)
+{
+    static const size_t channels[] = {1, 2, 3, 15, 16, 17, 70};
+
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t c = 0; c < sizeof channels / sizeof *channels; c++)
+            for (size_t k = 0; kernels_nth(k); k++) {
+                const size_t cells = lengths[i], n = channels[c];
+                float *in = guarded_floats(cells * n);
+                fill_random(in, cells * n, 3, n);
+                in[0] = NAN;
+                in[cells * n / 2] = -INFINITY;
+                in[cells * n - 1] = INFINITY;
+                for (size_t m = 0; m < n; m++) {
+                    float low = 1, high = 1, odd = 0, want_low = 1, want_high = 1;
+                    bool finite = true;
+                    for (size_t p = m; p < cells * n; p += n) {
+                        finite = finite && isfinite(in[p]);
+                        want_low = isfinite(in[p]) ? fminf(want_low, in[p]) : want_low;
+                        want_high =
+                            isfinite(in[p]) ? fmaxf(want_high, in[p]) : want_high;
+                    }
+                    kernels_nth(k)->range(&low, &high, &odd, in + m, cells, n, 1);
+                    cr_assert(low == want_low && high == want_high);
+                    cr_assert_eq(odd == 0, finite);
+
+                    float lows[70], highs[70], odds[70] = {0};
+                    for (size_t l = 0; l < n; l++)
+                        lows[l] = highs[l] = 1;
+                    kernels_nth(k)->range(lows, highs, odds, in, cells, n, n);
+                    cr_assert(lows[m] == want_low && highs[m] == want_high,
+                              "%s, %zu cells, channel %zu of %zu", kernels_nth(k)->name,
+                              cells, m, n);
+                    cr_assert_eq(odds[m] == 0, finite);
+                }
+            }
 }
 
 Test(kernels, statistics_give_the_same_bits)

@@ -299,17 +299,24 @@ Test(kernels_convolve, filters_with_any_runs_nans_and_infinities)
 
 /* ---- lanes are channels ---- */
 
-static void channels_want(const struct channels_call *call)
+static void channels_want_row(const struct channels_call *call, float *out,
+                              const float *in)
 {
     for (size_t p = 0; p < call->n; p++)
         for (size_t c = 0; c < call->channels; c++) {
             struct sum sum = sum_from(call->bias[c]);
             for (size_t t = 0; t < call->taps; t++)
-                sum_add(&sum,
-                        call->in[p * call->in_step + (size_t)call->offsets[t] + c],
+                sum_add(&sum, in[p * call->in_step + (size_t)call->offsets[t] + c],
                         call->weights[t * call->channels + c]);
-            call->out[p * call->channels + c] = sum_end(&sum, call->floor);
+            out[p * call->channels + c] = sum_end(&sum, call->floor);
         }
+}
+
+static void channels_want(const struct channels_call *call)
+{
+    for (size_t y = 0; y < call->rows; y++)
+        channels_want_row(call, call->out + y * call->out_pitch,
+                          call->in + y * call->in_pitch);
 }
 
 static void check_channels_at(size_t channels, size_t n, size_t taps, size_t in_step,
@@ -328,6 +335,7 @@ static void check_channels_at(size_t channels, size_t n, size_t taps, size_t in_
                                  .bias = bias,
                                  .floor = floor_of(seed),
                                  .channels = channels,
+                                 .rows = 1,
                                  .n = n};
 
     fill_values(in, n_in, wild, seed);
@@ -343,6 +351,57 @@ static void check_channels_at(size_t channels, size_t n, size_t taps, size_t in_
             "%s: %zu channels, %zu pixels, %zu taps %zu apart, step %zu, seed %zu",
             kernels_nth(k)->name, channels, n, taps, apart, in_step, (size_t)seed);
     }
+}
+
+/* A 3x3 window whose every step is one cell goes down the rows. */
+static void check_rolled(size_t channels, size_t n, size_t rows, bool wild, int side)
+{
+    enum { TAPS = 9 };
+    const size_t pitch = (n + 2) * channels, gap = rows % 3;
+    const size_t n_in = (rows + 2) * pitch, n_out = rows * (n * channels + gap) - gap;
+    const uint64_t seed = channels * 1000 + n * 10 + rows;
+    float *in = place(IN, n_in, side), *weights = place(WEIGHTS, TAPS * channels, side);
+    float *bias = place(BIAS, channels, side), *want = place(WANT, n_out, side);
+    ptrdiff_t offsets[TAPS];
+    struct channels_call call = {.out = want,
+                                 .out_pitch = n * channels + gap,
+                                 .in = in,
+                                 .in_pitch = pitch,
+                                 .in_step = channels,
+                                 .weights = weights,
+                                 .offsets = offsets,
+                                 .taps = TAPS,
+                                 .rolled = true,
+                                 .bias = bias,
+                                 .floor = floor_of(seed),
+                                 .channels = channels,
+                                 .rows = rows,
+                                 .n = n};
+
+    for (size_t t = 0; t < TAPS; t++)
+        offsets[t] = (ptrdiff_t)(t / 3 * pitch + t % 3 * channels);
+    fill_values(in, n_in, wild, seed);
+    fill_values(weights, TAPS * channels, false, seed + 1);
+    fill_values(bias, channels, wild, seed + 2);
+    fill_values(want, n_out, false, seed + 3);
+    channels_want(&call);
+    for (size_t k = 0; kernels_nth(k); k++) {
+        call.out = place(OUT, n_out, side);
+        fill_values(call.out, n_out, false, seed + 3);
+        kernels_nth(k)->convolve_channels(&call);
+        cr_assert(same_bits(want, call.out, n_out), "%s: %zu channels, %zu x %zu",
+                  kernels_nth(k)->name, channels, rows, n);
+    }
+}
+
+Test(kernels_convolve, a_3x3_window_goes_down_the_rows)
+{
+    for (size_t channels = 1; channels <= 40; channels += 3)
+        for (size_t n = 1; n <= 15; n++)
+            for (size_t rows = 1; rows <= 6; rows++) {
+                check_rolled(channels, n, rows, false, AT_END);
+                check_rolled(channels, n, rows, true, AT_BEGIN);
+            }
 }
 
 Test(kernels_convolve, every_number_of_channels_and_pixels)

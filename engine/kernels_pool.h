@@ -1,0 +1,271 @@
+/*
+ * kernels_pool.h - pooling: rows of windows, and blocks of cells for global pools.
+ *
+ * The part of kernels_body.h that folds cells to their largest or their sum; the
+ * vocabulary is described there. A window is folded down its columns first, then along
+ * the row, from its first cell on, so that columns may be shared by windows.
+ */
+
+/* Sums or maxima: a constant, so that each has loops of its own. */
+INLINE vec fold(vec a, vec b, const bool sum)
+{
+    return sum ? v_add(a, b) : v_max(a, b);
+}
+
+/* The first n lanes; whole vectors without a mask. */
+INLINE vec load_part(const float *p, size_t n)
+{
+    return n < LANES ? v_load_n(p, n) : v_load(p);
+}
+
+INLINE void store_part(float *p, vec a, size_t n)
+{
+    if (n < LANES)
+        v_store_n(p, a, n);
+    else
+        v_store(p, a);
+}
+
+/* Rows of `columns` cells, `step` floats apart: n lanes of their fold. */
+INLINE vec fold_window(const float *in, size_t pitch, size_t rows, size_t columns,
+                       size_t step, size_t n, const bool sum)
+{
+    vec all = load_part(in, n);
+
+    for (size_t r = 1; r < rows; r++)
+        all = fold(all, load_part(in + r * pitch, n), sum);
+    for (size_t k = 1; k < columns; k++) {
+        const float *at = in + k * step;
+        vec column = load_part(at, n);
+        for (size_t r = 1; r < rows; r++)
+            column = fold(column, load_part(at + r * pitch, n), sum);
+        all = fold(all, column, sum);
+    }
+    return all;
+}
+
+/* All channels of one output; cells is by how many a sum is divided. */
+INLINE void pool_cell(const struct pool_call *call, float *out, const float *in,
+                      size_t rows, size_t columns, size_t cells, const bool sum)
+{
+    const size_t channels = call->channels;
+    const vec divisor = v_set1((float)cells);
+
+    for (size_t c = 0; c < channels; c += LANES) {
+        const size_t n = channels - c < LANES ? channels - c : LANES;
+        const vec all =
+            fold_window(in + c, call->in_pitch, rows, columns, channels, n, sum);
+        store_part(out + c, sum ? v_div(all, divisor) : all, n);
+    }
+}
+
+/* An output whose window may reach into the padding. */
+INLINE void pool_clipped(const struct pool_call *call, const float *in, size_t rows,
+                         size_t x, const bool sum)
+{
+    const size_t start = x * call->step, stop = start + call->window - call->before;
+    const size_t begin = start > call->before ? start - call->before : 0;
+    const size_t end = stop < call->width ? stop : call->width;
+
+    pool_cell(call, call->out + x * call->channels, in + begin * call->channels, rows,
+              end - begin, call->rows * (end - begin), sum);
+}
+
+/* The outputs whose windows lie inside: [first, last). */
+INLINE void find_inside(const struct pool_call *call, size_t *first, size_t *last)
+{
+    const size_t reach = call->width + call->before;
+    const size_t begin = (call->before + call->step - 1) / call->step;
+    const size_t end =
+        reach >= call->window ? (reach - call->window) / call->step + 1 : 0;
+
+    *first = begin < call->n ? begin : call->n;
+    *last = end < *first ? *first : end < call->n ? end : call->n;
+}
+
+/* Each window by itself: lanes are channels. Rows and columns may be constants. */
+INLINE void pool_inside(const struct pool_call *call, size_t first, size_t last,
+                        size_t rows, size_t columns, const bool sum)
+{
+    const size_t channels = call->channels;
+    const float *in = call->in + (first * call->step - call->before) * channels;
+
+    for (size_t x = first; x < last; x++, in += call->step * channels)
+        pool_cell(call, call->out + x * channels, in, rows, columns, rows * columns,
+                  sum);
+}
+
+INLINE void pool_apart(const struct pool_call *call, const bool sum)
+{
+    size_t first, last;
+
+    find_inside(call, &first, &last);
+    for (size_t x = 0; x < first; x++)
+        pool_clipped(call, call->in, call->rows, x, sum);
+    if (call->rows == 2 && call->window == 2)
+        pool_inside(call, first, last, 2, 2, sum);
+    else
+        pool_inside(call, first, last, call->rows, call->window, sum);
+    for (size_t x = last; x < call->n; x++)
+        pool_clipped(call, call->in, call->rows, x, sum);
+}
+
+/* Floats [from, to) of the columns' folds; four vectors at a time. */
+INLINE void fold_columns(const struct pool_call *call, size_t from, size_t to,
+                         const bool sum)
+{
+    enum { VECS = 4 };
+    size_t i = from;
+
+    for (; i + VECS * LANES <= to; i += VECS * LANES) {
+        vec all[VECS];
+        for (size_t v = 0; v < VECS; v++)
+            all[v] = v_load(call->in + i + v * LANES);
+        for (size_t r = 1; r < call->rows; r++) {
+            const float *row = call->in + r * call->in_pitch + i;
+            for (size_t v = 0; v < VECS; v++)
+                all[v] = fold(all[v], v_load(row + v * LANES), sum);
+        }
+        for (size_t v = 0; v < VECS; v++)
+            v_store(call->columns + i + v * LANES, all[v]);
+    }
+    for (; i < to; i += LANES) {
+        const size_t n = to - i < LANES ? to - i : LANES;
+        store_part(call->columns + i,
+                   fold_window(call->in + i, call->in_pitch, call->rows, 1, 0, n, sum),
+                   n);
+    }
+}
+
+/* One channel: lanes are outputs, [first, last) of them, whose windows lie inside. */
+INLINE void pool_single(const struct pool_call *call, size_t first, size_t last,
+                        const bool sum)
+{
+    const vec divisor = v_set1((float)(call->rows * call->window));
+    size_t x = first;
+
+    for (; x + LANES <= last; x += LANES) {
+        const float *at = call->columns + x * call->step - call->before;
+        vec all = load_step(at, call->step);
+        for (size_t k = 1; k < call->window; k++)
+            all = fold(all, load_step(at + k, call->step), sum);
+        v_store(call->out + x, sum ? v_div(all, divisor) : all);
+    }
+    for (; x < last; x++)
+        pool_clipped(call, call->columns, 1, x, sum);
+}
+
+/* Outputs [first, last), whose windows lie inside: from the columns' folds. */
+INLINE void pool_along(const struct pool_call *call, size_t first, size_t last,
+                       const bool sum)
+{
+    const size_t channels = call->channels, window = call->window;
+    const vec divisor = v_set1((float)(call->rows * window));
+
+    if (call->step > 1 && channels == 1) {
+        pool_single(call, first, last, sum);
+    } else if (call->step > 1) {
+        const float *at =
+            call->columns + (first * call->step - call->before) * channels;
+        for (size_t x = first; x < last; x++, at += call->step * channels)
+            pool_cell(call, call->out + x * channels, at, 1, window,
+                      call->rows * window, sum);
+    } else { /* neighbours in the output are neighbours in the input */
+        const float *in = call->columns;
+        const size_t skipped = call->before * channels;
+        for (size_t i = first * channels; i < last * channels; i += LANES) {
+            const size_t left = last * channels - i, n = left < LANES ? left : LANES;
+            const vec all =
+                fold_window(in + i - skipped, 0, 1, window, channels, n, sum);
+            store_part(call->out + i, sum ? v_div(all, divisor) : all, n);
+        }
+    }
+}
+
+/* Windows share columns: these are folded first, just ahead of the windows, so that
+ * they are still in the first-level cache: 4 KiB of them at a time, with as much of
+ * each row and of the output. */
+INLINE void pool_shared(const struct pool_call *call, const bool sum)
+{
+    const size_t channels = call->channels, outputs = 1024 / (call->step * channels);
+    const size_t part = outputs ? outputs : 1;
+    size_t first, last, folded = 0;
+
+    find_inside(call, &first, &last);
+    for (size_t x = 0; x < call->n; x += part) {
+        const size_t end = x + part < call->n ? x + part : call->n;
+        const size_t reach = (end - 1) * call->step + call->window - call->before;
+        const size_t needed = (reach < call->width ? reach : call->width) * channels;
+        fold_columns(call, folded, needed, sum);
+        folded = needed;
+
+        const size_t begin = x > first ? x : first, stop = end < last ? end : last;
+        for (size_t i = x; i < end && i < first; i++)
+            pool_clipped(call, call->columns, 1, i, sum);
+        if (begin < stop)
+            pool_along(call, begin, stop, sum);
+        for (size_t i = x > last ? x : last; i < end; i++)
+            pool_clipped(call, call->columns, 1, i, sum);
+    }
+}
+
+INLINE void pool_with(const struct pool_call *call, const bool sum)
+{
+    if (call->step >= call->window && call->channels > 1)
+        pool_apart(call, sum);
+    else
+        pool_shared(call, sum);
+}
+
+static void pool_row(const struct pool_call *call)
+{
+    if (call->average)
+        pool_with(call, true);
+    else
+        pool_with(call, false);
+}
+
+/* ---- all cells of a map ---- */
+
+enum { CELLS = 8 }; /* read side by side: as many streams as are fetched ahead */
+
+/* x0 + x4, x2 + x6 ... pairwise */
+INLINE vec sum_eight(const float *in, size_t step, size_t n)
+{
+    vec x[CELLS];
+
+    for (size_t i = 0; i < CELLS; i++)
+        x[i] = load_part(in + i * step, n);
+    for (size_t half = CELLS / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            x[i] = v_add(x[i], x[i + half]);
+    return x[0];
+}
+
+static void sum_cells(float *out, const float *in, size_t cells, size_t channels)
+{
+    memset(out, 0, channels * sizeof *out);
+    for (; cells >= CELLS; cells -= CELLS, in += CELLS * channels)
+        for (size_t c = 0; c < channels; c += LANES) {
+            const size_t n = channels - c < LANES ? channels - c : LANES;
+            store_part(out + c,
+                       v_add(load_part(out + c, n), sum_eight(in + c, channels, n)), n);
+        }
+    for (; cells > 0; cells--, in += channels)
+        for (size_t c = 0; c < channels; c += LANES) {
+            const size_t n = channels - c < LANES ? channels - c : LANES;
+            store_part(out + c, v_add(load_part(out + c, n), load_part(in + c, n)), n);
+        }
+}
+
+static void max_cells(float *out, const float *in, size_t cells, size_t channels)
+{
+    for (size_t i = 0; i < cells; i += CELLS, in += CELLS * channels)
+        for (size_t c = 0; c < channels; c += LANES) {
+            const size_t n = channels - c < LANES ? channels - c : LANES;
+            vec most = load_part(out + c, n);
+            for (size_t k = 0; k < CELLS && i + k < cells; k++)
+                most = v_max(most, load_part(in + k * channels + c, n));
+            store_part(out + c, most, n);
+        }
+}

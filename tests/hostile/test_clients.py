@@ -1,0 +1,212 @@
+"""Checks 12 to 19: clients that are slow, gone, many, or greedy."""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+import unittest
+
+from crowd import Crowd, Visitor
+from harness import LONG_RUN, MB, SLACK, Check, Client, ask, eventually, figure, post
+
+from client import LONG, config
+
+GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+RESET = struct.pack("ii", 1, 0) # linger for no time: close with a RST
+
+
+class Slow(Check):
+    flags = ("--read-timeout", "2")
+    connections = 400
+    n = 150 if LONG_RUN else 50 # of each kind
+
+    def test_12_slow_heads_and_bodies(self):
+        """A byte a second or so from each keeps libmicrohttpd's own timer from firing."""
+        with Crowd() as crowd:
+            began = time.monotonic()
+            for _ in range(self.n):
+                crowd.add(Visitor(self.service.port, b"GET /livez HTTP/1.1\r\nHost: x\r\n"))
+                crowd.add(Visitor(self.service.port, post(b"", declared=100000)))
+            self.drips = 0
+
+            def drip():
+                self.drips += 1
+                if self.drips % 5 == 0:
+                    for visitor in crowd.visitors:
+                        visitor.send(b"X")
+
+            left = crowd.wait(4 + SLACK, drip)
+            took = max(visitor.ended or 0 for visitor in crowd.visitors) - began
+        self.assertEqual(left, [])
+        self.assertLess(took, 2 + SLACK)
+        figure(12, f"{2 * self.n} slow clients, the last closed after {took:.2f} s of 2")
+
+    def test_13_slow_readers(self):
+        late, n = 'connections_late_total{phase="write"}', 100 if LONG_RUN else 10
+        before = self.books.value(late)
+        with contextlib.ExitStack() as stack:
+            began = time.monotonic()
+            for _ in range(n):
+                client = stack.enter_context(Client(self.service))
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
+            self.assertTrue(eventually(
+                lambda: self.books.value(late) - before >= n, 6 + SLACK))
+            took = time.monotonic() - began
+        self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") < MB))
+        figure(13, f"{n} that do not read closed after {took:.1f} s")
+
+
+class Gone(Check):
+    flags = ("--workers", "1", "--queue-size", "2")
+    memory = 1024
+
+    def busy(self):
+        return self.books.value("workers_busy")
+
+    def leave(self, client, reset):
+        if reset:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        client.socket.close()
+
+    def test_14_clients_that_leave(self):
+        """In every phase, by FIN and by RST; what computes for them stops. (Drawing the
+        weights of an initializer and decoding an image are not interrupted: hence the
+        second of patience before a client leaves its computation.)"""
+        slowest = 0
+        closed = sum(value for name, value in self.books.samples().items()
+                     if name.startswith("convscope_client_closed_total"))
+        for reset in (False, True):
+            for data in (b"GET /li", post(b"x", declared=9)):
+                with Client(self.service) as client:
+                    client.send(data)
+                    time.sleep(0.02)
+                    self.leave(client, reset)
+            with Client(self.service) as working, Client(self.service) as waiting:
+                working.send(post(config(LONG)))
+                self.assertTrue(eventually(lambda: self.busy() == 1))
+                waiting.send(post(config(LONG)))
+                self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 1))
+                self.leave(waiting, reset)
+                self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 0, 1))
+                time.sleep(1)
+                began = time.monotonic()
+                self.leave(working, reset)
+                self.assertTrue(eventually(lambda: self.busy() == 0, 10))
+                slowest = max(slowest, time.monotonic() - began)
+            with Client(self.service) as client: # while the answer is being written
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
+                client.socket.recv(100)
+                self.leave(client, reset)
+        self.assertLess(slowest, 0.1 * SLACK + (1 if self.process.sanitized else 0))
+        cpu = self.process.cpu()
+        time.sleep(0.5)
+        self.assertLess(self.process.cpu() - cpu, 0.2, "something still computes")
+        self.assertEqual(self.books.value("inflight_bytes"), 0)
+        after = sum(value for name, value in self.books.samples().items()
+                    if name.startswith("convscope_client_closed_total"))
+        self.assertGreaterEqual(after - closed, 8)
+        figure(14, f"10 ways to leave; a job stops at most {1e3 * slowest:.0f} ms after")
+
+    def test_15_half_a_close_is_a_close(self):
+        """Documented: a FIN after the request cancels it, every time."""
+        for _ in range(10):
+            with Client(self.service) as client:
+                client.send(post(config(LONG)))
+                self.assertTrue(eventually(lambda: self.busy() == 1))
+                client.socket.shutdown(socket.SHUT_WR)
+                self.assertEqual(client.rest(), b"")
+                self.assertTrue(eventually(lambda: self.busy() == 0))
+        figure(15, "10 of 10 cancelled")
+
+
+class Many(Check):
+    flags = ("--workers", "2", "--queue-size", "8")
+    connections = 250
+
+    def test_16_two_hundred_at_once(self):
+        job = post(config(1))
+        alone = min(self.time(job) for _ in range(3))
+        with Crowd() as crowd:
+            began = time.monotonic()
+            for _ in range(200):
+                crowd.add(Visitor(self.service.port, job))
+                crowd.poll(0)
+            coming = time.monotonic() - began
+            self.assertEqual(crowd.wait(30), [])
+            refused = [v for v in crowd.visitors if v.status == 503]
+            accepted = [v for v in crowd.visitors if v.status == 200]
+        self.assertEqual(len(refused) + len(accepted), 200)
+        for visitor in refused:
+            self.assertIn(b"Retry-After: ", visitor.text)
+        # While they came, some were done with already, and made room.
+        self.assertGreaterEqual(len(accepted), 10)
+        self.assertLessEqual(len(accepted), 10 + 10 + 2 * 2 * coming / alone)
+        slowest = max(visitor.seconds for visitor in refused)
+        worst = max(visitor.seconds for visitor in accepted)
+        self.assertLess(slowest, SLACK)
+        self.assertLess(worst, (8 / 2 + 1) * 2 * alone * SLACK + SLACK)
+        figure(16, f"{len(accepted)} of 200 accepted, the slowest {worst:.2f} s (a job "
+                   f"takes {alone:.2f} s alone); 503 after {1e3 * slowest:.0f} ms at most")
+
+    def time(self, job):
+        began = time.monotonic()
+        self.assertEqual(ask(self.service, job)[0], 200)
+        return time.monotonic() - began
+
+    def test_19_one_client_with_fifty_connections(self):
+        """Loopback has many addresses: the hog has one, its victim another."""
+        job, stop, statuses = post(config(1)), threading.Event(), []
+
+        def hog():
+            while not stop.is_set():
+                with contextlib.suppress(OSError):
+                    answer = ask(self.service, job, source="127.0.0.2")
+                    statuses.append(answer and answer[0])
+                time.sleep(0.05)
+
+        alone = min(self.time(job) for _ in range(3))
+        hogs = [threading.Thread(target=hog) for _ in range(50)]
+        for thread in hogs:
+            thread.start()
+        self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 8))
+        times = sorted(self.time(job) for _ in range(10))
+        stop.set()
+        for thread in hogs:
+            thread.join()
+        self.assertIn(429, statuses)
+        figure(19, f"a job takes {alone:.2f} s alone and {times[5]:.2f} s (median) beside "
+                   f"50 greedy connections; none of 10 refused, the hog saw "
+                   f"{statuses.count(200)} x 200, {statuses.count(429)} x 429, "
+                   f"{statuses.count(503)} x 503")
+
+
+class Crowded(Check):
+    flags = ("--max-connections", "20")
+    connections = 200
+    flood = True
+
+    def check_canary(self, canary):
+        """The canary may be refused here, but never waits."""
+        self.assertLess(canary["max_ms"], 1000 * SLACK)
+
+    def test_18_more_connections_than_the_hard_limit(self):
+        with Crowd() as crowd:
+            for _ in range(20 + 64 + 100):
+                crowd.add(Visitor(self.service.port, b""))
+            times = []
+            for _ in range(5):
+                with Crowd() as one:
+                    visitor = one.add(Visitor(self.service.port, GET))
+                    self.assertEqual(one.wait(5), [], "a hang")
+                    self.assertIn(visitor.status, (200, 503))
+                    times.append(visitor.seconds)
+        self.assertLess(max(times), SLACK)
+        figure(18, f"184 idle connections of at most 84: health after "
+                   f"{1e3 * max(times):.0f} ms at most")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,173 @@
+"""Checks 33 to 38: JSON that is none, configs that are too much, deadlines."""
+
+import contextlib
+import json
+import random
+import time
+import unittest
+
+from harness import LONG_RUN, MB, SLACK, Check, Client, eventually, figure, post, third_party
+
+from client import LONG, config
+from service import multipart
+
+CONV = {"type": "conv2d", "filters": 2, "kernel_size": 3}
+
+
+def with_config(text, size=32):
+    body, content_type = multipart({"config": text, "input": "circle", "size": str(size),
+                                    "val": "1", "images": "none"})
+    return (f"POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+class Json(Check):
+    def configure(self, text, **options):
+        text = text if isinstance(text, (bytes, str)) else json.dumps(text)
+        return self.send(with_config(text, **options))
+
+    def test_33_json_test_suite(self):
+        """y_ is JSON: 422 says that it is no config; n_ is none: 400 json_malformed."""
+        folder, counts = third_party("json-test-suite", "test_parsing"), {}
+        for path in sorted(folder.glob("*.json")):
+            status, code, _, body = self.configure(path.read_bytes())
+            with self.subTest(path.name, status=status, body=body[:200]):
+                kind = path.name[0]
+                counts[kind] = counts.get(kind, 0) + 1
+                if kind == "y":
+                    self.assertNotEqual(code, "json_malformed")
+                    self.assertIn(status, (200, 422))
+                elif kind == "n":
+                    self.assertEqual((status, code), (400, "json_malformed"))
+                else:
+                    self.assertIn(status, (200, 400, 422))
+                    if "utf-8" in path.name.lower() or "UTF-8" in path.name:
+                        self.assertEqual(status, 400)
+        self.assertEqual((counts["y"], counts["n"]), (95, 188))
+        figure(33, f"{counts['y']} y_ taken, {counts['n']} n_ refused, {counts['i']} i_ survived")
+
+    def test_34_extremes(self):
+        one = json.dumps([CONV])
+        rows = (("[" * 65 + "]" * 65, 422, 400), ("[" * 1001 + "]" * 1001, 400, 422),
+                ("[" * 1_000_000, 400, 422), ("[" + "0," * 700_000 + "0]", 413, 422),
+                ("{" + ",".join(f'"k{i}":0' for i in range(200_000)) + "}", 422, 413),
+                ('[{"type":"conv2d","type":"relu"}]', 422, 400),
+                ('[{"type":"re\\u0000lu"}]', 422, 400), ("[NaN]", 400, 400),
+                ("[Infinity]", 400, 400), ("[-Infinity]", 400, 400), ("[1e400]", 400, 422),
+                ('[{"type":"relu","a":1e-999}]', 422, 422), ("\ufeff" + one, 400, 400),
+                ('[{"type":"relu"}]]', 400, 400), ("", 400, 400), (" ", 400, 400))
+        took, base = [], self.process.memory()
+        for text, *statuses in rows:
+            with self.subTest(text[:40]):
+                status, _, seconds, body = self.configure(text)
+                self.assertIn(status, (*statuses, 400, 413) if len(text) > 60_000 else statuses,
+                              body[:300])
+                took.append(seconds)
+                self.assertLess(seconds, 0.5 * SLACK)
+        for text in ('[{"type":"conv2d","filters":2,"kernel_size":3,"strides":-0}]',
+                     '[{"type":"conv2d","filters":-0,"kernel_size":3}]'):
+            self.assertEqual(self.configure(text)[0], 422)
+        grown = self.process.peak() - base
+        if not self.process.sanitized:
+            self.assertLess(grown, 8 * 4 * MB + 16 * MB)
+        figure(34, f"{len(rows) + 2} texts, slowest {1e3 * max(took):.0f} ms, memory "
+                   f"+{grown / MB:.0f} MiB")
+
+    def test_35_values_out_of_range(self):
+        rows = [("filters", value) for value in
+                (10**6, 2**31, 2**32 + 1, -1, 0, 1.5, "3", True, None, [], {}, 1e300)]
+        rows += [("kernel_size", value) for value in (0, 10_000, -3, [3, 0], [3], [3, 3, 3], "x")]
+        rows += [("strides", 0), ("strides", -1), ("dilation_rate", 0), ("padding", "sane"),
+                 ("padding", 1), ("activation", "relou"), ("activation", 7), ("groups", 0),
+                 ("fliters", 3), ("type", "conv4d"), ("type", None), ("type", 7), ("use_bias", 3)]
+        for key, value in rows:
+            with self.subTest(key=key, value=value):
+                status, code, seconds, body = self.configure([CONV, CONV | {key: value}])
+                self.assertEqual((status, code), (422, "config_invalid"), body[:300])
+                pointers = [item.get("pointer", "") for item in json.loads(body)["errors"]]
+                self.assertTrue(any(pointer.startswith("/1") for pointer in pointers), body)
+                self.assertLess(seconds, 0.1 * SLACK)
+        body, kind = multipart({"config": json.dumps([CONV]), "input": "circle", "scale": "1e9"})
+        status, _, _, text = self.send(
+            (f"POST /extract HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: "
+             f"{len(body)}\r\n\r\n").encode() + body)
+        self.assertEqual(status, 422, text[:300])
+        figure(35, f"{len(rows) + 1} values refused, each with its pointer")
+
+    def test_36_products_that_are_too_much(self):
+        up = {"type": "upsampling2d", "size": 2}
+        rows = ([up] * 20, [up | {"size": 4096}] * 6,
+                [{"type": "conv2d", "filters": 4096, "kernel_size": 63, "padding": "same"}] * 3,
+                [CONV | {"padding": "same"}] * 1025,
+                [{"type": "zero_padding2d", "padding": 2**30}],
+                [{"type": "flatten"}, {"type": "dense", "units": 4096},
+                 {"type": "reshape", "target_shape": [2**31, 2**31]}],
+                [{"type": "conv2d", "filters": 4096, "kernel_size": 1}] * 1000)
+        took, base = [], self.process.memory()
+        for layers in rows:
+            with self.subTest(layers=str(layers)[:80]):
+                status, code, seconds, body = self.configure(layers, size=512)
+                self.assertEqual(status, 422, body[:300])
+                self.assertIn(code, ("plan_too_large", "config_invalid"))
+                took.append(seconds)
+        self.assertLess(max(took), 0.05 * SLACK)
+        grown = self.process.peak() - base
+        if not self.process.sanitized:
+            self.assertLess(grown, 8 * MB)
+        figure(36, f"{len(rows)} refused on the plan, slowest {1e3 * max(took):.0f} ms, "
+                   f"memory +{grown >> 10} KiB")
+
+    def random_layer(self, draw):
+        kind = draw.randrange(8)
+        if kind < 3:
+            return {"type": "conv2d", "filters": draw.randint(1, 8),
+                    "kernel_size": draw.randint(1, 5), "strides": draw.randint(1, 2),
+                    "padding": draw.choice(("same", "valid")),
+                    "activation": draw.choice(("linear", "relu", "softmax", "tanh"))}
+        if kind < 5:
+            return {"type": draw.choice(("max_pooling2d", "average_pooling2d")),
+                    "pool_size": draw.randint(1, 3), "padding": "same"}
+        return [{"type": "upsampling2d", "size": 2}, {"type": "batch_normalization"},
+                {"type": "relu"}][kind - 5]
+
+    def test_37_plans_keep_their_word(self):
+        """A request's arena is as large as its plan says: a plan too small would be a 500.
+        (Time is not promised by a plan, so it is not compared.)"""
+        draw, n, statuses = random.Random(37), 10_000 if LONG_RUN else 300, {}
+        with Client(self.service) as client:
+            for number in range(n):
+                layers = [self.random_layer(draw) for _ in range(draw.randint(1, 8))]
+                status, _, body = client.send(
+                    with_config(json.dumps(layers), draw.randint(4, 96))).answer()
+                self.assertIn(status, (200, 422), (number, layers, body[:300]))
+                statuses[status] = statuses.get(status, 0) + 1
+        self.assertGreater(statuses[200], n / 2)
+        figure(37, f"{n} random configs: {statuses}")
+
+
+class Late(Check):
+    flags = ("--request-timeout", "1")
+    memory = 1024
+
+    def test_38_jobs_that_are_late(self):
+        """Both workers at once, for longer than they may; then they are free again."""
+        times = []
+        for _ in range(3):
+            with contextlib.ExitStack() as stack:
+                began = time.monotonic()
+                clients = [stack.enter_context(Client(self.service)) for _ in range(2)]
+                for client in clients:
+                    client.send(post(config(LONG)))
+                for client in clients:
+                    status, headers, _ = client.answer()
+                    times.append(time.monotonic() - began)
+                    self.assertEqual((status, headers["x-error-code"]),
+                                     (504, "deadline_exceeded"))
+                self.assertTrue(eventually(lambda: self.books.value("workers_busy") == 0, 1))
+        self.assertLess(max(times), 1.1 + 0.3 * SLACK)
+        self.assertGreater(min(times), 0.9)
+        figure(38, f"6 jobs of 12 s ended after {max(times):.2f} s at most, of 1")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,120 @@
+"""Request bodies: their limit, their memory, their deadline."""
+
+import contextlib
+import json
+import socket
+import time
+import unittest
+
+from client import GET, Client, SharedServer, eventually, logged, metric, post
+
+
+class Bodies(SharedServer):
+    flags = ("--max-body-bytes", "100K", "--max-inflight-memory", "1M",
+             "--read-timeout", "1", "--keepalive-timeout", "1")
+
+    def test_a_client_that_writes_before_it_reads_sees_413(self):
+        for size in (102401, 500_000, 1_600_000):
+            for _ in range(5):
+                with self.subTest(size=size), Client(self.service) as client:
+                    client.socket.sendall(post(b"x" * size))
+                    status, headers, body = client.answer()
+                    self.assertEqual((status, headers["x-error-code"]),
+                                     (413, "body_too_large"))
+                    limit = json.loads(body)["limit"]
+                    self.assertEqual((limit["max"], limit["actual"]), (102400, size))
+                    self.assertEqual(client.send(GET).answer()[0], 200)
+
+    def test_a_body_far_over_the_limit_is_refused_at_once(self):
+        with Client(self.service) as client:
+            client.send(post(b"", declared=2_000_000))
+            self.assertEqual(client.answer()[0], 413)
+            self.assertIsNone(client.answer())
+
+    def test_expecting_clients_upload_nothing_in_vain(self):
+        with Client(self.service) as client:
+            client.send(post(b"", "Expect: 100-continue", declared=200_000))
+            self.assertEqual(client.answer()[0], 413)
+            self.assertIsNone(client.answer())
+        with Client(self.service) as client:
+            client.send(post(b"", "Expect: 100-continue", declared=2))
+            client.fill()
+            self.assertTrue(client.buffer.startswith(b"HTTP/1.1 100 "))
+            self.assertIn(client.send(b"{}").answer()[0], (200, 400, 415, 422))
+
+    def test_a_type_that_nobody_reads_is_refused_before_the_body(self):
+        head = (b"POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+                b"Content-Length: 5\r\n")
+        with Client(self.service) as client:
+            status, headers, _ = client.send(head + b"Expect: 100-continue\r\n\r\n").answer()
+            self.assertEqual((status, headers["x-error-code"]),
+                             (415, "media_type_unsupported"))
+            self.assertIsNone(client.answer())
+        with Client(self.service) as client:
+            self.assertEqual(client.send(head + b"\r\nhello").answer()[0], 415)
+            self.assertEqual(client.send(GET).answer()[0], 200)
+
+    def test_chunked_over_the_limit(self):
+        chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        head = (b"POST /v1/extract HTTP/1.1\r\nHost: x\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n")
+        with Client(self.service) as client:
+            client.send(head + chunk * 4 + b"0\r\n\r\n")
+            self.assertEqual(client.answer()[0], 413)
+            self.assertEqual(client.send(GET).answer()[0], 200)
+        with Client(self.service) as client:
+            client.send(head)
+            for _ in range(60):
+                client.send(chunk)
+            self.assertNotIn(b" 200 ", client.rest())
+
+    def test_memory_is_reserved_at_the_head_and_given_back(self):
+        head = post(b"", declared=100_000)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(self.service)) for _ in range(14)]
+            for client in clients:
+                client.send(head)
+            held = "convscope_inflight_bytes"
+            self.assertTrue(eventually(lambda: metric(self.service, held) == 1_000_000))
+            refused = clients[-1].send(b"x" * 100_000).answer()
+            self.assertEqual((refused[0], refused[1]["x-error-code"]),
+                             (503, "memory_pressure"))
+            self.assertGreaterEqual(int(refused[1]["retry-after"]), 1)
+        self.assertTrue(eventually(lambda: metric(self.service, held) == 0))
+
+    def test_slow_clients_are_cut_at_the_deadline(self):
+        """Two drips a second keep libmicrohttpd's own timer from firing."""
+        slow_head = (b"GET /livez HTTP/1.1\r\nHost: x\r\n", b"X-A: b\r\n")
+        slow_body = (post(b"", declared=1000), b"x")
+        for start, drip in (slow_head, slow_body):
+            with self.subTest(drip=drip), Client(self.service) as client:
+                began = time.monotonic()
+                client.send(start)
+                client.socket.settimeout(0.4)
+                open_ = True
+                while open_ and time.monotonic() - began < 5:
+                    client.send(drip)
+                    with contextlib.suppress(TimeoutError):
+                        open_ = client.fill()
+                self.assertFalse(open_)
+                self.assertLess(time.monotonic() - began, 2.5)
+        self.assertTrue(eventually(
+            lambda: [line for line in logged(self.service) if line["status"] == 408]))
+
+    def test_idle_connections_are_closed(self):
+        with Client(self.service) as client:
+            client.send(GET).answer()
+            began = time.monotonic()
+            self.assertIsNone(client.answer())
+            self.assertLess(time.monotonic() - began, 2.5)
+
+    def test_a_client_that_does_not_read_is_cut(self):
+        with Client(self.service) as client:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
+            late = 'convscope_connections_late_total{phase="write"}'
+            self.assertTrue(eventually(lambda: metric(self.service, late) >= 1, 8))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,121 @@
+"""How the server ends, and that its log cannot hold it up."""
+
+import concurrent.futures
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from client import GET, LONG, Client, config, eventually, metric, post
+from service import BINARY, Service, free_port
+
+
+class Endings(unittest.TestCase):
+    def test_idle_and_keep_alive_do_not_hold_it(self):
+        with Service() as service, contextlib.ExitStack() as stack:
+            for _ in range(50):
+                stack.enter_context(Client(service)).send(GET).answer()
+            began = time.monotonic()
+            self.assertEqual(service.stop(), 0)
+            self.assertLess(time.monotonic() - began, 3)
+
+    def test_what_works_or_waits_is_finished(self):
+        with Service("--workers", "1") as service, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(service, 60)).send(post(config(1)))
+                       for _ in range(3)]
+            self.assertTrue(eventually(
+                lambda: metric(service, "convscope_inflight_requests") == 4))
+            self.assertEqual(service.stop(), 0)
+            for client in clients:
+                status, headers, body = client.answer()
+                self.assertEqual((status, headers["connection"]), (200, "close"), body[:300])
+                self.assertIsNone(client.answer())
+
+    def test_not_ready_but_serving_during_the_delay(self):
+        with Service("--shutdown-delay", "1.5") as service:
+            service.process.send_signal(signal.SIGTERM)
+            self.assertTrue(eventually(lambda: service.get("/readyz").status == 503))
+            self.assertEqual(service.get("/livez").status, 200)
+            reply = service.get("/v1/kernels")
+            self.assertEqual((reply.status, reply.headers["Connection"]), (200, "close"))
+            self.assertEqual(service.process.wait(10), 0)
+            with self.assertRaises(OSError):
+                service.get("/livez")
+
+    def test_what_does_not_end_is_cancelled(self):
+        flags = ("--workers", "1", "--shutdown-timeout", "0.3")
+        with Service(*flags) as service, Client(service) as working, \
+                Client(service) as waiting, Client(service) as sending:
+            working.send(post(config(LONG)))
+            waiting.send(post(config(LONG)))
+            sending.send(post(b"", declared=1000))
+            self.assertTrue(eventually(
+                lambda: metric(service, "convscope_inflight_requests") == 4))
+            began = time.monotonic()
+            self.assertEqual(service.stop(), 0)
+            self.assertLess(time.monotonic() - began, 5)
+            for client in (working, waiting):
+                status, headers, _ = client.answer()
+                self.assertEqual((status, headers["x-error-code"]), (503, "draining"))
+
+    def test_a_second_signal_leaves_at_once(self):
+        with Service("--workers", "1") as service, Client(service) as client:
+            client.send(post(config(LONG)))
+            self.assertTrue(eventually(
+                lambda: metric(service, "convscope_workers_busy") == 1))
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            service.process.send_signal(signal.SIGTERM)
+            self.assertEqual(service.process.wait(3), 1)
+            service.process.returncode = 0 # Service takes anything else for a crash
+
+    def test_again_and_again_under_churn(self):
+        for _ in range(5):
+            with Service("--workers", "2") as service:
+                ended = threading.Event()
+
+                def churn():
+                    while not ended.is_set():
+                        with contextlib.suppress(OSError), Client(service) as client:
+                            client.send(b"GET /v1/kernels HTTP/1.1\r\nHost: x\r\n\r\n")
+                            client.answer()
+
+                with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                    for _ in range(4):
+                        pool.submit(churn)
+                    time.sleep(0.15)
+                    status = service.stop()
+                    ended.set()
+                self.assertEqual(status, 0, service.output()[-2000:])
+
+    def test_the_log_may_be_closed_or_stuck(self):
+        read_end, write_end = os.pipe()
+        for stdout in (write_end, None):
+            port = free_port()
+            command = [BINARY, "--bind", f"127.0.0.1:{port}", "--log-format", "json"]
+            close = "exec 1>&- 2>&-; " if stdout is None else ""
+            server = subprocess.Popen(["bash", "-c", close + 'exec "$@"', "-", *command],
+                                      stdout=stdout, stderr=subprocess.DEVNULL)
+
+            def alive():
+                with contextlib.suppress(OSError):
+                    with socket.create_connection(("127.0.0.1", port), 5) as client:
+                        client.sendall(GET)
+                        return client.recv(100).startswith(b"HTTP/1.1 200")
+
+            self.assertTrue(eventually(alive, 20))
+            for _ in range(400):  # more lines than a pipe holds
+                self.assertTrue(alive())
+            self.assertTrue(alive())
+            server.terminate()
+            self.assertEqual(server.wait(20), 0)
+        os.close(read_end)
+        os.close(write_end)
+
+
+if __name__ == "__main__":
+    unittest.main()
