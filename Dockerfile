@@ -6,7 +6,7 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         gcc libc6-dev make pkg-config \
         libmicrohttpd-dev libcjson-dev libpng-dev libjpeg62-turbo-dev libwebp-dev \
-        libisal-dev libzip-dev \
+        libisal-dev libzip-dev libcairo2-dev libfreetype-dev fonts-dejavu-core libgif-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Makefile ./
@@ -22,7 +22,7 @@ LABEL org.opencontainers.image.title="convscope" \
       org.opencontainers.image.licenses="MIT"
 RUN apt-get update && apt-get install -y --no-install-recommends \
         libmicrohttpd12 libcjson1 libpng16-16 libjpeg62-turbo libwebp7 libwebpdemux2 \
-        libisal2 libzip4 \
+        libisal2 libzip4 libcairo2 libfreetype6 libgif7 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/build/release/convscope /usr/local/bin/convscope
 USER 10001:10001

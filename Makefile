@@ -15,9 +15,10 @@ $(if $(FLAGS_$(MODE)),,$(error unknown MODE '$(MODE)': use release, debug, asan,
 
 # What Debian must supply. Building and serving need the first list, tests the second too.
 PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-dev \
-                 libjpeg62-turbo-dev libwebp-dev libisal-dev libzip-dev
+                 libjpeg62-turbo-dev libwebp-dev libisal-dev libzip-dev libcairo2-dev \
+                 libfreetype-dev fonts-dejavu-core libgif-dev
 TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy python3-pil curl \
-                 libjpeg-turbo-progs webp
+                 libjpeg-turbo-progs webp pngcheck librsvg2-bin poppler-utils
 HOSTILE_PACKAGES := $(TEST_PACKAGES) prometheus faketime strace
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
 FRESH_PACKAGES := debootstrap curl python3
@@ -31,13 +32,14 @@ BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev libpt
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
-LIBS     := libmicrohttpd libcjson libpng libjpeg libwebp libwebpdemux libisal libzip
+LIBS     := libmicrohttpd libcjson libpng libjpeg libwebp libwebpdemux libisal libzip \
+            cairo-ft freetype2
 JOBS      = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 C  = $(CC) -std=gnu17 $(WARNINGS) -ffp-contract=off -I. $(FLAGS_$(MODE)) $(CFLAGS)
 LD = $(CC) $(FLAGS_$(MODE)) $(LDFLAGS)
-LDLIBS = $(shell pkg-config --libs $(LIBS)) -lm -pthread
+LDLIBS = $(shell pkg-config --libs $(LIBS)) -lgif -lm -pthread
 
 ENGINE := $(patsubst %.c,$(B)/%.o,$(wildcard engine/*.c))
 API    := $(patsubst %.c,$(B)/%.o,$(wildcard api/*.c))
@@ -146,6 +148,13 @@ lint: lint-deps
 	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@WARNINGS='$(WARNINGS)' tests/lint.sh $(B)
 
+## docs-pictures: let the service draw the README's pictures
+.PHONY: docs-pictures
+docs-pictures: test-deps
+	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@CONVSCOPE_BIN=$(abspath $(B))/convscope PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 tests/http/docs_pictures.py
+
 ## format: let clang-format rewrite the sources
 .PHONY: format
 format: lint-deps
@@ -232,6 +241,11 @@ $(B)/engine/kernels_avx512.o: C += -mavx512f -mfma -mprefer-vector-width=512
 
 # The server asks Linux for what POSIX does not name: CPUs, cgroups, epoll.
 $(B)/server/%.o: C += -D_GNU_SOURCE
+
+# Figures are drawn by cairo; their font becomes part of the binary.
+FONTS := /usr/share/fonts/truetype/dejavu
+$(B)/api/canvas.o: C += $(shell pkg-config --cflags cairo-ft freetype2)
+$(B)/api/font.o:   C += -DFONTS='"$(FONTS)"'
 
 # Only what shows the commit depends on it.
 $(B)/api/catalogue.o $(B)/server/metrics.o: C += -DCONVSCOPE_COMMIT='"$(COMMIT)"'

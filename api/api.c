@@ -14,7 +14,7 @@
 enum { GET = 1, POST = 2 };
 
 struct route {
-    const char *path; /* may end in {name} */
+    const char *path; /* may have one {name}, at the end or before an extension */
     unsigned methods;
     bool cacheable;
     call_handler *handler;
@@ -24,10 +24,13 @@ static const struct route routes[] = {
     {"/v1/extract", GET | POST, true, extract_call},
     {"/extract", GET | POST, true, extract_call},
     {"/v1/plan", POST, false, plan_call},
+    {"/v1/animation", GET | POST, true, animation_call},
     {"/v1/layers", GET, true, layers_call},
     {"/v1/activations", GET, true, activations_call},
-    {"/v1/kernels", GET, true, kernels_call},
+    {"/v1/kernels", GET | POST, true, all_kernels_call},
+    {"/v1/kernels/{name}.png", GET, true, named_kernel_png_call},
     {"/v1/kernels/{name}", GET, true, kernel_call},
+    {"/v1/kernel.png", GET, true, kernel_png_call},
     {"/v1/colormaps", GET, true, colormaps_call},
     {"/v1/limits", GET, true, limits_call},
     {"/v1/presets", GET, true, presets_call},
@@ -42,7 +45,8 @@ static const struct route routes[] = {
 
 enum { N_ROUTES = sizeof routes / sizeof *routes };
 
-/* The rest of path where the route has {name}, "" where it has none; NULL: no match. */
+/* The rest of path where the route has {name}, its extension included, "" where it has
+ * none; NULL: no match. */
 static const char *match(const struct route *route, const char *path)
 {
     const char *brace = strchr(route->path, '{');
@@ -50,7 +54,11 @@ static const char *match(const struct route *route, const char *path)
     if (!brace)
         return strcmp(route->path, path) == 0 ? "" : NULL;
     const size_t n = (size_t)(brace - route->path);
-    if (strncmp(route->path, path, n) != 0 || !path[n] || strchr(path + n, '/'))
+    if (strncmp(route->path, path, n) != 0 || strchr(path + n, '/'))
+        return NULL;
+    const char *extension = strchr(brace, '}') + 1;
+    const size_t size = strlen(path + n), end = strlen(extension);
+    if (size <= end || strcmp(path + n + size - end, extension) != 0)
         return NULL;
     return path + n;
 }

@@ -1,6 +1,8 @@
 /* colormap.c - matplotlib's colour maps, 256 colours each. */
 #include "api/colormap.h"
 
+#include <string.h>
+
 /* clang-format off: eight colours a line */
 static const struct colormap colormaps[] = {
     {"magma",
@@ -359,4 +361,13 @@ static const struct colormap colormaps[] = {
 const struct colormap *colormap_at(size_t i)
 {
     return i < sizeof colormaps / sizeof *colormaps ? &colormaps[i] : NULL;
+}
+
+int colormap_find(const char *name)
+{
+    int i = 0;
+
+    while (strcmp(colormap_at((size_t)i)->name, name) != 0)
+        i++;
+    return i;
 }

@@ -18,4 +18,7 @@ struct colormap {
 /* In the order of the contract, magma first; NULL past the end. */
 const struct colormap *colormap_at(size_t i);
 
+/* Position of a map that is in the list. */
+int colormap_find(const char *name);
+
 #endif

@@ -1,108 +1,24 @@
 /* extract.c - POST and GET /v1/extract: from a planned request to its stages. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "api/generated.h"
-#include "api/archive.h"
-#include "api/safetensors.h"
 #include "api/work.h"
 #include "engine/stopwatch.h"
-#include "engine/weights.h"
-
-/* ---- weights, pixels, run ---- */
-
-static bool read_weights(struct work *work, struct weights_upload *upload)
-{
-    const struct bytes *file = &work->request.weights_file;
-    struct call *call = work->call;
-
-    if (!file->data) {
-        *upload = work->request.weights;
-        return true;
-    }
-    if (file->size > 4 && memcmp(file->data, "PK\3\4", 4) == 0)
-        return npz_read(file, call->arena, upload, &call->err);
-    if (safetensors_probe(file))
-        return safetensors_read(file, call->arena, upload, &call->err);
-    return error_option(&call->err, ERROR_WEIGHTS_INVALID, "weights",
-                        "the upload is neither a .safetensors nor an .npz file");
-}
-
-/* An upload would spare what the initializers cost. */
-static bool can_afford_weights(struct work *work)
-{
-    const struct limits *limits = &work->call->settings->limits;
-    const double cost = weights_cost(&work->config.network, &work->plan);
-
-    return limit_check(LIMIT(limits, max_macs), work->plan.macs + cost,
-                       ERROR_PLAN_TOO_LARGE, &work->call->err,
-                       "the orthogonal initializers take as long as %.15g "
-                       "multiply-adds; upload the weights, or choose another",
-                       cost);
-}
-
-static bool bind_weights(struct work *work)
-{
-    struct call *call = work->call;
-    struct weights_upload upload = {0};
-
-    if (work->request.has_weights && !read_weights(work, &upload))
-        return false;
-    if (!work->request.has_weights && !can_afford_weights(work))
-        return false;
-    return weights_bind(&work->config.network, &work->plan,
-                        work->request.has_weights ? &upload : NULL, call->arena,
-                        &call->err);
-}
-
-static bool decode(struct work *work)
-{
-    struct call *call = work->call;
-    struct buffer made = {0};
-    struct bytes file = work->request.image;
-
-    call->reply->pixels = (double)work->image.width * (double)work->image.height;
-    if (!file.data) {
-        if (!generated_file(work_options(work), call->arena, &made, &call->err))
-            return false;
-        file = (struct bytes){made.bytes, made.size};
-    }
-    const bool done =
-        image_decode(&file, &work->image, work_options(work), work->input.dim[2],
-                     call->arena, &work->pixels, &call->err);
-    buffer_release(&made);
-    return done;
-}
-
-/* The times that layers took, for metrics; without memory there are none. */
-static void report_layers(const struct work *work)
-{
-    const struct network *network = &work->config.network;
-    struct api_reply *reply = work->call->reply;
-
-    reply->layers = calloc(network->n_layers, sizeof *reply->layers);
-    for (size_t i = 0; reply->layers && i < network->n_layers; i++) {
-        const double ms = work->plan.layers[i].duration_ms;
-        if (!isnan(ms)) /* else it is counted where the step ends that it is part of */
-            reply->layers[reply->n_layers++] =
-                (struct api_layer_time){network->layers[i].kind->class_name, ms};
-    }
-}
-
-static bool run(struct work *work)
-{
-    struct call *call = work->call;
-
-    if (!network_run(&work->config.network, &work->plan, work->wanted,
-                     work->pixels.values, call->settings->kernels, call->parallel,
-                     call->arena, &call->err))
-        return false;
-    report_layers(work);
-    return true;
-}
 
 /* ---- the reply ---- */
+
+static struct stage describe_weight(struct work *work, const struct selected *selected,
+                                    struct stage stage)
+{
+    const size_t i = selected->weight - 1;
+    const struct layer *layer = work_layer(work, selected);
+    const struct shape *shape = &work->plan.layers[selected->index - 1].weight_shape[i];
+
+    stage.tensor =
+        (struct tensor){*shape, (float *)(uintptr_t)layer->weights[i].values};
+    stage.params = (double)shape_elements(shape);
+    return stage;
+}
 
 static struct stage describe_stage(struct work *work, const struct selected *selected)
 {
@@ -119,6 +35,8 @@ static struct stage describe_stage(struct work *work, const struct selected *sel
 
     if (!layer)
         return stage;
+    if (selected->weight)
+        return describe_weight(work, selected, stage);
     const struct layer_plan *plan = &work->plan.layers[selected->index - 1];
     stage.tensor = selected->pre ? plan->pre : plan->output;
     stage.pad = plan->pad;
@@ -143,15 +61,24 @@ static bool cancelled(struct work *work)
     return true;
 }
 
+/* The pictures, or at least what their colours would mean. */
+static bool paint(struct work *work, struct stage *stage)
+{
+    struct call *call = work->call;
+    const struct picture_context context = {&stage->render, call->settings->kernels,
+                                            call->parallel, call->arena};
+    const bool painted = reply_is_figure(work->format) ||
+                         reply_has_pictures(work->format, work_options(work));
+
+    return (painted ? picture_paint : picture_measure)(
+        &stage->tensor, stage->index == 0, &context, &stage->pictures, &call->err);
+}
+
 static bool encode_pictures(struct work *work, struct stage *stage)
 {
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
 
-    if (!picture_paint(&stage->tensor, stage->index == 0, &stage->render,
-                       call->settings->kernels, call->parallel, call->arena,
-                       &stage->pictures, &call->err))
-        return false;
     stage->pngs = arena_alloc(call->arena, stage->pictures.n, sizeof *stage->pngs);
     if (!stage->pngs)
         return work_no_memory(work);
@@ -169,7 +96,7 @@ static bool make_stages(struct work *work)
 {
     struct call *call = work->call;
     struct extraction *result = &work->result;
-    const bool pictures = reply_has_pictures(work->format, work_options(work));
+    const bool files = reply_has_pictures(work->format, work_options(work));
 
     result->stages = arena_alloc(call->arena, work->n_stages, sizeof *result->stages);
     if (!result->stages)
@@ -181,7 +108,9 @@ static bool make_stages(struct work *work)
             return work_no_memory(work);
         stage->stats = statistics_of(call->settings->kernels, stage->tensor.values,
                                      shape_elements(&stage->tensor.shape), 1);
-        if (pictures && !encode_pictures(work, stage))
+        if (reply_shows_render(work->format) && !paint(work, stage))
+            return false;
+        if (files && !encode_pictures(work, stage))
             return false;
         if (cancelled(work))
             return false;
@@ -207,6 +136,7 @@ static bool reply_stages(struct work *work)
     work->result.image = work->image;
     work->result.input = work->input;
     work->result.limits = &call->settings->limits;
+    work->result.png_level = call->settings->png_level;
     work->result.parallel = call->parallel;
     call->unique = work->format == FORMAT_JSON || work->format == FORMAT_MULTIPART;
     work->result.queue_ms = call->request->queue_ms;
@@ -233,23 +163,70 @@ static bool extract(struct work *work)
     struct call *call = work->call;
     struct api_reply *reply = call->reply;
 
-    return work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS) &&
+    return work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS, NULL) &&
            reply_negotiate(work_options(work), call->request->accept, &work->format,
                            &call->err) &&
            work_probe_input(work, false) && work_select_stages(work) &&
-           work_plan(work) && bind_weights(work) &&
-           timed(work, decode, &reply->decode_ms) &&
-           timed(work, run, &reply->compute_ms) &&
+           work_plan(work) && work_bind_weights(work) &&
+           timed(work, work_decode, &reply->decode_ms) &&
+           timed(work, work_run, &reply->compute_ms) &&
            timed(work, make_stages, &reply->encode_ms) &&
            timed(work, reply_stages, &reply->encode_ms);
+}
+
+static bool finish(struct work *work, bool done)
+{
+    release_pictures(&work->result);
+    request_release(&work->request);
+    return done;
 }
 
 bool extract_call(struct call *call)
 {
     struct work work = {.call = call};
-    const bool done = extract(&work);
 
-    release_pictures(&work.result);
-    request_release(&work.request);
-    return done;
+    return finish(&work, extract(&work));
+}
+
+/* ---- kernels ---- */
+
+/* Of the input only the shape counts: an image's, the option's or the declared one. */
+static bool find_shape(struct work *work)
+{
+    const struct options *options = work_options(work);
+    const struct shape *declared = &work->config.input;
+    const bool image = work->request.image.data || options->generator != GENERATOR_NONE;
+
+    if (image)
+        return work_probe_input(work, true);
+    if (OPTION_GIVEN(options, INPUT_SHAPE))
+        return work_assume_input(work, &options->input_shape);
+    if (declared->rank == 3 && declared->dim[0] && declared->dim[1] && declared->dim[2])
+        return work_assume_input(work, declared);
+    return error_option(&work->call->err, ERROR_PART_MISSING, "input_shape",
+                        "the shapes of kernels follow from the input's: send "
+                        "input_shape=h,w,c or an image");
+}
+
+static bool extract_kernels(struct work *work)
+{
+    struct call *call = work->call;
+    struct options *options = work_options(work);
+    double *ms = &call->reply->encode_ms;
+
+    if (!work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS, NULL))
+        return false;
+    if (!OPTION_GIVEN(options, COLORMAP))
+        options->colormap = colormap_find("Blues_r"); /* show_kernel's */
+    return reply_negotiate(options, call->request->accept, &work->format, &call->err) &&
+           find_shape(work) && work_select_none(work) && work_plan_network(work) &&
+           work_select_kernels(work) && work_check(work) && work_bind_weights(work) &&
+           timed(work, make_stages, ms) && timed(work, reply_stages, ms);
+}
+
+bool layer_kernels_call(struct call *call)
+{
+    struct work work = {.call = call};
+
+    return finish(&work, extract_kernels(&work));
 }

@@ -1,7 +1,5 @@
 /*
- * json_utf8.h - the characters of a JSON text.
- *
- * The workings of json_scan.c; nobody else needs them.
+ * json_utf8.h - the characters of a JSON text, or of one to be drawn.
  */
 #ifndef API_JSON_UTF8_H
 #define API_JSON_UTF8_H

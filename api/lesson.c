@@ -204,7 +204,7 @@ bool lesson_check_absent(const struct options *options, struct error *err)
 
     for (size_t i = 0; i < N_OWN; i++) {
         const char *name = option_row(own[i].option).name;
-        if (options->given >> own[i].option & 1)
+        if (options->given[own[i].option])
             ok =
                 error_option(err, ERROR_OPTION_INVALID, name,
                              "%s is for the pipeline that stands in when no layers are "

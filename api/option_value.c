@@ -246,19 +246,23 @@ static bool set_name(const struct option_setter *s, name_at *at)
                  nearest_hint(nearest_name(s->text, at, s->rule), hint));
 }
 
-static bool set_bool(const struct option_setter *s)
+static bool read_bool(const struct option_setter *s, bool *flag)
 {
     static const char *const words[] = {"false", "true", "0", "1"};
-    bool *flag = field(s);
 
-    if (s->json && json_boolean(s->json, flag))
-        return true;
-    for (size_t i = 0; !s->json && i < sizeof words / sizeof *words; i++)
+    if (s->json)
+        return json_boolean(s->json, flag);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(s->text, words[i]) == 0) {
             *flag = i % 2;
             return true;
         }
-    return fault(s, "must be true or false");
+    return false;
+}
+
+static bool set_bool(const struct option_setter *s)
+{
+    return read_bool(s, field(s)) || fault(s, "must be true or false");
 }
 
 static bool set_text(const struct option_setter *s)
@@ -280,19 +284,17 @@ static bool set_json(const struct option_setter *s)
 }
 
 /* Room for n names. */
-static bool start_names(const struct option_setter *s, size_t n)
+static bool start_names(const struct option_setter *s, struct option_names *names,
+                        size_t n)
 {
-    struct option_names *names = field(s);
-
     names->n = 0;
     names->items = arena_take(s->arena, n, sizeof *names->items);
     return names->items || no_memory(s);
 }
 
-static bool add_name(const struct option_setter *s, const char *name, size_t n)
+static bool add_name(const struct option_setter *s, struct option_names *names,
+                     const char *name, size_t n)
 {
-    struct option_names *names = field(s);
-
     while (n && name[0] == ' ') {
         name++;
         n--;
@@ -305,42 +307,56 @@ static bool add_name(const struct option_setter *s, const char *name, size_t n)
     return names->items[names->n++] || no_memory(s);
 }
 
-static bool set_json_names(const struct option_setter *s)
+static bool set_json_names(const struct option_setter *s, struct option_names *names)
 {
     const cJSON *item;
 
     if (!cJSON_IsArray(s->json) || !s->json->child)
         return fault(s, "must be an array of names");
-    if (!start_names(s, (size_t)cJSON_GetArraySize(s->json)))
+    if (!start_names(s, names, (size_t)cJSON_GetArraySize(s->json)))
         return false;
     cJSON_ArrayForEach(item, s->json)
     {
         const char *name = json_string(item);
         if (!name)
             return fault(s, "must be an array of names");
-        if (!add_name(s, name, strlen(name)))
+        if (!add_name(s, names, name, strlen(name)))
             return false;
     }
     return true;
 }
 
-static bool set_names(const struct option_setter *s)
+static bool set_names(const struct option_setter *s, struct option_names *names)
 {
     size_t n = 1;
 
     if (!s->text)
-        return set_json_names(s);
+        return set_json_names(s, names);
     for (const char *c = s->text; *c; c++)
         n += *c == ',';
-    if (!start_names(s, n))
+    if (!start_names(s, names, n))
         return false;
     for (const char *name = s->text;; name += strcspn(name, ",") + 1) {
         const size_t length = strcspn(name, ",");
-        if (!add_name(s, name, length))
+        if (!add_name(s, names, name, length))
             return false;
         if (!name[length])
             return true;
     }
+}
+
+static bool set_titles(const struct option_setter *s)
+{
+    struct option_titles *titles = field(s);
+    bool flag;
+
+    if (read_bool(s, &flag)) {
+        titles->none = !flag;
+        return true;
+    }
+    if (!s->text && !cJSON_IsArray(s->json))
+        return fault(s, "must be true, false or an array of names");
+    return set_names(s, &titles->names);
 }
 
 /* "#rrggbb", "white" or "black" as three numbers; n is 0 if it is anything else. */
@@ -480,7 +496,7 @@ bool option_store(const struct option_setter *s)
     case OPTION_TYPE_JSON:
         return set_json(s);
     case OPTION_TYPE_NAMES:
-        return set_names(s);
+        return set_names(s, field(s));
     case OPTION_TYPE_SHAPE:
         return set_shape(s, value);
     case OPTION_TYPE_COLORMAP:
@@ -491,6 +507,8 @@ bool option_store(const struct option_setter *s)
         return set_rgb(s, value);
     case OPTION_TYPE_GENERATOR:
         return set_generator(s);
+    case OPTION_TYPE_TITLES:
+        return set_titles(s);
     }
     return false;
 }

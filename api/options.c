@@ -26,14 +26,16 @@ static const char *const preprocess_names[] = {FOR_EACH_PREPROCESS(NAME) NULL};
 static const char *const generator_names[] = {FOR_EACH_GENERATOR(NAME) NULL};
 static const char *const normalize_names[] = {FOR_EACH_NORMALIZE(NAME) NULL};
 static const char *const layout_names[] = {FOR_EACH_LAYOUT(NAME) NULL};
+static const char *const op_names[] = {FOR_EACH_OP(NAME) NULL};
+static const char *const window_padding_names[] = {FOR_EACH_WINDOW_PADDING(NAME) NULL};
 #undef NAME
 
-static const struct option_rule rows[OPTION_COUNT] = {
+static const struct option_rule rows[OPTION_TOTAL] = {
 #define ROW(id, name, type, field, min, max, names, what)                              \
     [OPTION_##id] = {                                                                  \
         name, OPTION_TYPE_##type, offsetof(struct options, field), min, max, names,    \
         what},
-    FOR_EACH_OPTION(ROW)
+    FOR_EACH_OPTION(ROW) FOR_EACH_OTHER_OPTION(ROW)
 #undef ROW
 };
 
@@ -50,6 +52,7 @@ void options_init(struct options *options)
         .gamma = 1,
         .figsize = {10, 10},
         .subplot_shape = {2, 2},
+        .dpi = 100,
         .background = {255, 255, 255},
         .size = {64, 64},
         .x = 3,
@@ -57,6 +60,14 @@ void options_init(struct options *options)
         .channel = -1,
         .gap = 1,
         .scale = 1,
+        .label = true,
+        .text_size = 28,
+        .input_size = {7, 7},
+        .kernel_size = {3, 3},
+        .strides = {1, 1},
+        .dilation = {1, 1},
+        .fps = 2,
+        .max_frames = 100,
     };
 }
 
@@ -69,15 +80,34 @@ enum option_id option_find(const char *name)
     return (enum option_id)i;
 }
 
-static const char *option_name(const void *context, size_t i)
+static enum option_id accepted_at(const struct options *options, size_t i)
 {
-    (void)context;
-    return i < OPTION_COUNT ? rows[i].name : NULL;
+    if (options->accepted)
+        return options->accepted[i];
+    return i < OPTION_COUNT ? (enum option_id)i : OPTION_TOTAL;
 }
 
-const char *option_nearest(const char *name)
+enum option_id options_find(const struct options *options, const char *name)
 {
-    return nearest_name(name, option_name, NULL);
+    enum option_id id;
+    size_t i = 0;
+
+    while ((id = accepted_at(options, i)) != OPTION_TOTAL &&
+           strcmp(rows[id].name, name) != 0)
+        i++;
+    return id;
+}
+
+static const char *accepted_name(const void *context, size_t i)
+{
+    const enum option_id id = accepted_at(context, i);
+
+    return id < OPTION_TOTAL ? rows[id].name : NULL;
+}
+
+const char *options_nearest(const struct options *options, const char *name)
+{
+    return nearest_name(name, accepted_name, options);
 }
 
 bool option_stands_at(const char *pointer)
@@ -95,8 +125,8 @@ bool option_stands_at(const char *pointer)
 /* True if the option, or its alias, has not been set yet. */
 static bool check_once(const struct option_setter *s)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (!(s->options->given >> i & 1) || rows[i].offset != s->rule->offset)
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        if (!s->options->given[i] || rows[i].offset != s->rule->offset)
             continue;
         return &rows[i] == s->rule
                    ? error_option(s->err, ERROR_PART_DUPLICATE, s->rule->name,
@@ -108,31 +138,31 @@ static bool check_once(const struct option_setter *s)
     return true;
 }
 
-static bool unknown(const char *name, const char *pointer, struct error *err)
+static bool unknown(const struct option_setter *s, const char *name)
 {
     char hint[NEAREST_TEXT_SIZE];
 
-    if (!*name && !pointer)
-        return error_option(err, ERROR_OPTION_UNKNOWN, name,
+    if (!*name && !s->pointer)
+        return error_option(s->err, ERROR_OPTION_UNKNOWN, name,
                             "an option without a name");
-    nearest_hint(option_nearest(name), hint);
-    if (pointer)
-        return error_at(err, ERROR_OPTION_UNKNOWN, pointer, "%.64s is not an option%s",
-                        name, hint);
-    return error_option(err, ERROR_OPTION_UNKNOWN, name, "%.64s is not an option%s",
+    nearest_hint(options_nearest(s->options, name), hint);
+    if (s->pointer)
+        return error_at(s->err, ERROR_OPTION_UNKNOWN, s->pointer,
+                        "%.64s is not an option%s", name, hint);
+    return error_option(s->err, ERROR_OPTION_UNKNOWN, name, "%.64s is not an option%s",
                         name, hint);
 }
 
 bool option_set(struct option_setter *s, const char *name)
 {
-    const enum option_id id = option_find(name);
+    const enum option_id id = options_find(s->options, name);
 
-    if (id == OPTION_COUNT)
-        return unknown(name, s->pointer, s->err);
+    if (id == OPTION_TOTAL)
+        return unknown(s, name);
     s->rule = &rows[id];
     if (!check_once(s))
         return false;
-    s->options->given |= (uint64_t)1 << id;
+    s->options->given[id] = true;
     return option_store(s);
 }
 
@@ -209,10 +239,13 @@ bool options_set_query(struct options *options, const char *query, struct arena 
     return true;
 }
 
-struct option_row option_row(size_t i)
+const char *option_name(enum option_id id)
 {
-    if (i >= OPTION_COUNT)
-        return (struct option_row){0};
+    return rows[id].name;
+}
+
+static struct option_row row_of(size_t i)
+{
     return (struct option_row){.name = rows[i].name,
                                .type = type_names[rows[i].type],
                                .what = rows[i].what,
@@ -221,4 +254,16 @@ struct option_row option_row(size_t i)
                                .minimum = rows[i].minimum,
                                .maximum = rows[i].maximum,
                                .values = rows[i].names};
+}
+
+struct option_row option_row(size_t i)
+{
+    return i < OPTION_COUNT ? row_of(i) : (struct option_row){0};
+}
+
+struct option_row options_row(const struct options *options, size_t i)
+{
+    const enum option_id id = accepted_at(options, i);
+
+    return id < OPTION_TOTAL ? row_of(id) : (struct option_row){0};
 }

@@ -26,6 +26,9 @@
     X(FORMAT_JSON, "json")                                                             \
     X(FORMAT_MULTIPART, "multipart")                                                   \
     X(FORMAT_PNG, "png")                                                               \
+    X(FORMAT_FIGURE, "figure")                                                         \
+    X(FORMAT_SVG, "svg")                                                               \
+    X(FORMAT_PDF, "pdf")                                                               \
     X(FORMAT_ZIP, "zip")                                                               \
     X(FORMAT_NPZ, "npz")                                                               \
     X(FORMAT_SAFETENSORS, "safetensors")                                               \
@@ -69,7 +72,6 @@ enum option_preprocess { FOR_EACH_PREPROCESS(OPTION_CONSTANT) };
 enum option_generator { FOR_EACH_GENERATOR(OPTION_CONSTANT) };
 enum option_normalize { FOR_EACH_NORMALIZE(OPTION_CONSTANT) };
 enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
-#undef OPTION_CONSTANT
 
 /* X(ID, name, TYPE, field of struct options, minimum, maximum,
  *   NULL-terminated names of a CHOICE or NULL, what it does)
@@ -78,7 +80,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
  * or the text of a JSON array · NAMES list of strings · SHAPE struct shape · COLORMAP
  * int, a row of colormap.h · PRESET int, a row of preset.h · RGB double[3], 0..255, as
  * "r,g,b", "#rrggbb", "white" or "black" · GENERATOR int, a name or a JSON object of
- * one and the generator's options.
+ * one and the generator's options · TITLES struct option_titles, a boolean or a list of
+ * strings.
  */
 #define FOR_EACH_OPTION_TYPE(X)                                                        \
     X(INT, "int")                                                                      \
@@ -95,7 +98,8 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(COLORMAP, "colormap")                                                            \
     X(PRESET, "preset")                                                                \
     X(RGB, "rgb")                                                                      \
-    X(GENERATOR, "choice_or_object")
+    X(GENERATOR, "choice_or_object")                                                   \
+    X(TITLES, "bool_or_string_list")
 #define FOR_EACH_OPTION(X)                                                             \
     X(FORMAT, "format", CHOICE, format, 0, 0, format_names, "kind of reply")           \
     X(STAGE, "stage", TEXT, stage, 0, 0, NULL, "the one stage of a png or npy reply")  \
@@ -126,6 +130,12 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
       "inches, width then height")                                                     \
     X(SUBPLOT_SHAPE, "subplot_shape", PAIR, subplot_shape, 1, 64, NULL,                \
       "rows and columns of a figure")                                                  \
+    X(DPI, "dpi", FLOAT, dpi, 1, 2400, NULL, "dots per inch of a figure")              \
+    X(TITLES, "titles", TITLES, titles, 0, 0, NULL,                                    \
+      "of a figure's panels: true for the stages' names, false, or a list")            \
+    X(SHAPES, "shapes", BOOL, shapes, 0, 0, NULL, "stages' shapes under the titles")   \
+    X(COLORBAR, "colorbar", BOOL, colorbar, 0, 0, NULL,                                \
+      "a bar of colours beside each panel")                                            \
     X(COLOR, "color", CHOICE, color, 0, 0, color_names, "channels of the input")       \
     X(RESIZE, "resize", PAIR, resize, 1, 1e6, NULL,                                    \
       "height,width that the image is given before anything is computed")              \
@@ -166,17 +176,50 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(GAP, "gap", INT, gap, 0, 64, NULL, "cells between the maps of a mosaic")         \
     X(SCALE, "scale", INT, scale, 1, 64, NULL, "pixels per cell")
 
+/* Options of other requests: the picture of a kernel, an animation. */
+#define FOR_EACH_OP(X)                                                                 \
+    X(OP_CONV, "conv")                                                                 \
+    X(OP_MAX_POOL, "max_pool")                                                         \
+    X(OP_AVERAGE_POOL, "average_pool")
+#define FOR_EACH_WINDOW_PADDING(X)                                                     \
+    X(WINDOW_VALID, "valid")                                                           \
+    X(WINDOW_SAME, "same")
+#define FOR_EACH_OTHER_OPTION(X)                                                       \
+    X(LABEL, "label", BOOL, label, 0, 0, NULL, "write each number into its cell")      \
+    X(DIGITS, "digits", INT, digits, -15, 15, NULL, "round numbers to so many digits") \
+    X(TEXT_SIZE, "text_size", FLOAT, text_size, 1, 400, NULL, "points of the numbers") \
+    X(OP, "op", CHOICE, op, 0, 0, op_names, "what the window does")                    \
+    X(INPUT_SIZE, "input_size", PAIR, input_size, 1, 512, NULL,                        \
+      "of the grid that the window slides over")                                       \
+    X(KERNEL_SIZE, "kernel_size", PAIR, kernel_size, 1, 63, NULL, "of the window")     \
+    X(STRIDES, "strides", PAIR, strides, 1, 512, NULL, "steps of the window")          \
+    X(PADDING, "padding", CHOICE, padding, 0, 0, window_padding_names,                 \
+      "what happens at the edges")                                                     \
+    X(DILATION, "dilation", PAIR, dilation, 1, 512, NULL,                              \
+      "distance of the window's cells")                                                \
+    X(LAYER, "layer", TEXT, layer, 0, 0, NULL, "the layer of the config to show")      \
+    X(FPS, "fps", FLOAT, fps, 0.1, 50, NULL, "steps shown in a second")                \
+    X(MAX_FRAMES, "max_frames", INT, max_frames, 2, 1000, NULL,                        \
+      "at most so many, spread evenly")
+
+enum option_op { FOR_EACH_OP(OPTION_CONSTANT) };
+enum option_window_padding { FOR_EACH_WINDOW_PADDING(OPTION_CONSTANT) };
+#undef OPTION_CONSTANT
+
 enum option_type {
 #define ENUMERATE(id, name) OPTION_TYPE_##id,
     FOR_EACH_OPTION_TYPE(ENUMERATE)
 #undef ENUMERATE
 };
 
+/* OPTION_COUNT are those of an extraction, OPTION_TOTAL all. */
 enum option_id {
 #define ENUMERATE(id, name, type, field, min, max, names, what) OPTION_##id,
-    FOR_EACH_OPTION(ENUMERATE)
+    FOR_EACH_OPTION(ENUMERATE) OPTION_COUNT,
+    OPTION_BEFORE_OTHERS = OPTION_COUNT - 1,
+    FOR_EACH_OTHER_OPTION(ENUMERATE)
 #undef ENUMERATE
-        OPTION_COUNT
+        OPTION_TOTAL
 };
 
 enum { OPTION_MAX_LIST = 64 };
@@ -191,8 +234,16 @@ struct option_names {
     const char **items; /* in the arena */
 };
 
+struct option_titles {
+    bool none;                 /* false was given */
+    struct option_names names; /* n 0: none were given */
+};
+
 struct options {
-    uint64_t given; /* bit OPTION_x: the client set it */
+    /* Those that the request may have, closed by OPTION_TOTAL; NULL: an extraction's.
+     */
+    const enum option_id *accepted;
+    bool given[OPTION_TOTAL]; /* the client set it */
 
     int format; /* enum reply_format, if given */
     const char *stage;
@@ -209,6 +260,9 @@ struct options {
     double gamma;
     double figsize[2];
     int subplot_shape[2];
+    double dpi;
+    struct option_titles titles;
+    bool shapes, colorbar;
 
     int color, resize[2], resize_method, channel_order, preprocess;
     double rescale;
@@ -221,19 +275,29 @@ struct options {
 
     int colormap, normalize, channel, layout, columns, gap, scale;
     double range[2];
+
+    bool label;
+    int digits;
+    double text_size;
+
+    int op, input_size[2], kernel_size[2], strides[2], padding, dilation[2], max_frames;
+    double fps;
+    const char *layer;
 };
 
-_Static_assert(OPTION_COUNT <= 64, "options.given has 64 bits");
-
-#define OPTION_GIVEN(options, ID) (((options)->given >> OPTION_##ID) & 1u)
+#define OPTION_GIVEN(options, ID) ((options)->given[OPTION_##ID])
 
 /* The defaults of the contract (design: request). */
 void options_init(struct options *options);
 
-/* The option of this name, or OPTION_COUNT. */
+/* The option of an extraction of this name, or OPTION_COUNT. */
 enum option_id option_find(const char *name);
+/* "kernel_size" */
+const char *option_name(enum option_id id);
+/* The option that the request may have, of this name, or OPTION_TOTAL. */
+enum option_id options_find(const struct options *options, const char *name);
 /* The name nearest to an unknown one, for "did you mean"; NULL if none is near. */
-const char *option_nearest(const char *name);
+const char *options_nearest(const struct options *options, const char *name);
 /* True if the pointer is an option's place in a request document: at the top, in a
  * group of options, or either of them within "config". */
 bool option_stands_at(const char *pointer);
@@ -265,5 +329,7 @@ struct option_row {
     const char *const *values; /* names of a choice, or NULL */
 };
 struct option_row option_row(size_t i);
+/* The i-th option that the request may have. */
+struct option_row options_row(const struct options *options, size_t i);
 
 #endif

@@ -36,6 +36,9 @@ static struct extent maps_of(const struct shape *shape)
         e = (struct extent){1, shape->dim[0], 1};
     else if (shape->rank == 2)
         e = (struct extent){shape->dim[0], shape->dim[1], 1};
+    else if (shape->rank == 4)
+        e = (struct extent){shape->dim[0], shape->dim[1],
+                            shape->dim[2] * shape->dim[3]};
     return e;
 }
 
@@ -86,15 +89,58 @@ static bool is_separate(const struct extent *e, const struct render *render)
     return e->channels > 1 && render->channel < 0 && render->layout == LAYOUT_SEPARATE;
 }
 
-size_t picture_count(const struct shape *shape, const struct render *render)
+/* Whether three channels are shown as one picture in their own colours. */
+static bool is_rgb(const struct extent *e, bool input, const struct render *render)
+{
+    return render->channel < 0 && e->channels == 3 &&
+           (input || render->layout == LAYOUT_RGB);
+}
+
+size_t picture_count(const struct shape *shape, bool input, const struct render *render)
 {
     const struct extent e = maps_of(shape);
 
-    return is_separate(&e, render) ? e.channels : 1;
+    return is_separate(&e, render) && !is_rgb(&e, input, render) ? e.channels : 1;
 }
 
 /* Rows are worked on in bands, each with all its channels: a map is read once. */
 enum { BANDS = 16, BAND_VALUES = 1 << 15 };
+
+double picture_measure_bytes(const struct shape *shape, const struct render *render)
+{
+    const double values = (double)shape_elements(shape) * sizeof(float);
+
+    return (render->gamma != 1 ? values : 0) +
+           (double)maps_of(shape).channels * 3 * BANDS * sizeof(float) +
+           16 * ARENA_ALIGN;
+}
+
+/* Pixels that a cell takes, across and down: a vector is a strip that can be seen. */
+struct cell {
+    size_t width, height;
+};
+
+static struct cell cell_of_shape(const struct shape *shape, const struct render *render)
+{
+    const size_t scale = (size_t)render->scale, n = shape->dim[0];
+    const size_t strip = 16, wide = 256; /* pixels */
+
+    if (shape->rank != 1)
+        return (struct cell){scale, scale};
+    const size_t width = n < wide / strip ? strip : n < wide ? wide / n : 1;
+    return (struct cell){width * scale, strip * scale};
+}
+
+double picture_cells(const struct shape *shape, const struct render *render)
+{
+    const struct extent e = maps_of(shape);
+    const struct cell cell = cell_of_shape(shape, render);
+    const size_t shown = render->channel >= 0 ? 1 : e.channels;
+    const struct mosaic m = mosaic_of(&e, shown, render);
+
+    return (double)m.width * (double)m.height * (double)cell.width *
+           (double)cell.height;
+}
 
 double picture_bytes(const struct shape *shape, const struct render *render)
 {
@@ -106,17 +152,18 @@ double picture_bytes(const struct shape *shape, const struct render *render)
     const double values =
         (double)e.height * (double)e.width * (double)e.channels * sizeof(float);
     const double cells = (double)m.width * (double)m.height;
-    const double scale = render->scale, pixels = cells * scale * scale;
+    const struct cell cell = cell_of_shape(shape, render);
+    const double pixels = cells * (double)cell.width * (double)cell.height;
     const bool rgb = e.channels == 3 && render->channel < 0;
     /* Indices and, if need be, their holes; or RGBA: before and after enlarging. */
     const double per_picture =
-        (rgb ? 4 : 2) * (pixels + (scale > 1 ? cells : 0)) + 8 * ARENA_ALIGN;
+        (rgb ? 4 : 2) * (pixels + (pixels > cells ? cells : 0)) + 8 * ARENA_ALIGN;
     const double file = (rgb ? 4 : 1) * pixels * 1.01 + 2048;
 
     return (render->gamma != 1 ? values : 0) + n * (per_picture + file) +
            (double)shown * (sizeof(struct picture) + sizeof(uint8_t *) +
                             (3 * BANDS + 2) * sizeof(float)) +
-           picture_png_bytes((double)m.width * scale) + 16 * ARENA_ALIGN;
+           picture_png_bytes((double)m.width * (double)cell.width) + 16 * ARENA_ALIGN;
 }
 
 /* What the painting of a stage needs to know. */
@@ -126,6 +173,7 @@ struct painter {
     const struct parallel *parallel;
     struct arena *arena;
     struct extent e;
+    struct cell cell;
     const float *values; /* of the stage, after gamma */
     size_t first, n;     /* the channels shown */
     float *low, *high;   /* n of each: the range of each map */
@@ -231,7 +279,6 @@ static void share_stage_range(struct painter *p)
 static bool measure(struct painter *p, bool unit, struct error *err)
 {
     const struct render *render = p->render;
-
     struct measure m = {.painter = p,
                         .low = arena_take(p->arena, BANDS * p->n, sizeof *m.low),
                         .high = arena_take(p->arena, BANDS * p->n, sizeof *m.high),
@@ -284,14 +331,14 @@ static bool paint_values(struct painter *p, struct error *err)
 }
 
 /* One picture of n maps, from map `first` of those shown on. */
-struct canvas {
+struct sheet {
     const struct painter *painter;
     struct mosaic mosaic;
     size_t first;
     uint8_t *samples;
 };
 
-static uint8_t *cell_of(const struct canvas *c, uint8_t *samples, size_t i)
+static uint8_t *cell_of(const struct sheet *c, uint8_t *samples, size_t i)
 {
     const struct mosaic *m = &c->mosaic;
     const size_t y = i / m->columns * (c->painter->e.height + m->gap);
@@ -300,7 +347,7 @@ static uint8_t *cell_of(const struct canvas *c, uint8_t *samples, size_t i)
     return samples + y * m->width + x;
 }
 
-static bool has_holes(const struct canvas *c)
+static bool has_holes(const struct sheet *c)
 {
     for (size_t i = 0; i < c->mosaic.n; i++)
         if (c->painter->odd[c->first + i] != 0)
@@ -322,7 +369,7 @@ static int unused_index(const uint8_t *samples, size_t n)
 }
 
 /* Write mark where a value is not finite. */
-static void mark_holes(const struct canvas *c, uint8_t *samples, uint8_t mark)
+static void mark_holes(const struct sheet *c, uint8_t *samples, uint8_t mark)
 {
     const struct extent *e = &c->painter->e;
 
@@ -336,7 +383,7 @@ static void mark_holes(const struct canvas *c, uint8_t *samples, uint8_t mark)
     }
 }
 
-static bool punch_holes(const struct canvas *c, struct picture *picture,
+static bool punch_holes(const struct sheet *c, struct picture *picture,
                         struct error *err)
 {
     const size_t n = c->mosaic.width * c->mosaic.height;
@@ -355,48 +402,55 @@ static bool punch_holes(const struct canvas *c, struct picture *picture,
     return true;
 }
 
-/* Every cell of `size` bytes becomes a square of scale x scale; NULL without memory. */
-static uint8_t *enlarge(const uint8_t *from, size_t width, size_t height, size_t size,
-                        size_t scale, struct arena *arena)
+/* Cells of `size` bytes become rectangles of pixels; NULL without memory. */
+static uint8_t *enlarge(const uint8_t *from, const struct picture *p, size_t size,
+                        const struct cell *cell, struct arena *arena)
 {
-    const size_t row = width * scale * size;
-    uint8_t *samples = arena_take(arena, height * scale, row), *to = samples;
+    const size_t row = p->width * cell->width * size;
+    uint8_t *samples = arena_take(arena, p->height * cell->height, row), *to = samples;
 
-    for (size_t y = 0; samples && y < height; y++) {
+    for (size_t y = 0; samples && y < p->height; y++) {
         uint8_t *first = to;
-        for (size_t x = 0; x < width; x++, from += size)
-            for (size_t i = 0; i < scale; i++, to += size)
+        for (size_t x = 0; x < p->width; x++, from += size)
+            for (size_t i = 0; i < cell->width; i++, to += size)
                 memcpy(to, from, size);
-        for (size_t i = 1; i < scale; i++, to += row)
+        for (size_t i = 1; i < cell->height; i++, to += row)
             memcpy(to, first, row);
     }
     return samples;
 }
 
-static bool enlarge_picture(struct picture *picture, size_t size,
-                            const struct painter *p, struct error *err)
+static bool enlarge_cells(struct picture *picture, const struct cell *cell,
+                          struct arena *arena, struct error *err)
 {
-    const size_t scale = (size_t)p->render->scale;
-    const size_t w = picture->width, h = picture->height;
+    static const size_t sizes[] = {
+        [PICTURE_INDEXED] = 1, [PICTURE_RGB] = 3, [PICTURE_RGBA] = 4};
 
-    if (scale == 1)
+    if (cell->width <= 1 && cell->height <= 1)
         return true;
-    picture->samples = enlarge(picture->samples, w, h, size, scale, p->arena);
+    picture->samples =
+        enlarge(picture->samples, picture, sizes[picture->kind], cell, arena);
     if (picture->holes) {
-        picture->holes = enlarge(picture->holes, w, h, 1, scale, p->arena);
+        picture->holes = enlarge(picture->holes, picture, 1, cell, arena);
         if (!picture->holes)
             return no_memory(err);
     }
-    picture->width *= scale;
-    picture->height *= scale;
+    picture->width *= cell->width;
+    picture->height *= cell->height;
     return picture->samples || no_memory(err);
+}
+
+bool picture_enlarge(struct picture *picture, size_t scale, struct arena *arena,
+                     struct error *err)
+{
+    return enlarge_cells(picture, &(struct cell){scale, scale}, arena, err);
 }
 
 /* A picture of n maps, from map `first` of those shown on, with places for them. */
 static bool lay_out(struct painter *p, size_t first, size_t n, struct picture *picture,
                     struct error *err)
 {
-    struct canvas c = {p, mosaic_of(&p->e, n, p->render), first, NULL};
+    struct sheet c = {p, mosaic_of(&p->e, n, p->render), first, NULL};
 
     c.samples = arena_alloc(p->arena, c.mosaic.height, c.mosaic.width);
     if (!c.samples)
@@ -418,11 +472,10 @@ static bool lay_out(struct painter *p, size_t first, size_t n, struct picture *p
 static bool finish(const struct painter *p, size_t first, size_t n,
                    struct picture *picture, struct error *err)
 {
-    const struct canvas c = {p, mosaic_of(&p->e, n, p->render), first,
-                             picture->samples};
+    const struct sheet c = {p, mosaic_of(&p->e, n, p->render), first, picture->samples};
 
     return (!has_holes(&c) || punch_holes(&c, picture, err)) &&
-           enlarge_picture(picture, 1, p, err);
+           enlarge_cells(picture, &p->cell, p->arena, err);
 }
 
 /* (v - low) / (high - low), clipped to 0..1, of which 255 parts, truncated. */
@@ -462,7 +515,7 @@ static bool paint_rgb(const struct painter *p, struct picture *picture,
         return no_memory(err);
     for (size_t i = 0; i < n; i++)
         paint_rgb_cell(p, p->values + 3 * i, size, picture->samples + size * i);
-    return enlarge_picture(picture, size, p, err);
+    return enlarge_cells(picture, &p->cell, p->arena, err);
 }
 
 /* Every map in a picture of its own, or all in one. */
@@ -484,36 +537,64 @@ static bool paint_all(struct painter *p, struct picture_set *out, struct error *
     return true;
 }
 
-bool picture_paint(const struct tensor *stage, bool input, const struct render *render,
-                   const struct kernels *kernels, const struct parallel *parallel,
-                   struct arena *arena, struct picture_set *out, struct error *err)
+/* Ready to paint: the maps that are shown, and their ranges. */
+static bool start(struct painter *p, const struct tensor *stage, bool input,
+                  const struct picture_context *context, struct picture_set *out,
+                  struct error *err)
 {
-    const struct extent e = maps_of(&stage->shape);
+    const struct render *render = context->render;
     const bool one = render->channel >= 0;
-    const bool rgb = !one && e.channels == 3 && (input || render->layout == LAYOUT_RGB);
-    struct painter p = {
+    const struct extent e = maps_of(&stage->shape);
+
+    *p = (struct painter){
         .render = render,
-        .kernels = kernels,
-        .parallel = parallel,
-        .arena = arena,
+        .kernels = context->kernels,
+        .parallel = context->parallel,
+        .arena = context->arena,
         .e = e,
+        .cell = cell_of_shape(&stage->shape, render),
         .values = stage->values,
         .first = one ? (size_t)render->channel : 0,
         .n = one ? 1 : e.channels,
     };
-
-    if (!picture_check(&stage->shape, render, err) || !apply_gamma(&p, err) ||
-        !measure(&p, rgb && input, err))
+    const bool rgb = is_rgb(&e, input, render);
+    if (!picture_check(&stage->shape, render, err) || !apply_gamma(p, err) ||
+        !measure(p, rgb && input, err))
         return false;
-    out->n = rgb ? 1 : picture_count(&stage->shape, render);
-    out->pictures = arena_alloc(arena, out->n, sizeof *out->pictures);
-    out->vmin = p.low;
-    out->vmax = p.high;
-    out->n_ranges =
-        render->has_range || render->normalize != NORMALIZE_CHANNEL || (rgb && input)
-            ? 1
-            : p.n;
+    *out = (struct picture_set){
+        .rgb = rgb,
+        .columns = mosaic_of(&e, is_separate(&e, render) ? 1 : p->n, render).columns,
+        .cell = {p->cell.height, p->cell.width},
+        .vmin = p->low,
+        .vmax = p->high,
+        .n_ranges = render->has_range || render->normalize != NORMALIZE_CHANNEL ||
+                            (rgb && input)
+                        ? 1
+                        : p->n,
+    };
+    return true;
+}
+
+bool picture_measure(const struct tensor *stage, bool input,
+                     const struct picture_context *context, struct picture_set *out,
+                     struct error *err)
+{
+    struct painter p;
+
+    return start(&p, stage, input, context, out, err);
+}
+
+bool picture_paint(const struct tensor *stage, bool input,
+                   const struct picture_context *context, struct picture_set *out,
+                   struct error *err)
+{
+    struct painter p;
+
+    if (!start(&p, stage, input, context, out, err))
+        return false;
+    out->n = picture_count(&stage->shape, input, context->render);
+    out->pictures = arena_alloc(context->arena, out->n, sizeof *out->pictures);
     if (!out->pictures)
         return no_memory(err);
-    return rgb ? paint_rgb(&p, out->pictures, err) : paint_all(&p, out, err);
+    return out->rgb ? paint_rgb(&p, out->pictures, err) : paint_all(&p, out, err);
 }

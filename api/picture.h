@@ -27,6 +27,14 @@ struct render {
     int gap, scale;
 };
 
+/* What painting works with. */
+struct picture_context {
+    const struct render *render;
+    const struct kernels *kernels;
+    const struct parallel *parallel;
+    struct arena *arena;
+};
+
 /* The render options of a request. gamma is the caller's to clear for a stage to
  * which it does not apply. */
 void render_from_options(struct render *render, const struct options *options);
@@ -48,6 +56,9 @@ struct picture {
 struct picture_set {
     size_t n;
     struct picture *pictures;
+    bool rgb;           /* three channels in their own colours */
+    size_t columns;     /* of the mosaic, 1 of a single map */
+    size_t cell[2];     /* pixels that a cell takes: height, width */
     size_t n_ranges;    /* 1, or the number of maps with normalize=channel */
     float *vmin, *vmax; /* n_ranges of them; NaN where a map has no finite value */
 };
@@ -58,19 +69,34 @@ bool picture_check(const struct shape *shape, const struct render *render,
                    struct error *err) MUST_CHECK;
 
 /* Bytes of arena and pictures that painting and encoding a stage of this shape may
- * take, and the number of pictures, for the plan. */
+ * take, the number of pictures, and how many pixels they have together, gaps included;
+ * for the plan. */
 double picture_bytes(const struct shape *shape, const struct render *render);
-size_t picture_count(const struct shape *shape, const struct render *render);
+size_t picture_count(const struct shape *shape, bool input,
+                     const struct render *render);
+double picture_measure_bytes(const struct shape *shape, const struct render *render);
+double picture_cells(const struct shape *shape, const struct render *render);
 
-/* Paint a stage. A map is a height x width slice; a vector is one row, and a stage of
- * rank 2 one map. input: an Input of three channels is shown as RGB, values clipped to
- * 0..1 (or the range that was asked for). With layout=rgb the values are normalised
- * first; 8-bit samples are truncated, not rounded, as matplotlib does.
- * Memory is the arena's; false if it is spent. */
-bool picture_paint(const struct tensor *stage, bool input, const struct render *render,
-                   const struct kernels *kernels, const struct parallel *parallel,
-                   struct arena *arena, struct picture_set *out,
+/* Paint a stage. A map is a height x width slice, of rank 4 for each of the last two
+ * axes (filters of a convolution), and a stage of rank 2 one map; a
+ * vector is one row, shown as a strip 16 pixels high, whose cells are as many pixels
+ * wide as fit into 256, at least 1 and at most 16. input: an Input of three channels is
+ * shown as RGB, values clipped to 0..1 (or the range that was asked for). With
+ * layout=rgb the values are normalised first; 8-bit samples are truncated, not rounded,
+ * as matplotlib does. Memory is the arena's; false if it is spent. */
+bool picture_paint(const struct tensor *stage, bool input,
+                   const struct picture_context *context, struct picture_set *out,
                    struct error *err) MUST_CHECK;
+
+/* Find out all that painting would, and paint nothing: n is 0. It takes no more than
+ * picture_measure_bytes. */
+bool picture_measure(const struct tensor *stage, bool input,
+                     const struct picture_context *context, struct picture_set *out,
+                     struct error *err) MUST_CHECK;
+
+/* Make every cell a square of scale x scale; 0 is as good as 1. */
+bool picture_enlarge(struct picture *picture, size_t scale, struct arena *arena,
+                     struct error *err) MUST_CHECK;
 
 /* Append the picture as a PNG: the smallest legal colour type and bit depth, only
  * the palette entries used. level 0 to 9. */

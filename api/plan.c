@@ -121,7 +121,7 @@ static bool plan(struct work *work)
     size_t chosen;
 
     if (!reply_choose(call->request->accept, types, 2, &chosen, &call->err) ||
-        !work_read(work, PART_IMAGE | PART_CONFIG) ||
+        !work_read(work, PART_IMAGE | PART_CONFIG, NULL) ||
         !reply_negotiate(work_options(work), NULL, &work->format, &call->err) ||
         !work_probe_input(work, true))
         return false;

@@ -252,6 +252,40 @@ static bool write_npy(struct job *job)
     return true;
 }
 
+/* ---- figures ---- */
+
+static bool write_figure(struct job *job, enum reply_format format,
+                         const char *content_type, const char *extension)
+{
+    struct buffer body = new_body(job);
+
+    if (!reply_write_figure(&body, format, job->extraction, job->options, job->arena,
+                            job->err)) {
+        buffer_release(&body);
+        return false;
+    }
+    if (!reply_body(job->reply, content_type, &body, job->err))
+        return false;
+    api_reply_header(job->reply, "Content-Disposition",
+                     "inline; filename=\"figure.%s\"", extension);
+    return true;
+}
+
+static bool write_png_figure(struct job *job)
+{
+    return write_figure(job, FORMAT_FIGURE, "image/png", "png");
+}
+
+static bool write_svg(struct job *job)
+{
+    return write_figure(job, FORMAT_SVG, reply_media_types[FORMAT_SVG], "svg");
+}
+
+static bool write_pdf(struct job *job)
+{
+    return write_figure(job, FORMAT_PDF, reply_media_types[FORMAT_PDF], "pdf");
+}
+
 /* ---- archives ---- */
 
 /* A stage may be asked for twice; an archive has one file of a name. */
@@ -397,7 +431,8 @@ bool reply_extraction(struct api_reply *reply, enum reply_format format,
         [FORMAT_JSON] = write_json, [FORMAT_MULTIPART] = write_multipart,
         [FORMAT_PNG] = write_png,   [FORMAT_ZIP] = write_zip,
         [FORMAT_NPZ] = write_npz,   [FORMAT_SAFETENSORS] = write_safetensors,
-        [FORMAT_NPY] = write_npy,
+        [FORMAT_NPY] = write_npy,   [FORMAT_FIGURE] = write_png_figure,
+        [FORMAT_SVG] = write_svg,   [FORMAT_PDF] = write_pdf,
     };
     struct job job = {reply, extraction, options, arena, err};
 

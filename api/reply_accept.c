@@ -12,6 +12,9 @@ const char *const reply_media_types[FORMAT_COUNT] = {
     [FORMAT_JSON] = "application/json",
     [FORMAT_MULTIPART] = "multipart/form-data",
     [FORMAT_PNG] = "image/png",
+    [FORMAT_FIGURE] = NULL, /* image/png means one stage's picture */
+    [FORMAT_SVG] = "image/svg+xml",
+    [FORMAT_PDF] = "application/pdf",
     [FORMAT_ZIP] = "application/zip",
     [FORMAT_NPZ] = "application/x-npz",
     [FORMAT_SAFETENSORS] = "application/x-safetensors",
@@ -113,8 +116,9 @@ static bool not_acceptable(const char *const *types, size_t n, struct error *err
     size_t used = 0;
 
     for (size_t i = 0; i < n; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
-                                 types[i]);
+        if (types[i])
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+                                     i ? ", " : "", types[i]);
     return error_set(err, ERROR_NOT_ACCEPTABLE, "Accept names none of: %s", list);
 }
 
@@ -127,13 +131,24 @@ bool reply_choose(const char *accept, const char *const *types, size_t n,
     if (!accept || strspn(accept, " \t,") == strlen(accept))
         return true;
     for (size_t i = 0; i < n; i++) {
-        const struct match match = match_type(accept, types[i]);
+        const struct match match =
+            types[i] ? match_type(accept, types[i]) : (struct match){0};
         if (match.q > 0 && is_better(&match, &best)) {
             best = match;
             *chosen = i;
         }
     }
     return best.q > 0 || not_acceptable(types, n, err);
+}
+
+/* Browsers name SVG before "image/" and a star in every <img>: that asks for any
+ * picture. */
+static bool is_any_picture(const char *accept)
+{
+    const struct match svg = match_type(accept, reply_media_types[FORMAT_SVG]);
+    const struct match png = match_type(accept, reply_media_types[FORMAT_PNG]);
+
+    return png.specificity == 2 && png.q >= svg.q;
 }
 
 bool reply_negotiate(const struct options *options, const char *accept,
@@ -148,7 +163,14 @@ bool reply_negotiate(const struct options *options, const char *accept,
     const bool found =
         reply_choose(accept, reply_media_types, FORMAT_COUNT, &chosen, err);
     *format = (enum reply_format)chosen;
+    if (found && *format == FORMAT_SVG && is_any_picture(accept))
+        *format = FORMAT_PNG;
     return found;
+}
+
+bool reply_shows_render(enum reply_format format)
+{
+    return format != FORMAT_NPZ && format != FORMAT_SAFETENSORS && format != FORMAT_NPY;
 }
 
 bool reply_has_pictures(enum reply_format format, const struct options *options)

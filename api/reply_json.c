@@ -84,17 +84,17 @@ static void write_render(struct buffer *out, const struct stage *stage)
 {
 #define NAME(id, name) name,
     static const char *const normalize_names[] = {FOR_EACH_NORMALIZE(NAME)};
+    static const char *const layout_names[] = {FOR_EACH_LAYOUT(NAME)};
 #undef NAME
     const struct render *render = &stage->render;
     const struct picture_set *set = &stage->pictures;
-    const bool colors = set->n > 0 && set->pictures[0].kind != PICTURE_INDEXED;
     /* An Input in colour is shown as it is: clipped, not normalised. */
     const int normalize =
-        colors && stage->index == 0 ? NORMALIZE_NONE : render->normalize;
+        set->rgb && stage->index == 0 ? NORMALIZE_NONE : render->normalize;
     const bool list = normalize == NORMALIZE_CHANNEL && !render->has_range;
 
     buffer_text(out, ",\"render\":{\"colormap\":");
-    if (colors)
+    if (set->rgb)
         buffer_text(out, "null");
     else
         buffer_json_string(out, colormap_at((size_t)render->colormap)->name);
@@ -102,7 +102,10 @@ static void write_render(struct buffer *out, const struct stage *stage)
     write_range(out, "vmin", set->vmin, set->n_ranges, list);
     write_range(out, "vmax", set->vmax, set->n_ranges, list);
     buffer_json_member(out, "gamma", render->gamma);
-    buffer_text(out, "}");
+    buffer_print(out,
+                 ",\"layout\":\"%s\",\"columns\":%zu,\"gap\":%d,\"cell\":[%zu,%zu]}",
+                 set->rgb ? layout_names[LAYOUT_RGB] : layout_names[render->layout],
+                 set->columns, render->gap, set->cell[0], set->cell[1]);
 }
 
 static void write_picture(struct buffer *out, const struct stage *stage, size_t i,

@@ -6,7 +6,7 @@
 
 #include "api/reply.h"
 
-/* The media type of each format. */
+/* The media type of each format; NULL where Accept cannot ask for it. */
 extern const char *const reply_media_types[FORMAT_COUNT];
 
 /* The JSON of the contract: with pictures as base64; with their file names; or that
@@ -20,5 +20,11 @@ void reply_write_json(struct buffer *out, const struct extraction *extraction,
 enum { REPLY_FILE_NAME_SIZE = 160 };
 void reply_file_name(char name[REPLY_FILE_NAME_SIZE], const struct stage *stage,
                      size_t picture, const char *extension);
+
+/* Draw the extraction's figure, a file of the format. */
+bool reply_write_figure(struct buffer *out, enum reply_format format,
+                        const struct extraction *extraction,
+                        const struct options *options, struct arena *arena,
+                        struct error *err) MUST_CHECK;
 
 #endif

@@ -54,17 +54,17 @@ enum { N_PART_NAMES = sizeof part_names / sizeof *part_names };
 
 static const char *part_at(const void *context, size_t i)
 {
-    (void)context;
-    return i < N_PART_NAMES ? part_names[i] : option_row(i - N_PART_NAMES).name;
+    return i < N_PART_NAMES ? part_names[i]
+                            : options_row(context, i - N_PART_NAMES).name;
 }
 
 static bool unknown_part(struct request_reader *r, const char *name)
 {
     char hint[NEAREST_TEXT_SIZE];
 
-    return error_option(r->err, ERROR_PART_UNKNOWN, name,
-                        "%.64s is not a part or an option%s", name,
-                        nearest_hint(nearest_name(name, part_at, NULL), hint));
+    return error_option(
+        r->err, ERROR_PART_UNKNOWN, name, "%.64s is not a part or an option%s", name,
+        nearest_hint(nearest_name(name, part_at, &r->request->options), hint));
 }
 
 /* True if the part may stand here, for the first time. */
@@ -116,7 +116,7 @@ static bool read_part(struct request_reader *r, const struct part *part)
         r->request->has_weights = true;
         return check_part(r, "weights", PART_WEIGHTS);
     }
-    if (option_find(part->name) == OPTION_COUNT)
+    if (options_find(&r->request->options, part->name) == OPTION_TOTAL)
         return unknown_part(r, part->name);
     return read_option(r, part);
 }
@@ -169,8 +169,8 @@ static bool read_body(struct request_reader *r, const struct api_request *from)
 }
 
 bool request_read(struct request *request, const struct api_request *from,
-                  unsigned parts, const struct limits *limits, struct arena *arena,
-                  struct error *err)
+                  unsigned parts, const enum option_id *accepted,
+                  const struct limits *limits, struct arena *arena, struct error *err)
 {
     static const unsigned char nothing[1];
     struct request_reader r = {.request = request,
@@ -181,6 +181,7 @@ bool request_read(struct request *request, const struct api_request *from,
 
     *request = (struct request){.config_pointer = ""};
     options_init(&request->options);
+    request->options.accepted = accepted;
     r.body = (struct bytes){from->body ? from->body : nothing, from->body_size};
     return options_set_query(&request->options, from->query, arena, err) &&
            read_body(&r, from);

@@ -34,9 +34,10 @@ enum request_parts { PART_IMAGE = 1, PART_CONFIG = 2, PART_WEIGHTS = 4 };
  * ({"layers":..., "render":{...}, "gamma":...}) are taken into options, so that the
  * config left holds only layers. Strings and decoded base64 are in the arena; image
  * and weights bytes may lie in the request's body. On failure too, call
- * request_release. */
+ * request_release. accepted are the options that the route takes; see options.h. */
 bool request_read(struct request *request, const struct api_request *from,
-                  unsigned parts, const struct limits *limits, struct arena *arena,
+                  unsigned parts, const enum option_id *accepted,
+                  const struct limits *limits, struct arena *arena,
                   struct error *err) MUST_CHECK;
 void request_release(struct request *request);
 

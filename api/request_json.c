@@ -43,8 +43,7 @@ cJSON *request_parse(struct request_reader *r, const char *what,
 
 static const char *key_at(const void *context, size_t i)
 {
-    (void)context;
-    return i < N_OWN_KEYS ? own_keys[i] : option_row(i - N_OWN_KEYS).name;
+    return i < N_OWN_KEYS ? own_keys[i] : options_row(context, i - N_OWN_KEYS).name;
 }
 
 /* nearest is NULL if nothing is near. */
@@ -86,10 +85,11 @@ static bool take_member(struct request_reader *r, const cJSON *member,
         }
         return ok;
     }
-    if (option_find(key) == OPTION_COUNT)
+    const struct options *options = &r->request->options;
+    if (options_find(options, key) == OPTION_TOTAL)
         return unknown_key(r, member, pointer, unknown,
-                           in_group ? option_nearest(key)
-                                    : nearest_name(key, key_at, NULL));
+                           in_group ? options_nearest(options, key)
+                                    : nearest_name(key, key_at, options));
     return set_option(r, key, member, pointer);
 }
 

@@ -102,6 +102,11 @@ static void write_value(const struct schema *s, const struct option_row *row)
         schema_text(s, "'anyOf':[{'type':'string','minLength':1},{'type':'array',"
                        "'minItems':1,'items':{'type':'string','minLength':1}}]");
         break;
+    case OPTION_TYPE_TITLES:
+        schema_text(s, "'anyOf':[{'type':'boolean'},{'type':'string','minLength':1},"
+                       "{'type':'array','minItems':1,'items':{'type':'string',"
+                       "'minLength':1}}]");
+        break;
     case OPTION_TYPE_GENERATOR:
         schema_text(s, "'anyOf':[{");
         write_names(s, value_name, row->values);

@@ -31,12 +31,12 @@ static bool only_options_failed(const struct work *work)
             code == ERROR_CONFIG_INVALID);
 }
 
-bool work_read(struct work *work, unsigned parts)
+bool work_read(struct work *work, unsigned parts, const enum option_id *accepted)
 {
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
-    const bool read = request_read(&work->request, call->request, parts, limits,
-                                   call->arena, &call->err);
+    const bool read = request_read(&work->request, call->request, parts, accepted,
+                                   limits, call->arena, &call->err);
 
     if (!read && !only_options_failed(work))
         return false;
@@ -210,6 +210,20 @@ bool work_probe_input(struct work *work, bool shape_serves)
     return check_input_shape(work) && check_declared(work);
 }
 
+bool work_assume_input(struct work *work, const struct shape *shape)
+{
+    work->input = *shape;
+    work->image = (struct image_info){
+        .format = IMAGE_NPY,
+        .format_name = "generated",
+        .width = shape->dim[1],
+        .height = shape->dim[0],
+        .channels = shape->dim[2],
+        .bit_depth = 32,
+    };
+    return check_declared(work);
+}
+
 /* ---- stages ---- */
 
 const struct layer *work_layer(const struct work *work, const struct selected *stage)
@@ -229,6 +243,9 @@ const char *work_stage_name(const struct work *work, const struct selected *stag
 
     if (!layer)
         return "Input";
+    if (stage->weight)
+        return arena_print(work->call->arena, "%s/%s", layer->name,
+                           layer->weights[stage->weight - 1].name);
     return stage->pre ? arena_print(work->call->arena, "%s/pre", layer->name)
                       : layer->name;
 }
@@ -247,8 +264,8 @@ static bool list_stages(struct work *work)
     all[n++] = (struct selected){0};
     for (size_t i = 0; i < network->n_layers; i++) {
         if (split && has_pre(&network->layers[i]))
-            all[n++] = (struct selected){i + 1, true};
-        all[n++] = (struct selected){i + 1, false};
+            all[n++] = (struct selected){.index = i + 1, .pre = true};
+        all[n++] = (struct selected){.index = i + 1};
     }
     work->stages = all;
     work->n_stages = n;
@@ -269,8 +286,13 @@ static bool is_named(const struct work *work, const struct selected *stage,
     const char *base = layer ? layer->name : "Input";
     const size_t n = strlen(base);
 
-    return strncmp(base, name, n) == 0 &&
-           strcmp(name + n, stage->pre ? "/pre" : "") == 0;
+    if (strncmp(base, name, n) != 0)
+        return false;
+    if (stage->weight)
+        return !name[n] ||
+               (name[n] == '/' &&
+                strcmp(name + n + 1, layer->weights[stage->weight - 1].name) == 0);
+    return strcmp(name + n, stage->pre ? "/pre" : "") == 0;
 }
 
 static bool find_stage(struct work *work, const char *option, const char *name,
@@ -295,8 +317,6 @@ static bool choose_stages(struct work *work)
     const char *option = options->stage ? "stage" : "stages";
     const size_t n = options->stage ? 1 : options->stages.n;
 
-    if (!list_stages(work))
-        return false;
     if (n > 0) {
         struct selected *chosen = arena_take(work->call->arena, n, sizeof *chosen);
         if (!chosen)
@@ -306,6 +326,8 @@ static bool choose_stages(struct work *work)
                             options->stage ? options->stage : options->stages.items[i],
                             &chosen[i]))
                 return false;
+        if (options->stage) /* a kernel goes by its layer's name too */
+            work_options(work)->stage = work_stage_name(work, &chosen[0]);
         work->stages = chosen;
         work->n_stages = n;
     }
@@ -334,7 +356,37 @@ static bool mark_wanted(struct work *work)
 
 bool work_select_stages(struct work *work)
 {
-    return choose_stages(work) && mark_wanted(work);
+    return list_stages(work) && choose_stages(work) && mark_wanted(work);
+}
+
+bool work_select_none(struct work *work)
+{
+    work->n_stages = 0;
+    return mark_wanted(work);
+}
+
+static bool is_kernel(const struct layer_plan *plan, size_t weight)
+{
+    return plan->weight_shape[weight].rank >= 2;
+}
+
+bool work_select_kernels(struct work *work)
+{
+    const struct network *network = &work->config.network;
+    const size_t most = network->n_layers * LAYER_MAX_WEIGHTS;
+
+    work->stages = arena_take(work->call->arena, most, sizeof *work->stages);
+    if (!work->stages)
+        return work_no_memory(work);
+    for (size_t i = 0; i < network->n_layers; i++)
+        for (size_t k = 0; k < LAYER_MAX_WEIGHTS; k++)
+            if (is_kernel(&work->plan.layers[i], k))
+                work->stages[work->n_stages++] =
+                    (struct selected){.index = i + 1, .weight = k + 1};
+    if (work->n_stages == 0)
+        return error_set(&work->call->err, ERROR_CONFIG_INVALID,
+                         "no layer of the config has a kernel");
+    return choose_stages(work);
 }
 
 /* ---- plan ---- */
@@ -342,7 +394,19 @@ bool work_select_stages(struct work *work)
 static const struct shape *stage_shape(const struct work *work,
                                        const struct selected *stage)
 {
-    return stage->index ? &work->plan.layers[stage->index - 1].out : &work->input;
+    if (stage->index == 0)
+        return &work->input;
+    const struct layer_plan *plan = &work->plan.layers[stage->index - 1];
+    return stage->weight ? &plan->weight_shape[stage->weight - 1] : &plan->out;
+}
+
+/* Of kernels a row shows the filters on one channel, if there are several channels and
+ * not too many filters; 0: as ever. */
+static int filters_in_a_row(const struct shape *shape)
+{
+    const bool rows = shape->rank == 4 && shape->dim[2] > 1 && shape->dim[3] > 1;
+
+    return rows && shape->dim[3] <= 64 ? (int)shape->dim[3] : 0;
 }
 
 /* The lesson paints Detect and Condense with gamma; a config's every stage but Input.
@@ -353,9 +417,19 @@ struct render work_render(struct work *work, const struct selected *stage)
     const bool plain = stage->index == 0 || (work->config.lesson && stage->index == 1);
 
     render_from_options(&render, work_options(work));
+    if (stage->weight && !render.columns)
+        render.columns = filters_in_a_row(stage_shape(work, stage));
     if (plain)
         render.gamma = 1;
+    if (reply_is_figure(work->format))
+        render.scale = 1; /* its panels are enlarged anyway */
     return render;
+}
+
+static bool has_pictures(struct work *work)
+{
+    return reply_is_figure(work->format) ||
+           reply_has_pictures(work->format, work_options(work));
 }
 
 /* What the reply may take at most: tensors as they are or as text, and pictures. */
@@ -365,19 +439,26 @@ static double reply_bytes(struct work *work, double *pictures)
     const double per_value = options->values == VALUES_LIST ? 24 : 8;
     double bytes = 1 << 16;
 
+    double cells = 0;
+
     *pictures = 0;
     for (size_t i = 0; i < work->n_stages; i++) {
         const struct shape *shape = stage_shape(work, &work->stages[i]);
         const struct render render = work_render(work, &work->stages[i]);
         bytes += 4096;
-        if (options->values != VALUES_NONE ||
-            !reply_has_pictures(work->format, options))
+        if (options->values != VALUES_NONE || !has_pictures(work))
             bytes += (double)shape_elements(shape) * per_value;
-        if (reply_has_pictures(work->format, options)) {
+        if (has_pictures(work)) {
             bytes += picture_bytes(shape, &render);
-            *pictures += (double)picture_count(shape, &render);
+            *pictures +=
+                (double)picture_count(shape, work->stages[i].index == 0, &render);
+            cells += picture_cells(shape, &render);
+        } else {
+            bytes += picture_measure_bytes(shape, &render);
         }
     }
+    if (reply_is_figure(work->format))
+        bytes += reply_figure_bytes(&work->result.figure, work->format, cells);
     return bytes;
 }
 
@@ -399,7 +480,7 @@ double work_peak_bytes(struct work *work, double *pictures)
                 reply_bytes(work, pictures));
 }
 
-static bool make_plan(struct work *work)
+bool work_plan_network(struct work *work)
 {
     struct call *call = work->call;
     const struct limits *limits = &call->settings->limits;
@@ -415,7 +496,7 @@ static bool make_plan(struct work *work)
 /* Render options that do not suit a stage are refused before anything is computed. */
 static bool check_pictures(struct work *work)
 {
-    if (!reply_has_pictures(work->format, work_options(work)))
+    if (!reply_shows_render(work->format))
         return true;
     for (size_t i = 0; i < work->n_stages; i++) {
         const struct render render = work_render(work, &work->stages[i]);
@@ -424,6 +505,23 @@ static bool check_pictures(struct work *work)
             return false;
     }
     return true;
+}
+
+/* A figure has its place for every picture before one is painted. */
+static bool plan_figure(struct work *work)
+{
+    size_t n = 0;
+
+    if (!reply_is_figure(work->format))
+        return true;
+    for (size_t i = 0; i < work->n_stages; i++) {
+        const struct render render = work_render(work, &work->stages[i]);
+        n += picture_count(stage_shape(work, &work->stages[i]),
+                           work->stages[i].index == 0, &render);
+    }
+    return reply_plan_figure(&work->result.figure, work->format, work_options(work), n,
+                             work->config.lesson, &work->call->settings->limits,
+                             &work->call->err);
 }
 
 static bool check_limits(struct work *work)
@@ -439,7 +537,12 @@ static bool check_limits(struct work *work)
                        err, "the request takes up to %.15g bytes", bytes);
 }
 
+bool work_check(struct work *work)
+{
+    return check_pictures(work) && plan_figure(work) && check_limits(work);
+}
+
 bool work_plan(struct work *work)
 {
-    return make_plan(work) && check_pictures(work) && check_limits(work);
+    return work_plan_network(work) && work_check(work);
 }

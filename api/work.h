@@ -2,8 +2,9 @@
  * work.h - one request for stages or a plan, step by step.
  *
  * The order is the rule of the house: read the config, read the image's header, plan,
- * and check every limit; only then are pixels decoded (extract.c) or the plan printed
- * (plan.c). Each step needs the ones before it and records what failed in call->err.
+ * and check every limit; only then are pixels decoded and the network run (work_run.c)
+ * or the plan printed (plan.c). Each step needs the ones before it and records what
+ * failed in call->err.
  */
 #ifndef API_WORK_H
 #define API_WORK_H
@@ -16,11 +17,12 @@
 #include "api/request.h"
 #include "engine/network.h"
 
-/* A stage of the network: 0 is Input, i + 1 is layer i; or what its activation reads.
- */
+/* A stage of the network: 0 is Input, i + 1 is layer i; or what its activation reads;
+ * or one of its weights. */
 struct selected {
     size_t index;
     bool pre;
+    size_t weight; /* w + 1; 0: none */
 };
 
 struct work {
@@ -41,19 +43,41 @@ struct work {
     struct extraction result;
 };
 
-/* Read the request and its config; parts are those that the route takes. On failure
- * too, call request_release(&work->request) at the end. */
-bool work_read(struct work *work, unsigned parts) MUST_CHECK;
+/* Read the request and its config; parts and accepted (see options.h) are those that
+ * the route takes. On failure too, call request_release(&work->request) at the end. */
+bool work_read(struct work *work, unsigned parts,
+               const enum option_id *accepted) MUST_CHECK;
 
 /* Find out the input's shape from the image's header, the generator or, where
  * shape_serves, the option input_shape. */
 bool work_probe_input(struct work *work, bool shape_serves) MUST_CHECK;
 
+/* In place of an image: an input of this shape, whose values the caller makes. */
+bool work_assume_input(struct work *work, const struct shape *shape) MUST_CHECK;
+
 /* The stages of the reply, and what the network must keep for them. */
 bool work_select_stages(struct work *work) MUST_CHECK;
 
-/* Plan the network and check every limit of the request. */
+/* In place of the stages, where only weights are wanted: none, so far. */
+bool work_select_none(struct work *work) MUST_CHECK;
+
+/* Plan the network; and check every limit of the request. work_plan does both. */
+bool work_plan_network(struct work *work) MUST_CHECK;
+bool work_check(struct work *work) MUST_CHECK;
 bool work_plan(struct work *work) MUST_CHECK;
+
+/* Of a planned network: as stages the weights that are kernels, those of more than one
+ * axis; the stages that were asked for name their layers, or them as layer/kernel. */
+bool work_select_kernels(struct work *work) MUST_CHECK;
+
+/* Every weight gets its values: from the upload, the config, or its initializer. */
+bool work_bind_weights(struct work *work) MUST_CHECK;
+
+/* Decode the image, or generate it, into work->pixels. */
+bool work_decode(struct work *work) MUST_CHECK;
+
+/* Run the network on work->pixels; what was asked for is left in the plan. */
+bool work_run(struct work *work) MUST_CHECK;
 
 /* Peak memory of the request, the worst reply included; and its number of pictures. */
 double work_peak_bytes(struct work *work, double *pictures);
@@ -63,7 +87,7 @@ struct options *work_options(struct work *work);
 /* The layer of a stage; NULL for Input. */
 const struct layer *work_layer(const struct work *work, const struct selected *stage);
 
-/* "Input", "conv2d", "conv2d/pre"; NULL if there is no memory. */
+/* "Input", "conv2d", "conv2d/pre", "conv2d/kernel"; NULL if there is no memory. */
 const char *work_stage_name(const struct work *work, const struct selected *stage);
 
 /* How a stage is painted. */

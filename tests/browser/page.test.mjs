@@ -126,6 +126,59 @@ test('the window follows the keyboard', async () => {
   assert.match(await page.locator('.stage').nth(3).locator('.cell').innerText(), /^\[15, 16\] = /);
 });
 
+test('all stages can be saved as one figure', async () => {
+  await widths(64, 62, 62, 31);
+  for (const [name, start] of [['png', '\x89PNG'], ['svg', '<?xml'], ['pdf', '%PDF']]) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click(`#save button:text-is("${name.toUpperCase()}")`)]);
+    assert.equal(download.suggestedFilename(), `convscope.${name}`);
+    assert.ok(readFileSync(await download.path(), 'latin1').startsWith(start), name);
+  }
+});
+
+/* Pictures in it, and sharp ones, though its policy allows nothing else. */
+test('an SVG can be opened', async () => {
+  await page.goto(`${base}v1/extract?input=circle&size=16&val=1&format=svg&ops=Input&subplot_shape=1,1&titles=false&figsize=5,5`);
+  const shot = await page.screenshot({ clip: { x: 0, y: 0, width: 480, height: 480 } });
+  const colours = await page.evaluate(async (data) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${data}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height), context = canvas.getContext('2d');
+    context.drawImage(image, 0, 0);
+    const { data: bytes } = context.getImageData(0, 0, image.width, image.height), seen = {};
+    for (let i = 0; i < bytes.length; i += 4) seen[bytes.slice(i, i + 3)] = (seen[bytes.slice(i, i + 3)] ?? 0) + 1;
+    return seen;
+  }, shot.toString('base64'));
+  assert.ok(colours['0,0,3'] > 50000, JSON.stringify(colours).slice(0, 200));
+  assert.ok(colours['251,252,191'] > 10000, JSON.stringify(colours).slice(0, 200));
+  assert.ok(Object.keys(colours).length < 20, `${Object.keys(colours).length} colours: cells are smooth`);
+});
+
+test('a browser reads the multipart reply', async () => {
+  const parts = await page.evaluate(async () => {
+    const reply = await fetch('v1/extract?input=circle&val=1&format=multipart');
+    const form = await reply.formData(), sizes = {};
+    for (const [name, part] of form) {
+      const bitmap = part instanceof File && part.type === 'image/png' ? await createImageBitmap(part) : null;
+      sizes[name] = bitmap ? [part.name, bitmap.width, bitmap.height] : Object.keys(JSON.parse(await (part.text?.() ?? part)));
+    }
+    return sizes;
+  });
+  assert.deepEqual(Object.keys(parts), ['meta', 'Input', 'Filter', 'Detect', 'Condense']);
+  assert.ok(parts.meta.includes('stages'));
+  assert.deepEqual(parts.Filter, ['01_Filter.png', 62, 62]);
+});
+
+test('the window slides', async () => {
+  await widths(64, 62, 62, 31);
+  await page.click('#slide summary');
+  await page.waitForFunction(() => [...document.querySelectorAll('#slide img')].every((image) => image.complete && image.naturalWidth > 300));
+  const before = await page.getAttribute('#slide-filter', 'src');
+  await page.fill('[name=conv_stride]', '2');
+  await page.waitForFunction((old) => document.querySelector('#slide-filter').getAttribute('src') !== old, before);
+  await page.waitForFunction(() => document.querySelector('#slide-filter').complete);
+});
+
 test('dark and narrow', async () => {
   await page.emulateMedia({ colorScheme: 'dark' });
   await page.setViewportSize({ width: 390, height: 844 });

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
+from docs_pictures import PICTURES, REQUESTS, ask
 from service import BINARY, DATA, ROOT, Service
 
 README = (ROOT / "README.md").read_text()
@@ -54,13 +55,15 @@ class Readme(unittest.TestCase):
         self.assertIn(table, README, f"the README should hold this table:\n{table}\n")
 
     def test_the_pictures_are_the_services(self):
+        self.assertEqual(sorted(file.name for file in PICTURES.iterdir()),
+                         sorted(REQUESTS))
         with Service() as service:
-            for stage in ("Input", "Filter", "Detect", "Condense"):
-                scale = 8 if stage == "Condense" else 4
-                reply = service.get("/v1/extract?input=circle&size=64&r_shrink=3&val=1"
-                                    f"&format=png&stage={stage}&scale={scale}")
-                picture = (ROOT / "deploy" / "pictures" / f"{stage}.png").read_bytes()
-                self.assertEqual(reply.body, picture, stage)
+            for name in REQUESTS:
+                with self.subTest(name):
+                    self.assertIn(f"deploy/pictures/{name}", README)
+                    picture = (PICTURES / name).read_bytes()
+                    self.assertTrue(ask(service, name).body == picture,
+                                    "make docs-pictures")
 
     def test_files_that_it_names_exist(self):
         for path in re.findall(r"\]\(([a-z][^):]*)\)|`((?:deploy|tests)/[^` ]+)`", README):

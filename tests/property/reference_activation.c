@@ -21,8 +21,8 @@ static double clip(double x, double low, double high)
     return fmin(fmax(x, low), high);
 }
 
-/* limit if x >= limit, x if x >= threshold, else alpha * (x - threshold); Keras does not
- * multiply where both numbers are 0: -infinity becomes 0, not a NaN. */
+/* limit if x >= limit, x if x >= threshold, else alpha * (x - threshold); Keras does
+ * not multiply where both numbers are 0: -infinity becomes 0, not a NaN. */
 static double rectifier(double x, const struct activation *a)
 {
     const double threshold = (double)a->threshold, limit = (double)a->limit;

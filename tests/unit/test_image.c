@@ -5,7 +5,7 @@
 #include "api/image.h"
 #include "api/npy.h"
 
-#define GIVE(options, ID) ((options)->given |= UINT64_C(1) << OPTION_##ID)
+#define GIVE(options, ID) ((options)->given[OPTION_##ID] = true)
 
 /* A PNG file of these samples by libpng's simplified writer. */
 static struct bytes png_of(const void *samples, uint32_t width, uint32_t height,

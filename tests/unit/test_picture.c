@@ -34,16 +34,15 @@ static struct render plain_render(void)
 /* Paint into `set`; the arena stays within what picture_bytes says. */
 static void paint(const struct tensor *stage, bool input, const struct render *render)
 {
+    const struct picture_context context = {render, kernels_find(NULL),
+                                            &parallel_serial, &arena};
+
     if (!arena.base)
         arena = new_arena(64 << 20);
     arena_reset(&arena, 64 << 20);
     error_init(&err);
-    cr_assert(picture_paint(stage, input, render, kernels_find(NULL), &parallel_serial,
-                            &arena, &set, &err),
-              "%s", err.detail);
-    cr_assert_eq(set.n, input && stage->shape.dim[2] == 3 && render->channel < 0
-                            ? 1
-                            : picture_count(&stage->shape, render));
+    cr_assert(picture_paint(stage, input, &context, &set, &err), "%s", err.detail);
+    cr_assert_eq(set.n, picture_count(&stage->shape, input, render));
 }
 
 static size_t chunk_size(const struct buffer *png, const char *type)
@@ -413,17 +412,39 @@ Test(picture, maps_can_be_shown_one_by_one)
     free(seen.rgba);
 }
 
-Test(picture, vectors_and_matrices_are_one_map)
+/* A row of cells could hardly be seen. */
+Test(picture, vectors_are_strips)
+{
+    static const struct {
+        size_t n, scale, cell;
+    } rows[] = {{1, 1, 16},  {4, 1, 16},  {16, 1, 16}, {17, 1, 15}, {100, 1, 2},
+                {129, 1, 1}, {255, 1, 1}, {256, 1, 1}, {500, 1, 1}, {64, 3, 12}};
+    static float values[500];
+    static int indices[16 * 500 * 64];
+    struct render render = plain_render();
+
+    for (size_t i = 0; i < 500; i++)
+        values[i] = (float)(i % 2);
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        const struct tensor vector = {SHAPE(rows[k].n), values};
+        render.scale = (int)rows[k].scale;
+        struct seen seen = show(&vector, false, &render);
+        cr_assert_eq(seen.width, rows[k].n * rows[k].cell);
+        cr_assert_eq(seen.height, 16 * rows[k].scale);
+        cr_assert(set.cell[0] == seen.height && set.cell[1] == rows[k].cell);
+        for (size_t i = 0; i < seen.width * seen.height; i++)
+            indices[i] = i % seen.width / rows[k].cell % 2 ? 255 : 0;
+        expect_indices(&seen, 0, indices);
+        free(seen.rgba);
+    }
+}
+
+Test(picture, a_matrix_is_one_map)
 {
     const struct render render = plain_render();
     float values[] = {0, 1, 2, 4};
-    const struct tensor vector = {SHAPE(4), values}, matrix = {SHAPE(2, 2), values};
-    struct seen seen = show(&vector, false, &render);
-
-    cr_assert(seen.width == 4 && seen.height == 1);
-    expect_indices(&seen, 0, (int[]){0, 64, 128, 255});
-    free(seen.rgba);
-    seen = show(&matrix, false, &render);
+    const struct tensor matrix = {SHAPE(2, 2), values};
+    struct seen seen = show(&matrix, false, &render);
     cr_assert(seen.width == 2 && seen.height == 2);
     expect_indices(&seen, 0, (int[]){0, 64, 128, 255});
     free(seen.rgba);
@@ -535,8 +556,9 @@ Test(picture, options_that_do_not_suit_are_refused)
         render.has_range = i == 2;
         render.range[0] = render.range[1] = 1;
         error_init(&err);
-        cr_assert(!picture_paint(&stage, false, &render, kernels_find(NULL),
-                                 &parallel_serial, &arena, &set, &err));
+        const struct picture_context context = {&render, kernels_find(NULL),
+                                                &parallel_serial, &arena};
+        cr_assert(!picture_paint(&stage, false, &context, &set, &err));
         cr_assert_eq(err.code, ERROR_OPTION_INVALID);
         cr_assert_str_eq(err.items[0].parameter, names[i]);
     }
@@ -546,8 +568,9 @@ Test(picture, options_that_do_not_suit_are_refused)
         render.scale = 2;
         error_init(&err);
         arena_reset(&arena, budget);
-        if (!picture_paint(&stage, false, &render, kernels_find(NULL), &parallel_serial,
-                           &arena, &set, &err))
+        const struct picture_context context = {&render, kernels_find(NULL),
+                                                &parallel_serial, &arena};
+        if (!picture_paint(&stage, false, &context, &set, &err))
             cr_assert_eq(err.code, ERROR_PLAN_TOO_LARGE);
     }
     arena_release(&arena);

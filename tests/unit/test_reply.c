@@ -37,10 +37,11 @@ static void fill_stage(struct stage *stage, size_t index, const char *name,
         .duration_ms = index == 1 ? NAN : 0.12345678,
         .stats = statistics_of(kernels_find(NULL), values, shape_elements(&shape), 1),
     };
+    const struct picture_context context = {&stage->render, kernels_find(NULL),
+                                            &parallel_serial, &arena};
     render_from_options(&stage->render, &options);
-    cr_assert(picture_paint(&stage->tensor, index == 0, &stage->render,
-                            kernels_find(NULL), &parallel_serial, &arena,
-                            &stage->pictures, &err));
+    cr_assert(
+        picture_paint(&stage->tensor, index == 0, &context, &stage->pictures, &err));
     stage->pngs = arena_alloc(&arena, stage->pictures.n, sizeof *stage->pngs);
     for (size_t i = 0; i < stage->pictures.n; i++) {
         buffer_init(&stage->pngs[i], 1 << 20);
@@ -162,7 +163,8 @@ Test(reply, json_has_the_contracts_keys_in_order)
                 "render duration_ms images");
     expect_keys(at(json, "stages.0.pad"), "top bottom left right");
     expect_keys(at(json, "stages.0.stats"), "min max mean std nan inf constant");
-    expect_keys(at(json, "stages.0.render"), "colormap normalize vmin vmax gamma");
+    expect_keys(at(json, "stages.0.render"),
+                "colormap normalize vmin vmax gamma layout columns gap cell");
     expect_keys(at(json, "stages.0.images.0"), "channel width height bytes png");
     expect_keys(at(json, "timing_ms"), "queue decode compute encode total");
     cJSON_Delete(json);
@@ -465,11 +467,17 @@ Test(reply, npz_and_safetensors_hold_every_stage_once)
 
 Test(reply, a_reply_over_the_limit_names_it)
 {
+    size_t panels = 0;
+
+    for (size_t i = 0; i < extraction.n_stages; i++)
+        panels += extraction.stages[i].pictures.n;
     for (int format = 0; format < FORMAT_COUNT; format++) {
         if (format == FORMAT_PNG) /* its PNG exists already, under the same limit */
             continue;
         limits.max_response_bytes = 100;
         error_init(&err);
+        cr_assert(reply_plan_figure(&extraction.figure, (enum reply_format)format,
+                                    &options, panels, false, &limits, &err));
         cr_assert(!reply_extraction(&reply, (enum reply_format)format, &extraction,
                                     &options, &arena, &err),
                   "format %d", format);
@@ -538,7 +546,7 @@ Test(reply, the_format_option_wins)
     enum reply_format format;
 
     options.format = FORMAT_NPZ;
-    options.given |= UINT64_C(1) << OPTION_FORMAT;
+    options.given[OPTION_FORMAT] = true;
     cr_assert(reply_negotiate(&options, "image/png", &format, &err));
     cr_assert_eq((int)format, FORMAT_NPZ);
 }

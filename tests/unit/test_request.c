@@ -44,7 +44,7 @@ static bool read_method(const char *method, const char *type, const char *query,
     arena_reset(&arena, SIZE_MAX);
     error_init(&err);
     const bool ok =
-        request_read(&request, &from, ALL_PARTS, &limits_default, &arena, &err);
+        request_read(&request, &from, ALL_PARTS, NULL, &limits_default, &arena, &err);
     cr_expect_eq(ok, err.code == ERROR_NONE, "%s: %s", body, err.detail);
     return ok;
 }
@@ -197,7 +197,7 @@ Test(request, refuses_parts_that_the_path_does_not_take)
                                      .body = body,
                                      .body_size = sizeof body - 1};
 
-    cr_expect_not(request_read(&request, &from, PART_IMAGE | PART_CONFIG,
+    cr_expect_not(request_read(&request, &from, PART_IMAGE | PART_CONFIG, NULL,
                                &limits_default, &arena, &err));
     cr_expect_eq(err.code, ERROR_PART_UNKNOWN);
     request_release(&request);

@@ -1,0 +1,497 @@
+/*
+ * animation_call.c - GET and POST /v1/animation.
+ *
+ * Without layers the options describe one, which is read like any config. Without an
+ * image the window slides over small integers.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/animation.h"
+#include "api/json.h"
+#include "api/work.h"
+#include "engine/generate.h"
+
+static const enum option_id accepted[] = {
+    OPTION_OP,         OPTION_KERNEL,     OPTION_KERNEL_SIZE,   OPTION_STRIDES,
+    OPTION_PADDING,    OPTION_DILATION,   OPTION_INPUT_SIZE,    OPTION_LAYER,
+    OPTION_FPS,        OPTION_MAX_FRAMES, OPTION_CHANNEL,       OPTION_SEED,
+    OPTION_COLOR,      OPTION_RESCALE,    OPTION_MEAN,          OPTION_STD,
+    OPTION_PREPROCESS, OPTION_BACKGROUND, OPTION_CHANNEL_ORDER, OPTION_INPUT,
+    OPTION_PRESET,     OPTION_RESIZE,     OPTION_RESIZE_METHOD, OPTION_GENERATOR,
+    OPTION_SIZE,       OPTION_VAL,        OPTION_R_SHRINK,      OPTION_DOT_X,
+    OPTION_DOT_Y,      OPTION_TOTAL,
+};
+
+static bool invalid(struct work *work, enum option_id id, const char *what)
+{
+    const char *name = option_name(id);
+
+    return error_option(&work->call->err, ERROR_OPTION_INVALID, name, "%s %s", name,
+                        what);
+}
+
+/* ---- a layer from options ---- */
+
+/* Options that stand for a layer, and its parameters that they become. */
+static const struct {
+    enum option_id option;
+    const char *conv, *pool; /* NULL: it has no such */
+} own[] = {
+    {OPTION_KERNEL, "kernel", NULL},
+    {OPTION_KERNEL_SIZE, "kernel_size", "pool_size"},
+    {OPTION_STRIDES, "strides", "strides"},
+    {OPTION_PADDING, "padding", "padding"},
+    {OPTION_DILATION, "dilation_rate", NULL},
+};
+enum { N_OWN = sizeof own / sizeof *own };
+
+static bool has_layers(const struct request *request)
+{
+    return OPTION_GIVEN(&request->options, PRESET) ||
+           (request->config && request->config->child);
+}
+
+/* Options of a layer beside layers, or of a convolution beside a pool. */
+static bool check_options(struct work *work, bool layers)
+{
+    const struct options *options = work_options(work);
+    const bool pool = options->op != OP_CONV;
+    bool ok = true;
+
+    if (layers && OPTION_GIVEN(options, OP))
+        ok = invalid(work, OPTION_OP, "is for a window without layers");
+    if (!layers && OPTION_GIVEN(options, LAYER))
+        ok = invalid(work, OPTION_LAYER, "names a layer, but no layers are given");
+    for (size_t i = 0; i < N_OWN; i++)
+        if (layers && options->given[own[i].option])
+            ok = invalid(work, own[i].option,
+                         "is for a window without layers; here the layer has it");
+        else if (pool && !own[i].pool && options->given[own[i].option])
+            ok = invalid(work, own[i].option, "is for op=conv");
+    return ok;
+}
+
+static void add_pair(cJSON *layer, const char *name, const int pair[2])
+{
+    cJSON_AddItemToObject(layer, name, cJSON_CreateIntArray(pair, 2));
+}
+
+/* Like a Sobel kernel of any size: its upper half takes away, its lower half adds. */
+static cJSON *gradient(const int size[2])
+{
+    cJSON *rows = cJSON_CreateArray();
+
+    for (int y = 0; y < size[0]; y++) {
+        const int twice = 2 * y - (size[0] - 1);
+        cJSON *row = cJSON_CreateArray();
+        for (int x = 0; x < size[1]; x++)
+            cJSON_AddItemToArray(row, cJSON_CreateNumber((twice > 0) - (twice < 0)));
+        cJSON_AddItemToArray(rows, row);
+    }
+    return rows;
+}
+
+/* The kernel as JSON; NULL, with the error recorded, if its text is none. */
+static cJSON *kernel_json(struct work *work)
+{
+    const struct options *options = work_options(work);
+    const char *text = options->kernel;
+    const struct bytes bytes = {(const unsigned char *)text, strlen(text)};
+    struct error found;
+
+    if (!OPTION_GIVEN(options, KERNEL) && OPTION_GIVEN(options, KERNEL_SIZE) &&
+        (options->kernel_size[0] != 3 || options->kernel_size[1] != 3))
+        return gradient(options->kernel_size);
+    if (text[strspn(text, " \t\r\n")] != '[')
+        return cJSON_CreateString(text);
+    error_init(&found);
+    cJSON *json = json_parse("kernel", &bytes, NULL, &work->call->settings->limits,
+                             work->call->arena, &found);
+    if (!json)
+        error_option(&work->call->err, ERROR_OPTION_INVALID, "kernel", "%s",
+                     found.detail);
+    if (!json || (cJSON_IsArray(json->child) && !cJSON_IsArray(json->child->child)))
+        return json;
+    cJSON_Delete(json);
+    invalid(work, OPTION_KERNEL, "must be one filter: a 2-D array");
+    return NULL;
+}
+
+static void add_window(struct work *work, cJSON *layer)
+{
+    static const char *const paddings[] = {"valid", "same"};
+    const struct options *options = work_options(work);
+    const bool conv = options->op == OP_CONV;
+
+    const int two[] = {2, 2}; /* Keras' pools, if nothing is said */
+
+    if (OPTION_GIVEN(options, KERNEL_SIZE))
+        add_pair(layer, conv ? "kernel_size" : "pool_size", options->kernel_size);
+    else if (!conv)
+        add_pair(layer, "pool_size", two);
+    if (OPTION_GIVEN(options, STRIDES))
+        add_pair(layer, "strides", options->strides);
+    if (conv)
+        add_pair(layer, "dilation_rate", options->dilation);
+    cJSON_AddStringToObject(layer, "padding", paddings[options->padding]);
+}
+
+/* The request's config becomes one layer. */
+static bool make_config(struct work *work)
+{
+    static const char *const types[] = {"conv2d", "max_pooling2d", "average_pooling2d"};
+    const struct options *options = work_options(work);
+    struct request *request = &work->request;
+    cJSON *layer = cJSON_CreateObject();
+
+    cJSON_Delete(request->config);
+    request->config = cJSON_CreateArray();
+    request->config_pointer = "";
+    cJSON_AddItemToArray(request->config, layer);
+    cJSON_AddStringToObject(layer, "type", types[options->op]);
+    add_window(work, layer);
+    if (options->op != OP_CONV)
+        return true;
+    cJSON_AddNumberToObject(layer, "filters", 1);
+    cJSON_AddFalseToObject(layer, "use_bias");
+    cJSON *kernel = kernel_json(work);
+    work_options(work)->given[OPTION_KERNEL] = false; /* the layer has it now */
+    return kernel && cJSON_AddItemToObject(layer, "kernel", kernel);
+}
+
+/* "layers[0].kernel_size 9 is ..." without the layer. */
+static void leave_out_layer(char *detail)
+{
+    static const char layer[] = "layers[0].";
+    const size_t n = sizeof layer - 1;
+
+    if (strncmp(detail, layer, n) == 0)
+        memmove(detail, detail + n, strlen(detail + n) + 1);
+}
+
+/* A fault of the layer that nobody wrote is told of the option that it came from. */
+static bool tell_options(struct error *err)
+{
+    leave_out_layer(err->detail);
+    for (size_t i = 0; i < err->n_items && i < ERROR_MAX_ITEMS; i++) {
+        struct error_item *item = &err->items[i];
+        const char *slash = strrchr(item->pointer, '/');
+        for (size_t k = 0; slash && k < N_OWN; k++)
+            if (strcmp(slash + 1, own[k].conv) == 0 ||
+                (own[k].pool && strcmp(slash + 1, own[k].pool) == 0))
+                snprintf(item->parameter, sizeof item->parameter, "%s",
+                         option_name(own[k].option));
+        item->pointer[0] = '\0';
+        leave_out_layer(item->detail);
+    }
+    if (err->code == ERROR_CONFIG_INVALID)
+        err->code = ERROR_OPTION_INVALID;
+    return false;
+}
+
+/* ---- what slides, and over what ---- */
+
+struct slide {
+    struct work *work;
+    bool layers;   /* the request has them */
+    bool pattern;  /* there is no image */
+    size_t index;  /* of the layer */
+    size_t filter; /* channel of its output */
+    struct animation animation;
+};
+
+static bool read(struct slide *s)
+{
+    struct work *work = s->work;
+    struct call *call = work->call;
+    const struct limits *limits = &call->settings->limits;
+
+    if (!request_read(&work->request, call->request,
+                      PART_IMAGE | PART_CONFIG | PART_WEIGHTS, accepted, limits,
+                      call->arena, &call->err))
+        return false;
+    s->layers = has_layers(&work->request);
+    if (!check_options(work, s->layers) || (!s->layers && !make_config(work)))
+        return false;
+    return config_read(&work->config, work->request.config,
+                       work->request.config_pointer, work_options(work), limits,
+                       call->arena, &call->err) ||
+           (!s->layers && tell_options(&call->err));
+}
+
+static bool find_input(struct slide *s)
+{
+    struct work *work = s->work;
+    const struct options *options = work_options(work);
+    const struct shape *declared = &work->config.input;
+    const bool known = declared->rank == 3 && declared->dim[0] && declared->dim[1];
+    const size_t channels =
+        declared->rank == 3 && declared->dim[2] ? declared->dim[2] : 1;
+    struct shape shape =
+        SHAPE((size_t)options->input_size[0], (size_t)options->input_size[1], channels);
+
+    s->pattern = !work->request.image.data && options->generator == GENERATOR_NONE;
+    if (!s->pattern && OPTION_GIVEN(options, INPUT_SIZE))
+        return invalid(work, OPTION_INPUT_SIZE, "is for a window without an image");
+    if (s->pattern && OPTION_GIVEN(options, RESIZE))
+        return invalid(work, OPTION_RESIZE, "is for an image, and there is none");
+    if (!s->pattern)
+        return work_probe_input(work, false);
+    if (known && !OPTION_GIVEN(options, INPUT_SIZE))
+        shape = *declared, shape.dim[2] = channels;
+    return work_assume_input(work, &shape);
+}
+
+static const char *const kinds[] = {[OP_CONV] = "Conv2D",
+                                    [OP_MAX_POOL] = "MaxPooling2D",
+                                    [OP_AVERAGE_POOL] = "AveragePooling2D",
+                                    "DepthwiseConv2D"};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+/* What the layer's window does; false if it has none that can be shown. */
+static bool op_of(const struct layer *layer, enum option_op *op)
+{
+    for (size_t i = 0; i < N_KINDS; i++)
+        if (strcmp(layer->kind->class_name, kinds[i]) == 0) {
+            *op = i < N_KINDS - 1 ? (enum option_op)i : OP_CONV;
+            return true;
+        }
+    return false;
+}
+
+static bool choose_layer(struct slide *s)
+{
+    const struct network *network = &s->work->config.network;
+    const char *name = work_options(s->work)->layer;
+    struct error *err = &s->work->call->err;
+
+    for (s->index = 0; s->index < network->n_layers; s->index++) {
+        const struct layer *layer = &network->layers[s->index];
+        if (name && strcmp(layer->name, name) != 0)
+            continue;
+        if (op_of(layer, &s->animation.op))
+            return true;
+        if (name)
+            return error_option(err, ERROR_OPTION_INVALID, "layer",
+                                "%.64s is a %s; only Conv2D, DepthwiseConv2D, "
+                                "MaxPooling2D and AveragePooling2D have a window to "
+                                "show",
+                                name, layer->kind->class_name);
+    }
+    return name ? error_option(err, ERROR_OPTION_INVALID, "layer",
+                               "there is no layer %.64s", name)
+                : error_option(err, ERROR_OPTION_INVALID, "layer",
+                               "there is no convolution or pool to show");
+}
+
+/* The layer's output is kept, and what it reads. */
+static bool want(struct slide *s)
+{
+    struct work *work = s->work;
+    const struct network *network = &work->config.network;
+    const size_t input = network->layers[s->index].inputs[0];
+
+    work->wanted =
+        arena_alloc(work->call->arena, network->n_layers, sizeof *work->wanted);
+    if (!work->wanted)
+        return work_no_memory(work);
+    work->wanted[s->index].output = true;
+    if (input)
+        work->wanted[input - 1].output = true;
+    return true;
+}
+
+/* ---- the animation ---- */
+
+static const char *print_title(const struct slide *s, size_t channel, size_t channels)
+{
+    const struct layer *layer = &s->work->config.network.layers[s->index];
+    const struct animation *a = &s->animation;
+    const size_t filters = s->work->plan.layers[s->index].out.dim[2];
+    char name[96] = "", dilation[48] = "", part[96] = "";
+
+    if (s->layers)
+        snprintf(name, sizeof name, "%.60s: ", layer->name);
+    if (a->dilation[0] > 1 || a->dilation[1] > 1)
+        snprintf(dilation, sizeof dilation, ", dilation %zu\xc3\x97%zu", a->dilation[0],
+                 a->dilation[1]);
+    if (channels > 1 || filters > 1)
+        snprintf(part, sizeof part,
+                 "; input channel %zu of %zu, output channel %zu of %zu", channel,
+                 channels, s->filter, filters);
+    return arena_print(
+        s->work->call->arena, "%s%s, strides %zu\xc3\x97%zu, padding %s%s%s", name,
+        layer->kind->class_name, a->strides[0], a->strides[1],
+        layer->padding == PADDING_SAME ? "same" : "valid", dilation, part);
+}
+
+static void set_window(struct slide *s, const struct layer *layer)
+{
+    struct animation *a = &s->animation;
+    const bool conv = a->op == OP_CONV;
+    const int *window = conv ? layer->kernel_size : layer->pool_size;
+
+    a->window.height = (size_t)window[0];
+    a->window.width = (size_t)window[1];
+    for (size_t i = 0; i < 2; i++) {
+        a->strides[i] = (size_t)(layer->strides[i] ? layer->strides[i] : window[i]);
+        a->dilation[i] = conv ? (size_t)layer->dilation_rate[i] : 1;
+    }
+}
+
+/* The channel of the input that a channel of the output reads first, and the weights
+ * between them: of Conv2D [height][width][channels of a group][filters], of
+ * DepthwiseConv2D [height][width][channels][multiplier]. */
+static size_t find_weights(struct slide *s, const struct layer *layer,
+                           const struct layer_plan *plan)
+{
+    const struct shape *shape = &plan->weight_shape[0];
+    const bool depthwise = strcmp(layer->kind->class_name, "DepthwiseConv2D") == 0;
+
+    if (s->animation.op != OP_CONV)
+        return s->filter;
+    s->animation.window.values = layer->weights[0].values + s->filter;
+    s->animation.window.step = shape->dim[2] * shape->dim[3];
+    if (depthwise)
+        return s->filter / shape->dim[3];
+    const size_t groups = plan->in.dim[2] / shape->dim[2];
+    return s->filter / (plan->out.dim[2] / groups) * shape->dim[2];
+}
+
+static bool check_filter(struct slide *s)
+{
+    const struct options *options = work_options(s->work);
+    const struct shape *out = &s->work->plan.layers[s->index].out;
+    const int channel = OPTION_GIVEN(options, CHANNEL) ? options->channel : 0;
+
+    s->filter = (size_t)channel;
+    return s->filter < out->dim[2] ||
+           error_option(&s->work->call->err, ERROR_OPTION_INVALID, "channel",
+                        "there is no channel %d in an output of %zu channels", channel,
+                        out->dim[2]);
+}
+
+/* All but the values, which are not known yet. */
+static void describe(struct slide *s)
+{
+    const struct options *options = work_options(s->work);
+    const struct layer *layer = &s->work->config.network.layers[s->index];
+    const struct layer_plan *plan = &s->work->plan.layers[s->index];
+    struct animation *a = &s->animation;
+
+    set_window(s, layer);
+    a->input.height = plan->in.dim[0];
+    a->input.width = plan->in.dim[1];
+    a->output.height = plan->out.dim[0];
+    a->output.width = plan->out.dim[1];
+    a->pad = plan->pad;
+    a->fps = options->fps;
+    a->max_frames = (size_t)options->max_frames;
+}
+
+static bool fits(struct slide *s)
+{
+    struct call *call = s->work->call;
+    double pictures;
+    const double bytes =
+        work_peak_bytes(s->work, &pictures) + animation_bytes(&s->animation);
+
+    return animation_check(&s->animation, &call->err) &&
+           limit_check(LIMIT(&call->settings->limits, max_request_memory), bytes,
+                       ERROR_PLAN_TOO_LARGE, &call->err,
+                       "the request takes up to %.15g bytes", bytes);
+}
+
+static bool plan(struct slide *s)
+{
+    if (!work_plan(s->work))
+        return !s->layers && tell_options(&s->work->call->err);
+    if (!check_filter(s))
+        return false;
+    describe(s);
+    return fits(s);
+}
+
+/* Integers from 0 to 9: any, by the seed, where they can be read; else rings, which can
+ * be seen. */
+static float pattern_at(const struct shape *shape, size_t i, uint64_t *state)
+{
+    enum { READABLE = 16 };
+    const double h = (double)shape->dim[0], w = (double)shape->dim[1];
+    const size_t cell = i / shape->dim[2];
+    const double y = (double)(cell / shape->dim[1]) - (h - 1) / 2;
+    const double x = (double)(cell % shape->dim[1]) - (w - 1) / 2;
+
+    if (h <= READABLE && w <= READABLE)
+        return (float)floor(generate_uniform(state) * 10);
+    return (float)round(4.5 + 4.5 * cos(20 * hypot(y, x) / fmin(h, w)));
+}
+
+static bool make_pattern(struct work *work)
+{
+    const size_t n = shape_elements(&work->input);
+    uint64_t state = (uint64_t)work_options(work)->seed;
+
+    work->pixels = (struct tensor){
+        work->input, arena_take(work->call->arena, n, sizeof *work->pixels.values)};
+    for (size_t i = 0; work->pixels.values && i < n; i++)
+        work->pixels.values[i] = pattern_at(&work->input, i, &state);
+    return work->pixels.values || work_no_memory(work);
+}
+
+static bool fill_in(struct slide *s)
+{
+    struct work *work = s->work;
+    const struct layer *layer = &work->config.network.layers[s->index];
+    const struct layer_plan *plan = &work->plan.layers[s->index];
+    const struct tensor *input = &work->pixels;
+    struct animation *a = &s->animation;
+    const size_t channel = find_weights(s, layer, plan);
+
+    if (layer->inputs[0])
+        input = &work->plan.layers[layer->inputs[0] - 1].output;
+    a->input.values = input->values + channel;
+    a->input.step = plan->in.dim[2];
+    a->output.values = plan->output.values + s->filter;
+    a->output.step = plan->out.dim[2];
+    a->title = print_title(s, channel, plan->in.dim[2]);
+    return a->title || work_no_memory(work);
+}
+
+static bool draw(struct slide *s)
+{
+    struct call *call = s->work->call;
+    struct buffer file;
+
+    buffer_init(&file, (size_t)call->settings->limits.max_response_bytes);
+    if (!animation_draw(&s->animation, call->parallel, call->arena, &file,
+                        &call->err)) {
+        buffer_release(&file);
+        return false;
+    }
+    api_reply_header(call->reply, "Content-Disposition",
+                     "inline; filename=\"animation.gif\"");
+    return reply_body(call->reply, "image/gif", &file, &call->err);
+}
+
+static bool animate(struct slide *s)
+{
+    struct work *work = s->work;
+
+    return read(s) && find_input(s) && choose_layer(s) && want(s) && plan(s) &&
+           work_bind_weights(work) &&
+           (s->pattern ? make_pattern(work) : work_decode(work)) && work_run(work) &&
+           fill_in(s) && draw(s);
+}
+
+bool animation_call(struct call *call)
+{
+    struct work work = {.call = call};
+    struct slide slide = {.work = &work};
+    const bool done = animate(&slide);
+
+    request_release(&work.request);
+    return done;
+}

@@ -1,0 +1,321 @@
+/*
+ * test_animation.c - animations by api_call; giflib reads back what was written. What
+ * the frames show is looked at in tests/http/test_pictures.py, by another reader.
+ */
+#include "tests/unit/api_harness.h"
+
+#include <gif_lib.h>
+
+#include "api/animation.h"
+#include "api/gif.h"
+
+static struct api_session *session;
+
+static void set_up(void)
+{
+    static struct api_settings settings;
+
+    cr_assert(api_settings_init(&settings, NULL));
+    session = api_session_new(&settings, &parallel_serial);
+    cr_assert(session);
+}
+
+static void tear_down(void)
+{
+    api_session_free(session);
+}
+
+TestSuite(animation, .init = set_up, .fini = tear_down);
+
+/* ---- GIF ---- */
+
+struct source {
+    const unsigned char *bytes;
+    size_t left;
+};
+
+static int read_bytes(GifFileType *file, GifByteType *to, int n)
+{
+    struct source *source = file->UserData;
+    const size_t size = (size_t)n < source->left ? (size_t)n : source->left;
+
+    memcpy(to, source->bytes, size);
+    source->bytes += size;
+    source->left -= size;
+    return (int)size;
+}
+
+static GifFileType *slurp(const void *bytes, size_t size)
+{
+    struct source source = {bytes, size};
+    int code;
+    GifFileType *gif = DGifOpen(&source, read_bytes, &code);
+
+    cr_assert(gif, "%d", code);
+    cr_assert_eq(DGifSlurp(gif), GIF_OK, "%d", gif->Error);
+    cr_assert_eq(source.left, 0);
+    return gif;
+}
+
+/* Lay a frame over what is shown already. */
+static void show(const GifFileType *gif, int frame, unsigned char *shown)
+{
+    const SavedImage *image = &gif->SavedImages[frame];
+    const GifImageDesc *at = &image->ImageDesc;
+    GraphicsControlBlock control;
+
+    cr_assert_eq(
+        DGifSavedExtensionToGCB((GifFileType *)(uintptr_t)gif, frame, &control),
+        GIF_OK);
+    cr_assert_eq(control.DisposalMode, DISPOSE_DO_NOT);
+    cr_assert_eq(at->ColorMap, NULL);
+    for (int i = 0; i < at->Width * at->Height; i++) {
+        const int x = at->Left + i % at->Width, y = at->Top + i / at->Width;
+        if (image->RasterBits[i] != control.TransparentColor)
+            shown[y * gif->SWidth + x] = image->RasterBits[i];
+    }
+}
+
+Test(animation, frames_come_back_as_they_were)
+{
+    enum { W = 37, H = 23, FRAMES = 12 };
+    static uint8_t frames[FRAMES][W * H];
+    static unsigned char shown[W * H];
+    uint32_t palette[GIF_MAX_COLORS];
+    uint64_t state = 3;
+
+    for (size_t n_colors = 1; n_colors <= GIF_MAX_COLORS; n_colors += 127) {
+        const struct gif_spec spec = {W, H, n_colors, palette};
+        struct arena arena = new_arena(1 << 20);
+        struct buffer out;
+        struct error err;
+        for (uint32_t i = 0; i < n_colors; i++)
+            palette[i] = i * 0x010203;
+        buffer_init(&out, 1 << 20);
+        struct gif *gif = gif_new(&spec, &arena, &out, &err);
+        cr_assert(gif);
+        for (int f = 0; f < FRAMES; f++) {
+            if (f)
+                memcpy(frames[f], frames[f - 1], W * H);
+            /* All; nothing; or some cells of it. */
+            for (int i = 0; i < (f == 0 ? W * H : f == 5 ? 0 : 4 * f); i++)
+                frames[f][f ? (int)(generate_uniform(&state) * W * H) : i] =
+                    (uint8_t)(generate_uniform(&state) * (double)n_colors);
+            gif_frame(gif, frames[f], 0.1 * f);
+        }
+        cr_assert(gif_finish(gif));
+        GifFileType *read = slurp(out.bytes, out.size);
+        cr_assert(read->SWidth == W && read->SHeight == H);
+        cr_assert_eq(read->ImageCount, FRAMES);
+        for (int f = 0; f < FRAMES; f++) {
+            show(read, f, shown);
+            cr_assert_eq(memcmp(shown, frames[f], W * H), 0, "frame %d", f);
+        }
+        for (size_t i = 0; i < n_colors; i++) {
+            const GifColorType *c = &read->SColorMap->Colors[i];
+            cr_assert_eq((uint32_t)(c->Red << 16 | c->Green << 8 | c->Blue),
+                         palette[i]);
+        }
+        DGifCloseFile(read, NULL);
+        buffer_release(&out);
+        arena_release(&arena);
+    }
+}
+
+/* ---- requests ---- */
+
+static struct api_reply get(const char *query)
+{
+    const struct ask ask = {.method = "GET", .path = "/v1/animation", .query = query};
+
+    return answer(session, &ask);
+}
+
+static struct api_reply post(const char *query, const char *config)
+{
+    static char body[4096];
+    const struct ask ask = {.method = "POST",
+                            .path = "/v1/animation",
+                            .query = query,
+                            .type = FORM,
+                            .body = body};
+
+    snprintf(body, sizeof body, PART("config", "%s") END, config);
+    return answer(session, &ask);
+}
+
+/* Frames, and their time in hundredths of a second: 2 s more for the last. */
+static void expect_frames(struct api_reply *reply, int frames, int delay)
+{
+    GraphicsControlBlock control;
+
+    cr_assert_eq(reply->status, 200, "%.*s", (int)reply->body_size,
+                 (char *)reply->body);
+    cr_assert_str_eq(reply->content_type, "image/gif");
+    GifFileType *gif = slurp(reply->body, reply->body_size);
+    cr_expect_eq(gif->ImageCount, frames, "%d frames", gif->ImageCount);
+    for (int i = 0; i < gif->ImageCount; i++) {
+        DGifSavedExtensionToGCB(gif, i, &control);
+        cr_expect_eq(control.DelayTime, delay + (i + 1 == frames ? 200 : 0));
+    }
+    DGifCloseFile(gif, NULL);
+    api_reply_release(reply);
+}
+
+Test(animation, a_frame_for_each_cell_of_the_output)
+{
+    static const struct {
+        const char *query;
+        int frames, delay;
+    } rows[] = {
+        {"", 25, 50},
+        {"op=conv&input_size=7&kernel_size=3&strides=1&padding=valid&dilation=1", 25,
+         50},
+        {"input_size=6&strides=2&padding=same", 9, 50},
+        {"input_size=5,9&kernel_size=1,4&fps=4", 30, 25},
+        {"input_size=9&dilation=2", 25, 50},
+        {"input_size=3&kernel=[[1,0],[0,-1]]", 4, 50},
+        {"op=max_pool&input_size=8", 16, 50},
+        {"op=average_pool&input_size=8", 16, 50},
+        {"op=max_pool&input_size=7&padding=same", 16, 50},
+        {"op=average_pool&input_size=7&kernel_size=3&strides=1&padding=same", 49, 50},
+        {"input_size=1&kernel_size=1", 1, 50},
+        {"input_size=20&max_frames=10&fps=10", 10, 10},
+        {"input_size=20&max_frames=2", 2, 50},
+        {"input_size=300&kernel_size=63&max_frames=3", 3, 50},
+        {"input_size=512,1&kernel_size=1&max_frames=3", 3, 50},
+        {"input=circle&size=12&val=1", 100, 50},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct api_reply reply = get(rows[i].query), again = get(rows[i].query);
+        cr_expect(same_body(&reply, &again), "%s", rows[i].query);
+        expect_frames(&reply, rows[i].frames, rows[i].delay);
+        api_reply_release(&again);
+    }
+}
+
+#define TWO                                                                            \
+    "[{\"type\":\"conv2d\",\"filters\":4,\"kernel_size\":3,\"name\":\"a\"},"           \
+    "{\"type\":\"depthwise_conv2d\",\"kernel_size\":2,\"depth_multiplier\":2,"         \
+    "\"name\":\"b\"},"                                                                 \
+    "{\"type\":\"conv2d\",\"filters\":6,\"groups\":2,\"kernel_size\":2,\"name\":"      \
+    "\"c\"},"                                                                          \
+    "{\"type\":\"average_pooling2d\",\"pool_size\":2,\"name\":\"d\"},{\"type\":"       \
+    "\"flatten\"}]"
+
+Test(animation, layers_of_a_config)
+{
+    static const struct {
+        const char *query;
+        int frames;
+    } rows[] = {
+        {"", 25},
+        {"layer=a", 25},
+        {"layer=b&channel=7", 16},
+        {"layer=c&channel=5", 9},
+        {"layer=d", 1},
+        {"layer=d&input_size=11", 9},
+        {"layer=d&input=circle&size=11", 9},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct api_reply reply = post(rows[i].query, TWO);
+        expect_frames(&reply, rows[i].frames, 50);
+    }
+}
+
+Test(animation, bad_requests_are_told)
+{
+    static const struct {
+        const char *query, *config, *code, *place, *detail;
+    } rows[] = {
+        {"kernel_size=9", NULL, "option_invalid", "kernel_size",
+         "kernel_size 9 is larger than the 7x7 input with padding 'valid'"},
+        {"kernel=edge&kernel_size=5", NULL, "option_invalid", "kernel_size",
+         "kernel_size is 5x5, but kernel is 3x3"},
+        {"kernel=[[1,2],[3]]", NULL, "option_invalid", "kernel",
+         "kernel must not be ragged"},
+        {"kernel=[[[1]]]", NULL, "option_invalid", "kernel",
+         "kernel must be one filter: a 2-D array"},
+        {"kernel=[\"edge\"]", NULL, "option_invalid", "kernel",
+         "kernel must be one filter: a 2-D array"},
+        {"kernel=[[1,", NULL, "option_invalid", "kernel", "kernel: line 1"},
+        {"dilation=2&strides=2", NULL, "option_invalid", "dilation",
+         "dilation_rate 2x2 cannot go with strides 2x2"},
+        {"op=max_pool&kernel=edge", NULL, "option_invalid", "kernel",
+         "kernel is for op=conv"},
+        {"op=max_pool&kernel_size=9", NULL, "option_invalid", "kernel_size",
+         "pool_size 9 is larger"},
+        {"op=sum", NULL, "option_invalid", "op",
+         "op must be conv, max_pool or average_pool"},
+        {"layer=x", NULL, "option_invalid", "layer",
+         "layer names a layer, but no layers are given"},
+        {"channel=1", NULL, "option_invalid", "channel",
+         "there is no channel 1 in an output of 1 channels"},
+        {"max_frames=1", NULL, "option_invalid", "max_frames",
+         "max_frames must be an integer from 2 to 1000"},
+        {"fps=51", NULL, "option_invalid", "fps",
+         "fps must be a number from 0.1 to 50"},
+        {"gamma=2", NULL, "option_unknown", "gamma", "gamma is not an option"},
+        {"input_size=512&kernel_size=63&padding=same&input=circle", NULL,
+         "option_invalid", "input_size", "input_size is for a window without an image"},
+        {"resize=5", NULL, "option_invalid", "resize",
+         "resize is for an image, and there is none"},
+        {"preset=edges&kernel=edge", NULL, "option_invalid", "kernel",
+         "kernel is for a window without layers; here the layer has it"},
+        {"preset=edges", TWO, "option_invalid", "preset",
+         "preset stands beside layers: one of them is too many"},
+        {"input=circle&size=2000&kernel_size=3", NULL, "plan_too_large", NULL,
+         "a window over 2000x2000 cells is too large to be shown"},
+        {"layer=e", TWO, "option_invalid", "layer", "there is no layer e"},
+        {"layer=flatten", TWO, "option_invalid", "layer", "flatten is a Flatten; only"},
+        {"layer=b&channel=8", TWO, "option_invalid", "channel",
+         "there is no channel 8 in an output of 8 channels"},
+        {"kernel=edge", TWO, "option_invalid", "kernel",
+         "kernel is for a window without layers; here the layer has it"},
+        {"op=conv", TWO, "option_invalid", "op", "op is for a window without layers"},
+        {"", "[{\"type\":\"flatten\"}]", "option_invalid", "layer",
+         "there is no convolution or pool to show"},
+        {"", "[{\"type\":\"conv2d\",\"filters\":1,\"kernel_size\":8}]",
+         "config_invalid", "/0/kernel_size",
+         "kernel_size 8 is larger than the 7x7 input"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct api_reply reply =
+            rows[i].config ? post(rows[i].query, rows[i].config) : get(rows[i].query);
+        cr_assert_geq(reply.status, 400, "%s: %d", rows[i].query, reply.status);
+        cJSON *json = parse(&reply);
+        const cJSON *first = cJSON_GetArrayItem(json_member(json, "errors"), 0);
+        const char *place =
+            rows[i].place && rows[i].place[0] == '/' ? "pointer" : "parameter";
+        cr_expect_str_eq(text_of(json, "code"), rows[i].code, "%s: %s", rows[i].query,
+                         text_of(json, "detail"));
+        cr_expect(strstr(text_of(json, "detail"), rows[i].detail), "%s: %s",
+                  rows[i].query, text_of(json, "detail"));
+        if (rows[i].place)
+            cr_expect_str_eq(text_of(first, place), rows[i].place, "%s", rows[i].query);
+        cJSON_Delete(json);
+        api_reply_release(&reply);
+    }
+}
+
+/* Whatever the budget, an answer comes: the animation, or that it does not fit. */
+Test(animation, the_plan_counts_its_memory)
+{
+    struct api_settings small;
+
+    cr_assert(api_settings_init(&small, NULL));
+    for (double size = 1 << 18; size < 64 << 20; size *= 1.2) {
+        small.limits.max_request_memory = size;
+        api_session_free(session);
+        session = api_session_new(&small, &parallel_serial);
+        struct api_reply reply = get("max_frames=2");
+        cJSON *json = reply.status == 200 ? NULL : parse(&reply);
+        cr_expect(!json || strstr(text_of(json, "detail"), "the request takes up"),
+                  "%s", text_of(json, "detail"));
+        cJSON_Delete(json);
+        api_reply_release(&reply);
+    }
+}
