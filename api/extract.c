@@ -52,8 +52,8 @@ static bool bind_weights(struct work *work)
     if (!work->request.has_weights && !can_afford_weights(work))
         return false;
     return weights_bind(&work->config.network, &work->plan,
-                        work->request.has_weights ? &upload : NULL, call->arena,
-                        &call->err);
+                        work->request.has_weights ? &upload : NULL,
+                        call->session->shelf, call->arena, &call->err);
 }
 
 static bool decode(struct work *work)
@@ -237,7 +237,7 @@ static bool extract(struct work *work)
            reply_negotiate(work_options(work), call->request->accept, &work->format,
                            &call->err) &&
            work_probe_input(work, false) && work_select_stages(work) &&
-           work_plan(work) && bind_weights(work) &&
+           work_plan(work) && timed(work, bind_weights, &reply->compute_ms) &&
            timed(work, decode, &reply->decode_ms) &&
            timed(work, run, &reply->compute_ms) &&
            timed(work, make_stages, &reply->encode_ms) &&
@@ -249,6 +249,7 @@ bool extract_call(struct call *call)
     struct work work = {.call = call};
     const bool done = extract(&work);
 
+    weights_release(&work.plan, call->session->shelf);
     release_pictures(&work.result);
     request_release(&work.request);
     return done;
