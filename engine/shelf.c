@@ -13,11 +13,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "engine/arena.h"
 #include "engine/hash.h"
 
-enum { CHAINS = 4096, SAMPLES = 256 };
+enum { CHAINS = 4096, SAMPLES = 256, OWN_MAPPING = 128 << 10 };
 
 struct shelf_entry {
     struct shelf_entry *next;          /* of its chain */
@@ -159,11 +160,31 @@ static bool make_room(struct shelf *shelf, size_t need, uint64_t visit,
 
 /* ---- entries ---- */
 
+/* Large entries are mappings of their own: what is evicted goes back to the system.
+ * With malloc it stayed in the heaps of the threads that made it, twice the limit and
+ * more. */
+static void *take_memory(size_t bytes)
+{
+    if (bytes < OWN_MAPPING)
+        return aligned_alloc(ARENA_ALIGN, bytes);
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void free_entry(struct shelf_entry *entry)
+{
+    if (entry->bytes < OWN_MAPPING)
+        free(entry);
+    else
+        munmap(entry, entry->bytes);
+}
+
 static void free_chain(struct shelf_entry *entry)
 {
     while (entry) {
         struct shelf_entry *next = entry->next;
-        free(entry);
+        free_entry(entry);
         entry = next;
     }
 }
@@ -186,7 +207,7 @@ static struct shelf_entry *new_entry(const struct shelf_key *key, size_t n,
                                      size_t bytes)
 {
     const size_t head = sizeof(struct shelf_entry);
-    char *memory = aligned_alloc(ARENA_ALIGN, bytes);
+    char *memory = take_memory(bytes);
 
     if (!memory)
         return NULL;
@@ -232,7 +253,7 @@ void shelf_free(struct shelf *shelf)
     while (shelf->oldest) {
         struct shelf_entry *entry = shelf->oldest;
         take_off(shelf, entry);
-        free(entry);
+        free_entry(entry);
     }
     free(shelf);
 }
@@ -313,7 +334,8 @@ void shelf_publish(struct shelf *shelf, struct shelf_entry *entry)
     entry->listed = true;
     link_use(shelf, entry, entry->visit);
     unlock(shelf);
-    free(unused);
+    if (unused)
+        free_entry(unused);
 }
 
 void shelf_unpin(struct shelf *shelf, struct shelf_entry *entry)
@@ -324,7 +346,7 @@ void shelf_unpin(struct shelf *shelf, struct shelf_entry *entry)
         shelf->bytes -= entry->bytes;
     unlock(shelf);
     if (unused)
-        free(entry);
+        free_entry(entry);
 }
 
 float *shelf_values(struct shelf_entry *entry)

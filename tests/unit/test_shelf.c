@@ -112,6 +112,27 @@ Test(shelf, a_limit_of_nothing_keeps_nothing)
     shelf_free(shelf);
 }
 
+/* Small ones come from the heap, large ones are mappings. */
+Test(shelf, entries_of_any_size_are_made_and_freed)
+{
+    struct shelf *shelf = shelf_new(8 << 20, NULL);
+    uint64_t visit = 0;
+
+    for (size_t n = 1; n < 1 << 20; n += n / 3 + 1) {
+        const struct shelf_key key = key_of(&n, sizeof n);
+        struct shelf_entry *entry = shelf_reserve(shelf, &key, n, &visit);
+
+        cr_assert_eq((uintptr_t)shelf_values(entry) % 64, 0);
+        for (size_t i = 0; i < n; i++)
+            shelf_values(entry)[i] = (float)n;
+        if (n % 2)
+            shelf_publish(shelf, entry);
+        shelf_unpin(shelf, entry);
+        visit += SHELF_KEPT_VISITS + 1;
+    }
+    shelf_free(shelf);
+}
+
 Test(shelf, an_absurd_size_is_refused)
 {
     struct shelf *shelf = shelf_new(SIZE_MAX, NULL);
