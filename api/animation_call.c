@@ -492,6 +492,6 @@ bool animation_call(struct call *call)
     struct slide slide = {.work = &work};
     const bool done = animate(&slide);
 
-    request_release(&work.request);
+    work_release(&work);
     return done;
 }

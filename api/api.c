@@ -197,6 +197,11 @@ void api_session_free(struct api_session *session)
     free(session);
 }
 
+void api_session_share(struct api_session *session, struct shelf *shelf)
+{
+    session->shelf = shelf;
+}
+
 static bool answer(struct call *call)
 {
     const struct api_request *request = call->request;

@@ -21,6 +21,7 @@
 #include "engine/kernels.h"
 #include "engine/limits.h"
 #include "engine/parallel.h"
+#include "engine/shelf.h"
 
 /* What the operator chose; shared by all sessions, read-only while they live. */
 struct api_settings {
@@ -99,6 +100,11 @@ bool api_takes_type(const char *content_type, struct error *err) MUST_CHECK;
 struct api_session *api_session_new(const struct api_settings *settings,
                                     const struct parallel *parallel) MUST_CHECK;
 void api_session_free(struct api_session *session);
+
+/* Let the session keep packed weights on a shelf, for its next requests and those of
+ * all sessions that share it. It must outlive them, and be guarded if they run at once.
+ */
+void api_session_share(struct api_session *session, struct shelf *shelf);
 
 /* Answer the request. *reply need not be initialised. The parallel-for's cancelled()
  * stops it early; the reply then is a 499 with code client_closed, and the caller,

@@ -14,7 +14,8 @@
 struct api_session {
     const struct api_settings *settings;
     const struct parallel *parallel;
-    struct arena arena; /* of the call that is running */
+    struct shelf *shelf; /* NULL: none */
+    struct arena arena;  /* of the call that is running */
 };
 
 struct call {

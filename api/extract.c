@@ -167,7 +167,7 @@ static bool extract(struct work *work)
            reply_negotiate(work_options(work), call->request->accept, &work->format,
                            &call->err) &&
            work_probe_input(work, false) && work_select_stages(work) &&
-           work_plan(work) && work_bind_weights(work) &&
+           work_plan(work) && timed(work, work_bind_weights, &reply->compute_ms) &&
            timed(work, work_decode, &reply->decode_ms) &&
            timed(work, work_run, &reply->compute_ms) &&
            timed(work, make_stages, &reply->encode_ms) &&
@@ -177,7 +177,7 @@ static bool extract(struct work *work)
 static bool finish(struct work *work, bool done)
 {
     release_pictures(&work->result);
-    request_release(&work->request);
+    work_release(work);
     return done;
 }
 

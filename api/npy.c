@@ -296,6 +296,15 @@ static void transpose(const struct npy *npy, float *out)
     }
 }
 
+static void narrow(const unsigned char *doubles, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        double wide;
+        memcpy(&wide, doubles + i * sizeof wide, sizeof wide);
+        out[i] = (float)wide;
+    }
+}
+
 void npy_values(const struct npy *npy, float *out)
 {
     const size_t size = npy_type_size(npy->type);
@@ -304,6 +313,8 @@ void npy_values(const struct npy *npy, float *out)
         transpose(npy, out);
     else if (npy->type == NPY_F32 && !npy->big_endian)
         memcpy(out, npy->data, npy->count * sizeof *out);
+    else if (npy->type == NPY_F64 && !npy->big_endian)
+        narrow(npy->data, npy->count, out);
     else
         for (size_t i = 0; i < npy->count; i++)
             out[i] = element(npy, npy->data + i * size);

@@ -135,6 +135,6 @@ bool plan_call(struct call *call)
     struct work work = {.call = call};
     const bool done = plan(&work);
 
-    request_release(&work.request);
+    work_release(&work);
     return done;
 }

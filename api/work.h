@@ -96,4 +96,8 @@ struct render work_render(struct work *work, const struct selected *stage);
 /* Record that the arena is spent. Returns false. */
 bool work_no_memory(struct work *work);
 
+/* Let go of the weights that are shared with other requests, and of what the readers
+ * allocated for themselves. */
+void work_release(struct work *work);
+
 #endif

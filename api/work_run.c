@@ -50,8 +50,8 @@ bool work_bind_weights(struct work *work)
     if (!work->request.has_weights && !can_afford_weights(work))
         return false;
     return weights_bind(&work->config.network, &work->plan,
-                        work->request.has_weights ? &upload : NULL, call->arena,
-                        &call->err);
+                        work->request.has_weights ? &upload : NULL,
+                        call->session->shelf, call->arena, &call->err);
 }
 
 bool work_decode(struct work *work)
@@ -98,4 +98,10 @@ bool work_run(struct work *work)
         return false;
     report_layers(work);
     return true;
+}
+
+void work_release(struct work *work)
+{
+    weights_release(&work->plan, work->call->session->shelf);
+    request_release(&work->request);
 }

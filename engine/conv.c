@@ -65,8 +65,10 @@ static double macs_of(const struct conv_shape *s)
 static void set_needs(const struct layer *layer, const struct conv_shape *shape,
                       struct layer_plan *plan)
 {
-    const struct conv_needs needs = conv_method_of(shape)->needs(shape);
+    const struct conv_method *method = conv_method_of(shape);
+    const struct conv_needs needs = method->needs(shape);
 
+    plan->packing = conv_method_packing(method, plan->packing);
     plan->macs = macs_of(shape);
     plan->packed = needs.packed;
     plan->scratch = needs.scratch;

@@ -15,6 +15,16 @@ const struct conv_method *conv_method_of(const struct conv_shape *shape)
     return methods[i];
 }
 
+size_t conv_method_packing(const struct conv_method *method, size_t before)
+{
+    const size_t n = sizeof methods / sizeof *methods;
+    size_t i = 0;
+
+    while (methods[i] != method)
+        i++;
+    return before * (n + 1) + i + 1;
+}
+
 size_t conv_method_taps(const struct conv_shape *shape)
 {
     return shape->kh * shape->kw * (shape->in.channels / shape->groups);

@@ -64,6 +64,10 @@ extern const struct conv_method conv_filters;  /* many filters: lanes are filter
 /* The first that fits. */
 const struct conv_method *conv_method_of(const struct conv_shape *shape);
 
+/* A number that tells how a layer's weights are packed: by this method, after those
+ * that the number `before` stands for (0: none). */
+size_t conv_method_packing(const struct conv_method *method, size_t before);
+
 /* Multiply-adds of one output cell of one filter. */
 size_t conv_method_taps(const struct conv_shape *shape);
 

@@ -132,6 +132,8 @@ enum follows {
     FOLLOWS_ROWS,  /* each row on step[0] rows of its own, none of them padding above */
 };
 
+struct shelf_entry;
+
 /* What planning finds out about one layer. */
 struct layer_plan {
     struct shape in, out;
@@ -140,8 +142,10 @@ struct layer_plan {
     double macs;               /* multiply-adds; comparisons of a pool count as none */
     double params;             /* weights */
     struct shape weight_shape[LAYER_MAX_WEIGHTS]; /* rank 0: the layer has no such */
-    size_t packed;      /* floats of weights rearranged for the run, made once */
-    size_t scratch;     /* floats of working memory per slot */
+    size_t packed;  /* floats of weights rearranged for the run, made once */
+    size_t packing; /* where pack depends on the maps only by their channels and by a
+                       choice that infer made: a number for that choice, not 0 */
+    size_t scratch; /* floats of working memory per slot */
     struct extent tile; /* of one part of the output: 0 of an axis is all of it, but
                            rows, which then follow from row_cost */
     double row_cost;    /* about how many vectorised steps an output row takes */
@@ -154,6 +158,10 @@ struct layer_plan {
     size_t receptive_field[2];
     double bytes;     /* of the output */
     size_t packed_at; /* where its packed weights begin among those of the network */
+
+    /* Filled in by weights_bind: holds packed_weights already; NULL: network_run
+     * packs. */
+    struct shelf_entry *shelved;
 
     /* Filled in by network_run. */
     float *packed_weights;

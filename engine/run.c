@@ -216,13 +216,13 @@ static void run_part(void *context, size_t part, size_t slot)
     }
 }
 
-/* Rearrange the weights of every layer that wants it. */
+/* Rearrange the weights of every layer that wants it and did not find them so. */
 static void pack_weights(const struct network *network, struct plan *plan,
                          float *packed)
 {
     for (size_t i = 0; i < network->n_layers; i++) {
         struct layer_plan *p = &plan->layers[i];
-        if (!p->packed)
+        if (!p->packed || p->shelved)
             continue;
         p->packed_weights = packed + p->packed_at;
         network->layers[i].kind->pack(&network->layers[i], p, p->packed_weights);

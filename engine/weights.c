@@ -6,14 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_SIZE = 192 };
+#include "engine/weights_key.h"
 
-static const char *full_name(char *text, const struct layer *layer,
-                             const struct weight *weight)
-{
-    snprintf(text, NAME_SIZE, "%s/%s", layer->name, weight->name);
-    return text;
-}
+enum { NAME_SIZE = WEIGHTS_NAME_SIZE };
 
 /* ---- upload ---- */
 
@@ -62,8 +57,8 @@ static struct entry *find_weight(struct entry *entries, size_t n,
     if (!entry)
         entry = find_entry(entries, n, text);
     if (!entry && others)
-        entry = find_entry(entries, n,
-                           full_name(text, layer, &(struct weight){.name = others[w]}));
+        entry = find_entry(
+            entries, n, weights_name(text, layer, &(struct weight){.name = others[w]}));
     return entry;
 }
 
@@ -102,7 +97,7 @@ static void bind_entry(struct layer *layer, size_t w, const struct shape *shape,
     struct weight *weight = &layer->weights[w];
     char name[NAME_SIZE], want[SHAPE_TEXT_SIZE];
     struct entry *entry =
-        find_weight(entries, n, layer, w, full_name(name, layer, weight));
+        find_weight(entries, n, layer, w, weights_name(name, layer, weight));
 
     if (!entry) {
         error_option(err, ERROR_WEIGHTS_INVALID, name,
@@ -123,7 +118,7 @@ static void pass_unused(const struct network *network, struct entry *entries, si
         for (const char *const *name = layer->kind->unused; name && *name; name++) {
             char text[NAME_SIZE];
             struct entry *entry = find_entry(
-                entries, n, full_name(text, layer, &(struct weight){.name = *name}));
+                entries, n, weights_name(text, layer, &(struct weight){.name = *name}));
             if (entry)
                 entry->used = true;
         }
@@ -219,6 +214,19 @@ static bool is_given(const struct layer *layer, const struct weight *weight)
            (layer->bias && strcmp(weight->name, "bias") == 0);
 }
 
+static bool no_memory(struct error *err)
+{
+    return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
+}
+
+/* Weights begin at cache lines. */
+static size_t aligned(size_t floats)
+{
+    const size_t unit = ARENA_ALIGN / sizeof(float);
+
+    return (floats + unit - 1) / unit * unit;
+}
+
 static bool initialise(const struct layer *layer, const struct weight *weight,
                        const struct shape *shape, struct arena *arena, float *out,
                        struct error *err)
@@ -229,45 +237,151 @@ static bool initialise(const struct layer *layer, const struct weight *weight,
     char name[NAME_SIZE];
 
     if (!scratch)
-        return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
-    initializer_fill(&weight->initializer, full_name(name, layer, weight), shape, out,
-                     scratch);
+        return no_memory(err);
+    initializer_fill(&weight->initializer, weights_name(name, layer, weight), shape,
+                     out, scratch);
     arena_rewind(arena, used);
     return true;
 }
 
-static bool fill_layer(struct layer *layer, const struct layer_plan *plan,
-                       struct arena *arena, struct error *err)
+/* Where the values of a network's weights go. */
+struct binding {
+    struct shelf *shelf; /* NULL: none */
+    uint64_t visit;      /* of the shelf */
+    struct arena *arena;
+    struct error *err;
+};
+
+/* The weights that the document gives; *drawn is a bit for each of the others. */
+static bool fill_all_given(struct binding *binding, struct layer *layer,
+                           const struct layer_plan *plan, unsigned *drawn)
 {
     bool good = true;
 
+    *drawn = 0;
     for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
         const struct shape *shape = &plan->weight_shape[w];
         struct weight *weight = &layer->weights[w];
         if (!shape->rank)
             continue;
-        float *values = arena_take(arena, shape_elements(shape), sizeof *values);
+        if (!is_given(layer, weight)) {
+            *drawn |= 1u << w;
+            continue;
+        }
+        float *values =
+            arena_take(binding->arena, shape_elements(shape), sizeof *values);
         if (!values)
-            return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
-        good &= is_given(layer, weight)
-                    ? fill_given(layer, weight, shape, values, err)
-                    : initialise(layer, weight, shape, arena, values, err);
+            return no_memory(binding->err);
+        good &= fill_given(layer, weight, shape, values, binding->err);
         weight->values = values;
     }
     return good;
 }
 
-bool weights_bind(struct network *network, const struct plan *plan,
-                  const struct weights_upload *upload, struct arena *arena,
-                  struct error *err)
+static size_t floats_of(const struct layer_plan *plan, unsigned drawn)
 {
+    size_t n = 0;
+
+    for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++)
+        if (drawn >> w & 1)
+            n += aligned(shape_elements(&plan->weight_shape[w]));
+    return n;
+}
+
+/* Give the weights that are drawn their places from `values` on. Drawn anew, unless
+ * they are there. */
+static bool place_drawn(struct binding *binding, struct layer *layer,
+                        const struct layer_plan *plan, unsigned drawn, float *values,
+                        bool there)
+{
+    for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++) {
+        const struct shape *shape = &plan->weight_shape[w];
+        struct weight *weight = &layer->weights[w];
+        if (!(drawn >> w & 1))
+            continue;
+        if (!there &&
+            !initialise(layer, weight, shape, binding->arena, values, binding->err))
+            return false;
+        weight->values = values;
+        values += aligned(shape_elements(shape));
+    }
+    return true;
+}
+
+/* Bytes that are made in less time than it takes to look for them. */
+enum { LEAST_SHELVED = 4096 };
+
+/* What is drawn and packed of the layer, from the shelf, or onto it; the rest is bound.
+ * plan->shelved stays NULL if it is not worth it, or there is no room. */
+static bool shelve(struct binding *binding, struct layer *layer,
+                   struct layer_plan *plan, unsigned drawn)
+{
+    const size_t n_drawn = floats_of(plan, drawn), n = n_drawn + plan->packed;
+    struct weights_key key;
+
+    if (!binding->shelf || n < LEAST_SHELVED / sizeof(float) ||
+        !weights_key_init(&key, layer, plan, drawn))
+        return true;
+    plan->shelved = shelf_find(binding->shelf, &key.parts, &binding->visit);
+    const bool found = plan->shelved;
+    if (!found)
+        plan->shelved = shelf_reserve(binding->shelf, &key.parts, n, &binding->visit);
+    if (!plan->shelved)
+        return true;
+
+    float *values = shelf_values(plan->shelved);
+    if (!place_drawn(binding, layer, plan, drawn, values, found))
+        return false;
+    plan->packed_weights = values + n_drawn;
+    if (found)
+        return true;
+    if (plan->packed)
+        layer->kind->pack(layer, plan, plan->packed_weights);
+    shelf_publish(binding->shelf, plan->shelved);
+    return true;
+}
+
+static bool draw_layer(struct binding *binding, struct layer *layer,
+                       const struct layer_plan *plan, unsigned drawn)
+{
+    float *values = arena_take(binding->arena, floats_of(plan, drawn), sizeof *values);
+
+    return values ? place_drawn(binding, layer, plan, drawn, values, false)
+                  : no_memory(binding->err);
+}
+
+static bool fill_layer(struct binding *binding, struct layer *layer,
+                       struct layer_plan *plan)
+{
+    unsigned drawn;
+
+    return fill_all_given(binding, layer, plan, &drawn) &&
+           shelve(binding, layer, plan, drawn) &&
+           (plan->shelved || draw_layer(binding, layer, plan, drawn));
+}
+
+bool weights_bind(struct network *network, struct plan *plan,
+                  const struct weights_upload *upload, struct shelf *shelf,
+                  struct arena *arena, struct error *err)
+{
+    struct binding binding = {.shelf = shelf, .arena = arena, .err = err};
     bool good = true;
 
-    if (upload)
-        return bind_upload(network, plan, upload, arena, err);
+    if (upload && !bind_upload(network, plan, upload, arena, err))
+        return false;
     for (size_t i = 0; i < network->n_layers; i++)
-        good &= fill_layer(&network->layers[i], &plan->layers[i], arena, err);
+        good &= upload ? shelve(&binding, &network->layers[i], &plan->layers[i], 0)
+                       : fill_layer(&binding, &network->layers[i], &plan->layers[i]);
     return good;
+}
+
+void weights_release(struct plan *plan, struct shelf *shelf)
+{
+    for (size_t i = 0; plan->layers && i < plan->n_layers; i++) {
+        if (plan->layers[i].shelved)
+            shelf_unpin(shelf, plan->layers[i].shelved);
+        plan->layers[i].shelved = NULL;
+    }
 }
 
 /* The parameter that the initializer of a weight was read from. */

@@ -9,6 +9,7 @@
 
 #include "engine/arena.h"
 #include "engine/network.h"
+#include "engine/shelf.h"
 
 struct named_tensor {
     const char *name; /* "conv2d_1/kernel" */
@@ -24,10 +25,18 @@ struct weights_upload {
  * come from it ("layer/weight", also with ":0", or by Keras 3's name for the weight),
  * and it must be complete, finite, of the right shapes and without surplus: else
  * ERROR_WEIGHTS_INVALID with every name. Without one (NULL), from the layer's bank and
- * bias, else from its initializer. */
-bool weights_bind(struct network *network, const struct plan *plan,
-                  const struct weights_upload *upload, struct arena *arena,
-                  struct error *err) MUST_CHECK;
+ * bias, else from its initializer.
+ *
+ * With a shelf (NULL: none) what is drawn and packed of large layers is taken from
+ * there, or made there: as long as it is in use, weights_release must come at the end,
+ * after a failure too, and the plan serves no other binding. */
+bool weights_bind(struct network *network, struct plan *plan,
+                  const struct weights_upload *upload, struct shelf *shelf,
+                  struct arena *arena, struct error *err) MUST_CHECK;
+
+/* Let go of what weights_bind took from the shelf. The weights are not bound any more.
+ * A plan that nothing was bound for is fine. */
+void weights_release(struct plan *plan, struct shelf *shelf);
 
 /* False, with the faults recorded, if a weight that the document gives has another
  * shape than the plan's, or one that nothing is given for cannot begin as its

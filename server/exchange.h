@@ -28,6 +28,8 @@ struct server {
     struct access *access;
     struct workers *workers;
     struct api_session **sessions; /* one for each worker */
+    struct shelf *shelf;           /* of weights, theirs in common; NULL: none */
+    pthread_mutex_t shelf_lock;
     struct connections *connections;
     atomic_size_t held;     /* bytes of bodies and replies */
     atomic_size_t started;  /* exchanges, ever */

@@ -208,6 +208,26 @@ static void fit_connections(struct http *http)
         most > 2 * PROBE_CONNECTIONS ? most - PROBE_CONNECTIONS : most;
 }
 
+static void lock_shelf(void *self)
+{
+    pthread_mutex_lock(self);
+}
+
+static void unlock_shelf(void *self)
+{
+    pthread_mutex_unlock(self);
+}
+
+static bool open_shelf(struct server *server)
+{
+    const size_t bytes = (size_t)server->options->weights_cache_bytes;
+    const struct shelf_guard guard = {lock_shelf, unlock_shelf, &server->shelf_lock};
+
+    if (bytes)
+        server->shelf = shelf_new(bytes, &guard);
+    return server->shelf || !bytes;
+}
+
 static bool open_sessions(struct server *server)
 {
     const size_t n = (size_t)server->options->workers;
@@ -218,6 +238,7 @@ static bool open_sessions(struct server *server)
                                               workers_parallel(server->workers, i));
         if (!server->sessions[i])
             return false;
+        api_session_share(server->sessions[i], server->shelf);
     }
     return server->sessions != NULL;
 }
@@ -249,6 +270,8 @@ static void release(struct http *http)
         api_session_free(server->sessions[i]);
     free(server->sessions);
     workers_free(server->workers);
+    shelf_free(server->shelf);
+    pthread_mutex_destroy(&server->shelf_lock);
     free(http);
 }
 
@@ -265,13 +288,14 @@ struct http *http_start(const struct options *options, struct access *access,
     http->listening = listening;
     server->options = options;
     server->access = access;
+    pthread_mutex_init(&server->shelf_lock, NULL);
     fit_connections(http);
     server->workers =
         workers_new((size_t)options->workers, (size_t)options->queue_size);
     if (server->workers)
         server->connections =
             connections_new(http->hard_connections, http->soft_connections, tick, http);
-    if (server->connections && open_sessions(server) &&
+    if (server->connections && open_shelf(server) && open_sessions(server) &&
         (monitoring < 0 || (http->monitor = monitor_start(server, monitoring))))
         http->daemon = start_daemon(http);
     if (http->daemon)

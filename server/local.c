@@ -61,6 +61,8 @@ static void version(struct exchange *x)
 static bool print_metrics(struct server *server, struct api_reply *reply)
 {
     const struct workers_load load = workers_load(server->workers);
+    const struct shelf_readings shelf =
+        server->shelf ? shelf_read(server->shelf) : (struct shelf_readings){0};
     struct metrics_readings readings = {
         .queue_depth = (double)load.queued,
         .queue_capacity = (double)load.capacity,
@@ -71,6 +73,9 @@ static bool print_metrics(struct server *server, struct api_reply *reply)
         .started = (double)server->started,
         .inflight_requests = (double)server->inflight,
         .connections = (double)connections_count(server->connections),
+        .cache_bytes = (double)shelf.bytes,
+        .cache_hits = (double)shelf.hits,
+        .cache_misses = (double)shelf.misses,
         .log_lost = (double)log_lost(),
         .isa = server->options->api.kernels->name,
     };

@@ -52,6 +52,12 @@ struct metrics_request {
     X(inflight_requests, "gauge", "convscope_inflight_requests",                       \
       "Requests that have begun and not ended")                                        \
     X(connections, "gauge", "convscope_connections", "Open connections")               \
+    X(cache_bytes, "gauge", "convscope_weights_cache_bytes",                           \
+      "Bytes of packed weights kept for later requests")                               \
+    X(cache_hits, "counter", "convscope_weights_cache_hits_total",                     \
+      "Layers whose packed weights were found")                                        \
+    X(cache_misses, "counter", "convscope_weights_cache_misses_total",                 \
+      "Layers whose packed weights were looked for and not found")                     \
     X(log_lost, "counter", "convscope_log_lines_lost_total",                           \
       "Log lines that nobody read in time")
 

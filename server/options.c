@@ -339,16 +339,21 @@ static void lower_request_memory(struct options *o, double value)
     s->source = COMPUTED;
 }
 
-/* Requests in flight get what the workers leave of three quarters of the memory. If
- * that is next to nothing, the workers get a half and they a quarter. */
+/* Requests in flight get what the workers and the weights cache leave of three quarters
+ * of the memory. If that is next to nothing, the workers get a half, and they a quarter
+ * with the cache. */
 static void compute_memory(struct options *o)
 {
     const double memory = machine_memory(), least = 64 * MIB;
-    double left = memory * 0.75 - o->workers * o->api.limits.max_request_memory;
+
+    compute(SET_WEIGHTS_CACHE_BYTES, &o->weights_cache_bytes,
+            floor(fmin(memory / 8, 512 * MIB)));
+    const double rest = memory * 0.75 - o->weights_cache_bytes;
+    double left = rest - o->workers * o->api.limits.max_request_memory;
 
     if (o->max_inflight_memory < 0 && left < least) {
         lower_request_memory(o, floor(memory / 2 / o->workers));
-        left = memory / 4;
+        left = fmax(memory / 4 - o->weights_cache_bytes, MIB);
     }
     compute(SET_MAX_INFLIGHT_MEMORY, &o->max_inflight_memory, floor(left));
 }

@@ -31,7 +31,10 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
       "open connections, 8 of them kept for probes")                                   \
     X(max_inflight_memory, MAX_INFLIGHT_MEMORY, BYTES, "auto", 1048576, 1e15, NULL,    \
       "bytes of all bodies and replies; auto: what of 75 % of the memory is left by "  \
-      "workers x max request memory")                                                  \
+      "workers x max request memory and the weights cache")                            \
+    X(weights_cache_bytes, WEIGHTS_CACHE_BYTES, BYTES, "auto", 0, 1e15, NULL,          \
+      "bytes of weights, packed for computing, that are kept for requests with the "   \
+      "same ones; 0: none; auto: an eighth of the memory, at most 512 MiB")            \
     X(request_timeout, REQUEST_TIMEOUT, SECONDS, "30", 0.001, 86400, NULL,             \
       "waiting and computing")                                                         \
     X(read_timeout, READ_TIMEOUT, SECONDS, "10", 0.1, 86400, NULL,                     \

@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from client import ask
+from client import ask, metric
 from service import Service, free_port, multipart, png
 
 import numpy as np
@@ -58,6 +58,32 @@ class Load(unittest.TestCase):
         answered, refused = map(sum, zip(*counts))
         self.assertEqual(answered + refused, CLIENTS * ROUNDS)
         self.assertGreater(answered, 0)
+
+    def test_clients_share_packed_weights_but_only_their_own(self):
+        """Some ask for the same weights at once, some for others, more than the cache holds."""
+        seeds = range(6)
+        bodies = [{"image": ("in.png", photograph(24)), "seed": seed, "format": "npy", "config":
+                   json.dumps([{"type": "conv2d", "name": "c", "filters": 32, "kernel_size": 3},
+                               {"type": "conv2d", "name": "d", "filters": 32, "kernel_size": 3}])}
+                for seed in seeds]
+        with Service("--weights-cache-bytes", "0", *QUIET) as service:
+            expected = [service.form("/v1/extract", body).body for body in bodies]
+        self.assertEqual(len(set(expected)), len(seeds))
+        with Service("--workers", "3", "--queue-size", "64", "--weights-cache-bytes", "600000",
+                     *QUIET) as service:
+            def client(number):
+                for turn in range(ROUNDS):
+                    seed = number % 3 if turn < 12 else (number + turn) % len(seeds)
+                    reply = service.form("/v1/extract", bodies[seed])
+                    self.assertEqual(reply.body, expected[seed])
+
+            with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+                list(pool.map(client, range(CLIENTS)))
+            found = {name: metric(service, f"convscope_weights_cache_{name}")
+                     for name in ("bytes", "hits_total", "misses_total")}
+        self.assertGreater(found["hits_total"], 0)
+        self.assertGreater(found["misses_total"], 0)
+        self.assertTrue(0 < found["bytes"] <= 600000, found)
 
     def test_a_client_that_leaves_disturbs_nobody(self):
         fields = {"image": ("in.png", photograph(700)), "config": json.dumps(LAYERS),

@@ -6,7 +6,8 @@ import unittest
 
 import numpy as np
 
-from service import Service
+from client import metric
+from service import Service, npy, safetensors
 
 # Simonyan and Zisserman 2014; the parameter counts are those that Keras publishes for the
 # models without their top.
@@ -97,6 +98,37 @@ class Models(unittest.TestCase):
                                               "<f4") for _ in range(2))
                 self.assertTrue(np.isfinite(first).all() and first.max() > 0)
                 np.testing.assert_array_equal(first, again)
+
+    def test_a_network_that_was_seen_before_gives_the_same_bytes(self):
+        """Sizes, other clients' weights and requests in between make no difference."""
+        random = np.random.default_rng(0)
+        tensors = {"c/kernel": random.normal(size=(3, 3, 32, 48)), "c/bias": np.zeros(48)}
+        changed = {**tensors, "c/kernel": tensors["c/kernel"].copy()}
+        changed["c/kernel"][1, 2, 17, 40] += 1
+        layer = {"type": "conv2d", "name": "c", "filters": 48, "kernel_size": 3}
+        image = random.normal(size=(24, 24, 32)).astype("<f4")
+        uploads = [{"image": ("in.npy", npy(image)), "config": json.dumps([layer]),
+                    "weights": ("w.safetensors", safetensors(w)), "format": "npy"}
+                   for w in (tensors, changed)]
+        drawn = [{"config": vgg([2, 2, 3]), "input": "circle", "size": size,
+                  "format": "npy"} for size in (32, 48)]
+
+        def replies(service):
+            return [service.post("/v1/extract", json.dumps(ask).encode(),
+                                 content_type="application/json").body for ask in drawn] + [
+                    service.form("/v1/extract", upload).body for upload in uploads]
+
+        with Service("--weights-cache-bytes", "0") as service:
+            expected = replies(service)
+            self.assertEqual(metric(service, "convscope_weights_cache_bytes"), 0)
+        self.assertEqual(len(set(expected)), 4)
+        with Service("--weights-cache-bytes", "128M") as service:
+            self.assertEqual(replies(service), expected)
+            hits = metric(service, "convscope_weights_cache_hits_total")
+            self.assertEqual(replies(service), expected)
+            self.assertEqual(metric(service, "convscope_weights_cache_hits_total"),
+                             hits + 2 * 6 + 2)  # the first of a network is too small
+            self.assertLessEqual(metric(service, "convscope_weights_cache_bytes"), 128 << 20)
 
 
 if __name__ == "__main__":

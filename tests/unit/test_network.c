@@ -289,7 +289,7 @@ Test(network, batch_normalization_of_rows_of_one_cell)
     cr_assert(arena_init(&arena, ARENA));
     cr_assert(network_plan(&network, &shape, &wanted, 1, &limits_default, &arena, &plan,
                            &err) &&
-                  weights_bind(&network, &plan, &upload, &arena, &err) &&
+                  weights_bind(&network, &plan, &upload, NULL, &arena, &err) &&
                   network_run(&network, &plan, &wanted, input, kernels_find(NULL),
                               &parallel_serial, &arena, &err),
               "%s", err.detail);
