@@ -169,6 +169,9 @@ struct kernels {
      * cells that x < n lies between; the cell itself where low is high. */
     void (*blend)(float *out, const float *in, const struct between *at, size_t n,
                   size_t channels);
+    /* out[i] = in[i] + (in[i + apart] - in[i]) * part, fused, i < n; in[i] where apart
+     * is 0. */
+    void (*blend_rows)(float *out, const float *in, size_t apart, float part, size_t n);
     /* Each cell of `channels` floats, `times` times. */
     void (*repeat)(float *out, const float *in, size_t cells, size_t channels,
                    size_t times);

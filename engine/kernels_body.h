@@ -52,22 +52,35 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 
 /* ---- resampling: lanes are channels ---- */
 
+INLINE void blend_rows_n(float *out, const float *in, size_t apart, vec part, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        const vec low = v_load(in + i);
+        v_store(out + i, v_madd(v_sub(v_load(in + apart + i), low), part, low));
+    }
+    if (i < n) {
+        const vec low = v_load_n(in + i, n - i);
+        const vec high = v_load_n(in + apart + i, n - i);
+        v_store_n(out + i, v_madd(v_sub(high, low), part, low), n - i);
+    }
+}
+
+static void blend_rows(float *out, const float *in, size_t apart, float part, size_t n)
+{
+    if (apart == 0)
+        memcpy(out, in, n * sizeof *out);
+    else
+        blend_rows_n(out, in, apart, v_set1(part), n);
+}
+
 static void blend(float *out, const float *in, const struct between *at, size_t n,
                   size_t channels)
 {
-    for (size_t x = 0; x < n; x++, out += channels) {
-        const float *low = in + at[x].low * channels,
-                    *high = in + at[x].high * channels;
-        const vec part = v_set1(at[x].part);
-
-        if (low == high)
-            memcpy(out, low, channels * sizeof *out);
-        for (size_t c = 0; c < channels && low != high; c += LANES) {
-            const size_t lanes = channels - c < LANES ? channels - c : LANES;
-            const vec a = load_part(low + c, lanes), b = load_part(high + c, lanes);
-            store_part(out + c, v_madd(v_sub(b, a), part, a), lanes);
-        }
-    }
+    for (size_t x = 0; x < n; x++, out += channels)
+        blend_rows(out, in + at[x].low * channels, (at[x].high - at[x].low) * channels,
+                   at[x].part, channels);
 }
 
 static void repeat(float *out, const float *in, size_t cells, size_t channels,
@@ -104,6 +117,7 @@ const struct kernels TABLE_NAME(ISA) = {
     .sum_cells = sum_cells,
     .max_cells = max_cells,
     .blend = blend,
+    .blend_rows = blend_rows,
     .repeat = repeat,
     .scale = scale,
     .standardize = standardize,
