@@ -30,7 +30,8 @@ static struct conv_needs needs(const struct conv_shape *s)
                            .row_cost = steps * (double)s->out.width,
                            .tile.width = s->out.width};
 
-    if (s->kh > 1) /* a part reads rows above and below it, too: not too few of its own */
+    if (s->kh >
+        1) /* a part reads rows above and below it, too: not too few of its own */
         n.row_cost /= 2;
     if (n.row_cost > CONV_STEPS_MAX)
         n.tile.width = CONV_STEPS_MAX > steps ? (size_t)(CONV_STEPS_MAX / steps) : 1;

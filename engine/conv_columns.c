@@ -74,6 +74,9 @@ static struct conv_needs needs(const struct conv_shape *s)
         n.tile.width = s->out.width;
 
     const struct view v = view_of(s, n.tile.width);
+    if (v.copied &&
+        s->kh > 1) /* a part copies rows around its own: not too few of these */
+        n.row_cost /= ROWS;
     n.scratch = offsets_floats(s) + conv_round_up(n.tile.width, KERNEL_LANES) * ROWS;
     if (v.copied)
         n.scratch += conv_method_rows(s, ROWS) * v.pitch;

@@ -188,7 +188,8 @@ void problem_init(struct problem *problem, const struct row *row)
     if (!network_plan(&problem->network, row->height ? &input : &vector,
                       problem->wanted, 1, &problem_limits, &problem->arena,
                       &problem->plan, &err) ||
-        !weights_bind(&problem->network, &problem->plan, NULL, NULL, &problem->arena, &err))
+        !weights_bind(&problem->network, &problem->plan, NULL, NULL, &problem->arena,
+                      &err))
         wrong(row, err.detail);
     draw_input(problem);
     count(problem);
