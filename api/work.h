@@ -44,7 +44,7 @@ struct work {
 };
 
 /* Read the request and its config; parts and accepted (see options.h) are those that
- * the route takes. On failure too, call request_release(&work->request) at the end. */
+ * the route takes. On failure too, call work_release at the end. */
 bool work_read(struct work *work, unsigned parts,
                const enum option_id *accepted) MUST_CHECK;
 

@@ -133,7 +133,8 @@ class Check(unittest.TestCase):
     def setUpClass(cls):
         cls.service = Service(
             "--log-format", "json", "--workers", "2", "--max-inflight-memory", "64M",
-            "--max-request-memory", f"{cls.memory}M", *cls.flags, **cls.environment)
+            "--max-request-memory", f"{cls.memory}M", "--weights-cache-bytes", "0",
+            *cls.flags, **cls.environment)
         cls.service.__enter__()
         cls.process = Process(cls.service.process.pid)
         cls.books = Books(cls.service)
