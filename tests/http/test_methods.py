@@ -181,9 +181,10 @@ class Methods(SharedServer):
             self.service,
             'convscope_http_requests_total{route="other",method="GET",code="404"}'), 1)
         self.assertGreater(metric(self.service, "process_resident_memory_bytes"), 1e6)
-        for kind in ("Conv2D", "MaxPooling2D"):
-            self.assertGreaterEqual(metric(
-                self.service, f'convscope_layer_duration_seconds_count{{type="{kind}"}}'), 1)
+        # of layers that run together the last one has the time
+        self.assertGreaterEqual(metric(
+            self.service,
+            'convscope_layer_duration_seconds_count{type="MaxPooling2D"}'), 1)
 
     @unittest.skipUnless(shutil.which("promtool"), "Debian's prometheus is not installed")
     def test_promtool_finds_no_fault(self):
