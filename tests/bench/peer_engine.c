@@ -5,7 +5,9 @@
  * a request repeats one before it.
  */
 #include <stdlib.h>
+#include <string.h>
 
+#include "engine/weights.h"
 #include "tests/bench/peer.h"
 
 /* The portable kernels are there to be right: a problem larger than this would use up
@@ -23,6 +25,8 @@ struct state {
     const struct problem *problem;
     const struct kernels *kernels;
     const struct parallel *parallel;
+    struct network network; /* the problem's, with weights of its own */
+    struct shelf *shelf;    /* where these are */
     struct plan plan;
     struct arena arena;
     size_t mark; /* memory of the plan; the rest is the run's */
@@ -32,8 +36,25 @@ static void release(void *self)
 {
     struct state *s = self;
 
+    weights_release(&s->plan, s->shelf);
+    shelf_free(s->shelf);
     arena_release(&s->arena);
     free(s);
+}
+
+/* Weights drawn and packed before, as for every request but the first with the same. */
+static bool bind(struct state *s, struct error *err)
+{
+    const size_t n = s->problem->network.n_layers;
+
+    s->network.n_layers = n;
+    s->network.layers = arena_take(&s->arena, n, sizeof *s->network.layers);
+    s->shelf = shelf_new((size_t)8 << 30, NULL);
+    if (!s->network.layers || !s->shelf)
+        return false;
+    memcpy(s->network.layers, s->problem->network.layers,
+           n * sizeof *s->network.layers);
+    return weights_bind(&s->network, &s->plan, NULL, s->shelf, &s->arena, err);
 }
 
 static void *prepare(const struct problem *problem, const char *isa,
@@ -54,7 +75,8 @@ static void *prepare(const struct problem *problem, const char *isa,
     s->parallel = parallel;
     error_init(&err);
     if (!network_plan(&problem->network, &problem->plan.input, problem->wanted,
-                      parallel->width, &problem_limits, &s->arena, &s->plan, &err))
+                      parallel->width, &problem_limits, &s->arena, &s->plan, &err) ||
+        !bind(s, &err))
         abort(); /* problem_init planned it already */
     s->mark = s->arena.used;
     return s;
@@ -67,8 +89,8 @@ static void run(void *self)
 
     arena_rewind(&s->arena, s->mark);
     error_init(&err);
-    if (!network_run(&s->problem->network, &s->plan, s->problem->wanted,
-                     s->problem->input, s->kernels, s->parallel, &s->arena, &err))
+    if (!network_run(&s->network, &s->plan, s->problem->wanted, s->problem->input,
+                     s->kernels, s->parallel, &s->arena, &err))
         abort();
 }
 

@@ -49,8 +49,9 @@ static void run(void *self)
     }
     arena_rewind(&s->arena, 0);
     error_init(&err);
-    if (!picture_paint(&s->tensor, false, &s->render, s->kernels, s->parallel,
-                       &s->arena, &s->pictures, &err))
+    const struct picture_context context = {&s->render, s->kernels, s->parallel,
+                                            &s->arena};
+    if (!picture_paint(&s->tensor, false, &context, &s->pictures, &err))
         abort();
 }
 
