@@ -17,8 +17,9 @@ static struct conv_shape shape_of(const struct layer *layer,
         .out = {plan->out.dim[0], plan->out.dim[1], filters},
         .kh = (size_t)layer->kernel_size[0],
         .kw = (size_t)layer->kernel_size[1],
-        .sy = (size_t)layer->strides[0],
-        .sx = (size_t)layer->strides[1],
+        /* a single window takes no step, however long */
+        .sy = plan->out.dim[0] == 1 ? 1 : (size_t)layer->strides[0],
+        .sx = plan->out.dim[1] == 1 ? 1 : (size_t)layer->strides[1],
         .dy = (size_t)layer->dilation_rate[0],
         .dx = (size_t)layer->dilation_rate[1],
         .top = pad->top,
@@ -260,7 +261,7 @@ void conv2d_run(const struct layer_task *task)
         task->layer, task->plan, (size_t)task->layer->groups, task->plan->out.dim[2]);
     const struct conv_call call = call_of(task, &shape);
 
-    conv_method_of(&shape)->run(&call);
+    conv_method_run(&call);
 }
 
 void depthwise_conv2d_run(const struct layer_task *task)
@@ -268,31 +269,7 @@ void depthwise_conv2d_run(const struct layer_task *task)
     const struct conv_shape shape = depthwise_shape(task->layer, task->plan);
     const struct conv_call call = call_of(task, &shape);
 
-    conv_method_of(&shape)->run(&call);
-}
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* In the parts of the method's own tile, which its scratch is for. */
-static void run_pieces(const struct conv_call *call)
-{
-    const struct conv_method *method = conv_method_of(call->shape);
-    const struct extent tile = method->needs(call->shape).tile;
-    const size_t height = tile.height ? tile.height : call->shape->out.height;
-    const size_t width = tile.width ? tile.width : call->shape->out.width;
-    struct conv_call piece = *call;
-
-    for (size_t y = call->box.top; y < call->box.bottom; y += height)
-        for (size_t x = call->box.left; x < call->box.right; x += width) {
-            piece.box.top = y;
-            piece.box.bottom = least(y + height, call->box.bottom);
-            piece.box.left = x;
-            piece.box.right = least(x + width, call->box.right);
-            method->run(&piece);
-        }
+    conv_method_run(&call);
 }
 
 void separable_conv2d_run(const struct layer_task *task)
@@ -308,10 +285,10 @@ void separable_conv2d_run(const struct layer_task *task)
     first.out_top = task->box.top;
     first.box.last = depthwise.out.channels;
     first.floor = -INFINITY;
-    run_pieces(&first);
+    conv_method_run(&first);
 
     second.in = between;
     second.in_top = task->box.top;
     second.packed += pointwise_at(&depthwise);
-    conv_method_of(&pointwise)->run(&second);
+    conv_method_run(&second);
 }

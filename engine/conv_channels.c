@@ -14,6 +14,12 @@ static bool fits(const struct conv_shape *s)
            s->in.channels >= CHANNELS_MIN;
 }
 
+/* Rows that are copied at a time. */
+static size_t rows_of(const struct conv_shape *s)
+{
+    return s->out.height < ROWS ? s->out.height : ROWS;
+}
+
 static size_t offsets_floats(const struct conv_shape *s)
 {
     const size_t bytes = s->kh * s->kw * sizeof(ptrdiff_t);
@@ -37,8 +43,8 @@ static struct conv_needs needs(const struct conv_shape *s)
         n.tile.width = CONV_STEPS_MAX > steps ? (size_t)(CONV_STEPS_MAX / steps) : 1;
     n.scratch = offsets_floats(s);
     if (s->padded)
-        n.scratch +=
-            conv_method_rows(s, ROWS) * conv_method_columns(s, n.tile.width) * channels;
+        n.scratch += conv_method_rows(s, rows_of(s)) *
+                     conv_method_columns(s, n.tile.width) * channels;
     return n;
 }
 
@@ -79,7 +85,7 @@ static void run_rows(const struct conv_call *call, const ptrdiff_t *offsets, siz
     });
 }
 
-static void run_columns(const struct conv_call *call)
+static void run(const struct conv_call *call)
 {
     const struct conv_shape *s = call->shape;
     const struct box *box = &call->box;
@@ -102,18 +108,6 @@ static void run_columns(const struct conv_call *call)
                              conv_method_rows(s, rows), columns, channels, copy);
         run_rows(call, offsets, y, rows,
                  s->padded ? copy : conv_method_window(call, y, box->left), pitch);
-    }
-}
-
-static void run(const struct conv_call *call)
-{
-    const size_t width = needs(call->shape).tile.width;
-    struct conv_call part = *call;
-
-    for (size_t x = call->box.left; x < call->box.right; x += width) {
-        part.box.left = x;
-        part.box.right = call->box.right - x < width ? call->box.right : x + width;
-        run_columns(&part);
     }
 }
 

@@ -45,6 +45,12 @@ static struct view view_of(const struct conv_shape *s, size_t columns)
     return v;
 }
 
+/* Rows that are copied at a time. */
+static size_t rows_of(const struct conv_shape *s)
+{
+    return s->out.height < ROWS ? s->out.height : ROWS;
+}
+
 static size_t row_taps(const struct conv_shape *s)
 {
     return s->kw * (s->in.channels / s->groups);
@@ -79,7 +85,7 @@ static struct conv_needs needs(const struct conv_shape *s)
         n.row_cost /= ROWS;
     n.scratch = offsets_floats(s) + conv_round_up(n.tile.width, KERNEL_LANES) * ROWS;
     if (v.copied)
-        n.scratch += conv_method_rows(s, ROWS) * v.pitch;
+        n.scratch += conv_method_rows(s, rows_of(s)) * v.pitch;
     if (v.plane)
         n.scratch += v.width * s->in.channels;
     return n;
@@ -128,7 +134,7 @@ static const float *prepare(const struct conv_call *call, const struct view *v,
 {
     const struct conv_shape *s = call->shape;
     const size_t n = conv_method_rows(s, rows);
-    float *row = copy + conv_method_rows(s, ROWS) * v->pitch;
+    float *row = copy + conv_method_rows(s, rows_of(s)) * v->pitch;
 
     if (!v->copied)
         return conv_method_window(call, y, x);
@@ -188,15 +194,14 @@ static void run_rows(const struct conv_call *call, const struct view *v,
     }
 }
 
-/* All filters of a box no wider than was planned for. */
-static void run_columns(const struct conv_call *call, size_t planned)
+static void run(const struct conv_call *call)
 {
     const struct conv_shape *s = call->shape;
     const struct box *box = &call->box;
     const struct view v = view_of(s, box->right - box->left);
     ptrdiff_t *offsets = (ptrdiff_t *)(void *)call->scratch;
     float *lines = call->scratch + offsets_floats(s);
-    float *copy = lines + conv_round_up(planned, KERNEL_LANES) * ROWS;
+    float *copy = lines + conv_round_up(box->right - box->left, KERNEL_LANES) * ROWS;
 
     const size_t most = v.copied || s->out.channels > 1 ? ROWS : box->bottom - box->top;
 
@@ -205,18 +210,6 @@ static void run_columns(const struct conv_call *call, size_t planned)
         rows = box->bottom - y < most ? box->bottom - y : most;
         run_rows(call, &v, prepare(call, &v, y, box->left, rows, copy), offsets, lines,
                  y, rows);
-    }
-}
-
-static void run(const struct conv_call *call)
-{
-    const size_t width = needs(call->shape).tile.width;
-    struct conv_call part = *call;
-
-    for (size_t x = call->box.left; x < call->box.right; x += width) {
-        part.box.left = x;
-        part.box.right = call->box.right - x < width ? call->box.right : x + width;
-        run_columns(&part, width);
     }
 }
 

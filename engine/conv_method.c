@@ -25,6 +25,31 @@ size_t conv_method_packing(const struct conv_method *method, size_t before)
     return before * (n + 1) + i + 1;
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void conv_method_run(const struct conv_call *call)
+{
+    const struct conv_method *method = conv_method_of(call->shape);
+    const struct extent tile = method->needs(call->shape).tile;
+    const struct box *box = &call->box;
+    const size_t height = tile.height ? tile.height : box->bottom;
+    const size_t width = tile.width ? tile.width : box->right;
+    const size_t channels = tile.channels ? tile.channels : box->last;
+    struct conv_call part = *call;
+
+    for (size_t y = box->top; y < box->bottom; y += height)
+        for (size_t x = box->left; x < box->right; x += width)
+            for (size_t c = box->first; c < box->last; c += channels) {
+                part.box = (struct box){y, least(y + height, box->bottom),
+                                        x, least(x + width, box->right),
+                                        c, least(c + channels, box->last)};
+                method->run(&part);
+            }
+}
+
 size_t conv_method_taps(const struct conv_shape *shape)
 {
     return shape->kh * shape->kw * (shape->in.channels / shape->groups);

@@ -15,9 +15,7 @@
 #include "engine/layer.h"
 #include "engine/tensor.h"
 
-/* out[y][x][f] = bias[f] + sum of in[y * sy + ky * dy - top][x * sx + kx * dx -
- * left][c]
- * * kernel[ky][kx][c][f], where filter f belongs to group f / (filters / groups) and c
+/* The convolution of conv.h: filter f belongs to group f / (filters / groups), and c
  * counts over the channels of that group. */
 struct conv_shape {
     struct extent in, out; /* out.channels: the filters of all groups */
@@ -63,6 +61,10 @@ extern const struct conv_method conv_filters;  /* many filters: lanes are filter
 
 /* The first that fits. */
 const struct conv_method *conv_method_of(const struct conv_shape *shape);
+
+/* Run it over a box of any size, in parts of its own tile: its scratch memory is for no
+ * more, and the tile of the plan may be wider or deeper. */
+void conv_method_run(const struct conv_call *call);
 
 /* A number that tells how a layer's weights are packed: by this method, after those
  * that the number `before` stands for (0: none). */

@@ -111,7 +111,8 @@ static void set_needs(const struct layer *layer, struct layer_plan *plan)
                  (double)out.channels;
     plan->packed = conv_panels_packed(taps, out.channels);
     plan->tile = conv_panels_tile(&out, taps / (axes[0].stride * axes[1].stride) + 1,
-                                  out.channels, true);
+                                  out.channels,
+                                  !activation_crosses_channels(layer->activation.id));
     plan->band = plan->tile.height;
     plan->scratch = runs_floats(plan, axes) + touched(&axes[0], plan->tile.height) *
                                                   touched(&axes[1], plan->tile.width) *
@@ -172,7 +173,22 @@ static float *pack_panel(const struct layer_plan *plan, const struct phase *y,
     return packed;
 }
 
-/* For each phase its panels; then the biases. */
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Cells of the kernel that serve phases before this one. */
+static size_t cells_before(const struct axis *a, size_t phase)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < a->kernel; k++)
+        n += k % a->stride < phase;
+    return n;
+}
+
+/* For each phase its panels, none for those without a cell; then the biases. */
 void conv2d_transpose_pack(const struct layer *layer, const struct layer_plan *plan,
                            float *packed)
 {
@@ -181,8 +197,8 @@ void conv2d_transpose_pack(const struct layer *layer, const struct layer_plan *p
 
     axes_of(layer, plan, axes);
     memset(packed, 0, plan->packed * sizeof *packed);
-    for (size_t py = 0; py < axes[0].stride; py++)
-        for (size_t px = 0; px < axes[1].stride; px++) {
+    for (size_t py = 0; py < least(axes[0].stride, axes[0].kernel); py++)
+        for (size_t px = 0; px < least(axes[1].stride, axes[1].kernel); px++) {
             const struct phase y = phase_of(&axes[0], py), x = phase_of(&axes[1], px);
             for (size_t f = 0; f < filters; f += CONV_PANEL)
                 packed = pack_panel(plan, &y, &x, layer->weights[0].values, f, packed);
@@ -278,6 +294,7 @@ static struct source copy_input(const struct layer_task *task,
 void conv2d_transpose_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
+    const struct box *box = &task->box;
     const size_t filters = plan->out.dim[2],
                  padded = conv_round_up(filters, KERNEL_LANES);
     const size_t taps = shape_elements(&plan->weight_shape[0]) / filters;
@@ -286,17 +303,21 @@ void conv2d_transpose_run(const struct layer_task *task)
     axes_of(task->layer, plan, axes);
     const struct source source = copy_input(task, axes);
     struct conv_panels p = {.kernels = task->kernels,
-                            .weights = plan->packed_weights,
                             .biases = plan->packed_weights + taps * padded,
                             .filters = filters,
                             .first = task->box.first,
                             .last = task->box.last,
                             .out_step = filters,
                             .floor = task->floor};
-    for (size_t py = 0; py < axes[0].stride; py++)
-        for (size_t px = 0; px < axes[1].stride; px++) {
+    /* The phases that the box has: a stride may be far longer. */
+    for (size_t i = 0; i < least(axes[0].stride, box->bottom - box->top); i++)
+        for (size_t j = 0; j < least(axes[1].stride, box->right - box->left); j++) {
+            const size_t py = (box->top + i + axes[0].cut) % axes[0].stride;
+            const size_t px = (box->left + j + axes[1].cut) % axes[1].stride;
             const struct phase y = phase_of(&axes[0], py), x = phase_of(&axes[1], px);
+            const size_t cells = cells_before(&axes[0], py) * axes[1].kernel +
+                                 y.n * cells_before(&axes[1], px);
+            p.weights = plan->packed_weights + cells * plan->in.dim[2] * padded;
             run_phase(task, axes, &y, &x, py, px, &source, p);
-            p.weights += y.n * x.n * plan->in.dim[2] * padded;
         }
 }

@@ -75,8 +75,8 @@ static struct extent tile_of(const struct conv_shape *s)
     return tile;
 }
 
-/* Floats from one tile's channels to the next's: an odd number of vectors. A power of two
- * would put all tiles of a register block in the same few sets of the cache. */
+/* Floats from one tile's channels to the next's: an odd number of vectors. A power of
+ * two would put all tiles of a register block in the same few sets of the cache. */
 static size_t pitch_of(size_t channels)
 {
     return conv_round_up(channels, KERNEL_LANES) | KERNEL_LANES;

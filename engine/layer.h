@@ -167,8 +167,8 @@ struct layer_plan {
     float *packed_weights;
     struct tensor output; /* values NULL unless the stage was asked for */
     struct tensor pre;    /* before the activation; likewise */
-    double
-        duration_ms; /* NaN: part of that of a later layer, which ran with this one */
+    double duration_ms; /* NaN: part of that of a later layer, which ran with this one,
+                           or not run as nobody wanted what follows from it */
 };
 
 /* A part of a map: rows [top, bottom), columns [left, right), channels [first, last).

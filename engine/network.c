@@ -59,7 +59,9 @@ static bool check_output(const struct layer *layer, const struct layer_plan *pla
                      ERROR_PLAN_TOO_LARGE, err, "%s makes a map of %s", layer->label,
                      shape_print(&plan->out, text)))
         return false;
-    if (!shape_count(&plan->out, &count) || count > SIZE_MAX / 64)
+    /* What later layers compute of so many fits a size_t: 63^2 taps and 4096 filters.
+     */
+    if (!shape_count(&plan->out, &count) || count == 0 || count > (size_t)1 << 40)
         return error_set(err, ERROR_PLAN_TOO_LARGE, "%s makes a tensor of %s",
                          layer->label, shape_print(&plan->out, text));
     return true;
@@ -140,10 +142,10 @@ static bool may_follow(const struct network *network, const struct plan *plan,
         !activation_crosses_channels(network->layers[i].activation.id))
         return true;
     return head->tile.width == out.width && head->tile.channels == out.channels &&
+           rows <= out.height && /* which keeps the next product from wrapping, too */
            (head->band
                 ? head->tile.height % rows == 0 || head->tile.height == out.height
-                : rows <= out.height &&
-                      (double)rows * head->row_cost <= LAYER_STEPS_MAX);
+                : (double)rows * head->row_cost <= LAYER_STEPS_MAX);
 }
 
 static size_t round_up(size_t n, size_t to)

@@ -65,10 +65,10 @@ bool network_plan(const struct network *network, const struct shape *input,
                   const struct limits *limits, struct arena *arena, struct plan *plan,
                   struct error *err) MUST_CHECK;
 
-/* Run every layer on the input, of plan->input's shape. All weights are bound
- * (weights.h). Leaves the tensors asked for, and the durations, in the plan; they
- * live in the arena. Fails with ERROR_CLIENT_CLOSED if the parallel-for says that
- * the run was cancelled: the caller knows why. */
+/* Run the layers on the input, of plan->input's shape, as far as stages are wanted. All
+ * weights are bound (weights.h). Leaves the tensors asked for, and the durations, in
+ * the plan; they live in the arena. Fails with ERROR_CLIENT_CLOSED if the parallel-for
+ * says that the run was cancelled: the caller knows why. */
 bool network_run(const struct network *network, struct plan *plan,
                  const struct stage_request *wanted, const float *input,
                  const struct kernels *kernels, const struct parallel *parallel,

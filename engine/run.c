@@ -19,6 +19,7 @@ struct step {
     const struct stage_request *wanted;
     const struct kernels *kernels;
     const struct group *group;
+    size_t last; /* layer of the group that is run: the others nobody needs */
     const float *input;
     float *block, *scratch;
 };
@@ -141,7 +142,7 @@ static bool rectifies_next(const struct step *step, size_t i)
 {
     const struct layer *layer = &step->network->layers[i], *next = layer + 1;
 
-    return i < step->group->last && layer->kind->rectifies &&
+    return i < step->last && layer->kind->rectifies &&
            layer->activation.id == ACTIVATION_LINEAR && !step->wanted[i].output &&
            !step->wanted[i].pre && !step->wanted[i + 1].pre && !next->kind->run &&
            activation_of(next).id == ACTIVATION_RELU;
@@ -193,7 +194,7 @@ static void run_band(const struct step *step, struct box box, float *scratch)
     /* A layer's run function does not write to its input. */
     in.values = source == 0 ? (float *)(uintptr_t)step->input
                             : step->block + plan->places[source - 1].offset;
-    for (size_t i = step->group->first; i <= step->group->last; i++) {
+    for (size_t i = step->group->first; i <= step->last; i++) {
         if (i > step->group->first)
             box = followed(&plan->layers[i], box);
         in = run_box(step, i, &box, in, scratch);
@@ -216,17 +217,31 @@ static void run_part(void *context, size_t part, size_t slot)
     }
 }
 
-/* Rearrange the weights of every layer that wants it and did not find them so. */
-static void pack_weights(const struct network *network, struct plan *plan,
-                         float *packed)
+/* How many layers the wanted stages need: what comes after the last is not run. */
+static size_t count_needed(const struct plan *plan, const struct stage_request *wanted)
 {
-    for (size_t i = 0; i < network->n_layers; i++) {
+    size_t n = plan->n_layers;
+
+    while (n > 0 && !wanted[n - 1].output && !wanted[n - 1].pre)
+        n--;
+    return n;
+}
+
+/* Rearrange the weights of the first n layers that want it and did not find them so.
+ * False if that was cancelled. */
+static bool pack_weights(const struct network *network, size_t n, struct plan *plan,
+                         float *packed, const struct parallel *parallel)
+{
+    for (size_t i = 0; i < n; i++) {
         struct layer_plan *p = &plan->layers[i];
         if (!p->packed || p->shelved)
             continue;
+        if (parallel->cancelled(parallel->self))
+            return false;
         p->packed_weights = packed + p->packed_at;
         network->layers[i].kind->pack(&network->layers[i], p, p->packed_weights);
     }
+    return true;
 }
 
 static void run_group(struct step *step, struct plan *plan,
@@ -239,9 +254,9 @@ static void run_group(struct step *step, struct plan *plan,
         run_part(step, 0, 0);
     else
         parallel->run(parallel->self, parts, run_part, step);
-    for (size_t i = step->group->first; i < step->group->last; i++)
+    for (size_t i = step->group->first; i < step->last; i++)
         plan->layers[i].duration_ms = NAN;
-    plan->layers[step->group->last].duration_ms = stopwatch_ms() - start;
+    plan->layers[step->last].duration_ms = stopwatch_ms() - start;
 }
 
 static void keep_outputs(const struct stage_request *wanted, struct plan *plan,
@@ -270,17 +285,22 @@ bool network_run(const struct network *network, struct plan *plan,
         .block = arena_take(arena, plan->block, sizeof(float)),
         .scratch = arena_take(arena, plan->scratch * parallel->width, sizeof(float)),
     };
+    const size_t needed = count_needed(plan, wanted);
     float *packed = arena_take(arena, plan->packed, sizeof *packed);
 
     if (!step.block || !packed || !step.scratch)
         return error_set(err, ERROR_INTERNAL, "the run needs more than its plan said");
-    pack_weights(network, plan, packed);
-    for (size_t g = 0; g < plan->n_groups; g++) {
+    if (!pack_weights(network, needed, plan, packed, parallel))
+        return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while packing weights");
+    for (size_t i = needed; i < plan->n_layers; i++)
+        plan->layers[i].duration_ms = NAN;
+    for (size_t g = 0; g < plan->n_groups && plan->groups[g].first < needed; g++) {
         step.group = &plan->groups[g];
+        step.last = least(step.group->last, needed - 1);
         run_group(&step, plan, parallel);
         if (parallel->cancelled(parallel->self))
             return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while computing %s",
-                             network->layers[step.group->last].label);
+                             network->layers[step.last].label);
         keep_outputs(wanted, plan, step.group, step.block);
     }
     return true;

@@ -281,10 +281,12 @@ bool match_play(struct workers *workers, const struct row *row,
 {
     struct match match = {
         .row = row, .effort = effort, .problem = problem, .result = result};
-    struct task task = {
-        .job = {.run = run_task, .drop = drop_task, .deadline = INT64_MAX},
-        .workers = workers,
-        .match = &match};
+    struct task task = {.job = {.run = run_task,
+                                .drop = drop_task,
+                                .deadline = INT64_MAX,
+                                .start_by = INT64_MAX},
+                        .workers = workers,
+                        .match = &match};
 
     sem_init(&task.done, 0, 0);
     struct job *displaced;

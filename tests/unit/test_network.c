@@ -8,6 +8,8 @@
 #include "tests/unit/odd_parallel.h"
 #include "tests/unit/run_network.h"
 
+#include <limits.h>
+
 enum { ARENA = 64 << 20 };
 
 /* ---- one layer against its definition ---- */
@@ -660,7 +662,7 @@ Test(network, a_cancelled_run_stops)
     const struct shape in = SHAPE(32, 32, 3);
     struct layer layers[CHAIN];
     struct network network = {CHAIN, layers};
-    const struct stage_request none[CHAIN] = {0};
+    const struct stage_request last[CHAIN] = {[CHAIN - 1] = {.output = true}};
     struct parallel cancelled = parallel_serial;
     static float input[32 * 32 * 3];
     struct arena arena;
@@ -670,8 +672,121 @@ Test(network, a_cancelled_run_stops)
     cancelled.cancelled = always;
     build_chain(layers);
     cr_assert(arena_init(&arena, ARENA));
-    cr_assert_not(run(&network, &in, input, none, kernels_find(NULL), &cancelled,
+    cr_assert_not(run(&network, &in, input, last, kernels_find(NULL), &cancelled,
                       &arena, &plan, &err));
     cr_assert_eq(err.code, ERROR_CLIENT_CLOSED);
+    arena_release(&arena);
+}
+
+/* ---- numbers from hostile documents ---- */
+
+/* Rows that once wrapped a product, divided by it, or went around its loops for hours:
+ * each is planned and run, and is its definition, or is refused. */
+static const struct hostile_row {
+    const char *kinds[4];
+    size_t in[3];
+    int filters[4], kernel[4], strides[4][2];
+    bool softmax; /* of the last layer */
+    bool refused;
+} hostile_rows[] = {
+    {{"Conv2D", "Conv2D"},
+     {1, 1, 3},
+     {2, 1},
+     {1, 1},
+     {{1, 1}, {1227133513, 1073741824}},
+     false,
+     false},
+    {{"Conv2D"}, {64, 64, 1}, {1}, {1}, {{6000, 6000}}, false, false},
+    {{"DepthwiseConv2D"}, {9, 9, 16}, {1}, {3}, {{INT_MAX, INT_MAX}}, false, false},
+    {{"Conv2D", "Conv2D"},
+     {24, 24, 3},
+     {32, 160},
+     {1, 3},
+     {{1, 1}, {1, 1}},
+     true,
+     false},
+    {{"Conv2D", "SeparableConv2D"},
+     {1, 3000, 1},
+     {512, 8},
+     {1, 1},
+     {{1, 1}, {1, 1}},
+     false,
+     false},
+    {{"Conv2D", "MaxPooling2D", "MaxPooling2D", "MaxPooling2D"},
+     {8, 8, 3},
+     {16},
+     {3, 1, 1, 1},
+     {{1, 1}, {1 << 30, 1 << 30}, {1 << 30, 1 << 30}, {16, 16}},
+     false,
+     false},
+    {{"Conv2DTranspose"}, {1, 1, 1}, {1}, {1}, {{INT_MAX, INT_MAX}}, false, true},
+    {{"Conv2DTranspose"}, {8, 8, 64}, {64}, {3}, {{1, 1}}, true, false},
+    {{"Conv2DTranspose"}, {1, 1, 2}, {3}, {2}, {{50, 50}}, false, false},
+};
+
+static size_t build_hostile(const struct hostile_row *row, struct layer *layers)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+    size_t n = 0;
+
+    for (; n < 4 && row->kinds[n]; n++) {
+        layers[n] = new_layer(row->kinds[n], names[n], n);
+        layers[n].filters = row->filters[n];
+        for (size_t i = 0; i < 2; i++) {
+            layers[n].kernel_size[i] = layers[n].pool_size[i] = row->kernel[n];
+            layers[n].strides[i] = row->strides[n][i];
+        }
+    }
+    if (row->softmax)
+        layers[n - 1].activation.id = ACTIVATION_SOFTMAX;
+    return n;
+}
+
+/* The last layer against its definition, on what the engine gave it. */
+static void check_hostile(const struct hostile_row *row,
+                          const struct parallel *parallel, struct arena *arena)
+{
+    const struct shape shape = SHAPE(row->in[0], row->in[1], row->in[2]);
+    const struct stage_request wanted[4] = {
+        {true, true}, {true, true}, {true, true}, {true, true}};
+    float *input = guarded_floats(shape_elements(&shape));
+    struct layer layers[4];
+    struct network network = {build_hostile(row, layers), layers};
+    const size_t last = network.n_layers - 1;
+    struct plan plan;
+    struct error err;
+
+    arena_reset(arena, ARENA);
+    fill_random(input, shape_elements(&shape), 1, 5);
+    if (!run(&network, &shape, input, wanted, kernels_find(NULL), parallel, arena,
+             &plan, &err)) {
+        cr_assert(row->refused, "%s: %s", row->kinds[last], err.detail);
+        return;
+    }
+    const struct layer_plan *p = &plan.layers[last];
+    const float *in = last ? plan.layers[last - 1].output.values : input;
+    struct reference want = reference_layer(&layers[last], &p->in, in);
+    const size_t n = shape_elements(&p->out), channels = shape_extent(&p->out).channels;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_float_eq((double)p->pre.values[i], want.v[i], 1e-4,
+                           "%s: value %zu is %g, not %g", row->kinds[last], i,
+                           (double)p->pre.values[i], want.v[i]);
+        sum += (double)p->output.values[i];
+    }
+    if (row->softmax)
+        cr_assert_float_eq(sum, (double)(n / channels), 1e-3);
+    reference_free(&want);
+}
+
+Test(network, hostile_numbers_are_computed_or_refused)
+{
+    struct arena arena;
+
+    cr_assert(arena_init(&arena, ARENA));
+    for (size_t i = 0; i < sizeof hostile_rows / sizeof *hostile_rows; i++) {
+        check_hostile(&hostile_rows[i], &parallel_serial, &arena);
+        check_hostile(&hostile_rows[i], &odd_parallel, &arena);
+    }
     arena_release(&arena);
 }
