@@ -90,13 +90,13 @@ static bool fault(struct document *d, const char *key, const char *format, ...)
                     "%s%s%s %s", d->what, *key ? "." : "", key, reason);
 }
 
-/* Go into a member that must be an object or an array. */
-static bool step(struct document *d, const char *key)
+/* Go into a member that must be an object or an array; wanted says which. */
+static bool step(struct document *d, const char *key, const char *wanted)
 {
     const cJSON *member = json_member(d->json, key);
 
     if (!cJSON_IsObject(member) && !cJSON_IsArray(member))
-        return fault(d, key, "must be an object, not %s", json_kind(member));
+        return fault(d, key, "must be %s, not %s", wanted, json_kind(member));
     d->pointer = arena_print(d->reader.arena, "%s/%s", d->pointer, key);
     d->json = member;
     d->what = key;
@@ -119,7 +119,7 @@ static bool open_tfjs(struct document *d)
                      "is graph-model, which has no Keras layers: only layers-model "
                      "files are supported");
     check_keys(d, config_tfjs_keys);
-    return step(d, "modelTopology");
+    return step(d, "modelTopology", "an object");
 }
 
 static bool open_model_config(struct document *d)
@@ -127,7 +127,7 @@ static bool open_model_config(struct document *d)
     if (!json_member(d->json, "model_config"))
         return true;
     check_keys(d, config_model_keys);
-    return step(d, "model_config");
+    return step(d, "model_config", "an object");
 }
 
 /* {"class_name":"Sequential","config":{...}}; very old Keras has the bare list there.
@@ -148,7 +148,7 @@ static bool open_model(struct document *d)
     if (!json_member(d->json, "config"))
         return fault(d, "config", "is missing");
     check_keys(d, config_model_keys);
-    return step(d, "config");
+    return step(d, "config", "an object");
 }
 
 static bool open_sequential(struct document *d)
@@ -163,7 +163,7 @@ static bool open_sequential(struct document *d)
         d->ok = fault(d, "dtype", "must be float32");
     if (!json_member(d->json, "layers"))
         return fault(d, "layers", "is missing");
-    return step(d, "layers");
+    return step(d, "layers", "an array of layers");
 }
 
 static bool open_layers(struct document *d)

@@ -12,7 +12,7 @@
  * its tile, so a part whose input holds one is computed by the definition, from the
  * weights as they are; so is all of a layer with such weights.
  */
-#include "engine/conv_method.h"
+#include "engine/conv_panels.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,7 +23,6 @@ enum {
     POSITIONS = WINDOW * WINDOW,
     CHANNELS_MIN = 16,
     FILTERS_MIN = 32,
-    PANEL = 32,
     TILES = 56,            /* of a part: matrices that the second-level cache holds */
     TILES_MIN = 14,        /* a register block */
     FILTERS_PART = 128,    /* splitting filters repeats the transform of the input */
@@ -120,14 +119,14 @@ static struct conv_needs needs(const struct conv_shape *s)
 }
 
 /* One number for each filter of a panel. */
-typedef double panel[PANEL];
+typedef double panel[CONV_PANEL];
 
 /* G g: three weights of a line to six values. */
 static void transform_line(panel *g, size_t step, panel *to)
 {
     const double a = 0.70710678118654752440, b = 1.41421356237309504880;
 
-    for (size_t f = 0; f < PANEL; f++) {
+    for (size_t f = 0; f < CONV_PANEL; f++) {
         const double g0 = g[0][f], g1 = g[step][f], g2 = g[2 * step][f];
         const double near = (g0 + 0.5 * g2) * (-2.0 / 3), near_odd = g1 * (a * -2 / 3);
         const double far = (g0 + 2 * g2) * (1.0 / 6), far_odd = g1 * (b / 6);
@@ -181,7 +180,7 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
         memcpy(packed, bias, filters * sizeof *packed);
     packed += filters;
     for (size_t first = 0, width; first < filters; first += width) {
-        width = filters - first < PANEL ? filters - first : PANEL;
+        width = filters - first < CONV_PANEL ? filters - first : CONV_PANEL;
         for (size_t c = 0; c < channels; c++)
             transform_panel(kernel + c * filters + first, tap, width,
                             packed + first * channels + c * width, weights_plane(s));
@@ -223,13 +222,13 @@ static void multiply(const struct conv_call *call, const float *in, float *produ
     const size_t filters = call->box.last - call->box.first;
     const size_t in_pitch = pitch_of(channels), out_pitch = pitch_of(filters);
     const float *weights = call->packed + HEADER + all;
-    static const float zeros[PANEL] = {0};
+    static const float zeros[CONV_PANEL] = {0};
 
     for (size_t i = 0; i < POSITIONS; i++) {
         const struct filters_run run = {0, channels};
         for (size_t f = 0, width; f < filters; f += width) {
             const size_t first = call->box.first + f;
-            width = all - first < PANEL ? all - first : PANEL;
+            width = all - first < CONV_PANEL ? all - first : CONV_PANEL;
             call->kernels->convolve_filters(&(struct filters_call){
                 .out = products + i * tiles * out_pitch + f,
                 .out_step = out_pitch,

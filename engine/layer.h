@@ -230,8 +230,9 @@ const struct layer_kind *layer_kind_find(const char *name, bool exact);
  * into a shape of this rank; false if there is none (the batch is none). */
 bool layer_axis(int axis, size_t rank, size_t *found) MUST_CHECK;
 
-/* A part should not take many more vector steps than this (under a millisecond): the
- * run can only be cancelled, and helpers only join, between parts. */
+/* About how many vector steps a part may take (under a millisecond): the run can only
+ * be cancelled, and helpers only join, between parts. Where a part fetches or
+ * transforms much before it begins, it takes a few times as many. */
 enum { LAYER_STEPS_MAX = 2 << 20 };
 
 /* How many rows make a part that is worth a hand-over, given the steps of one. It

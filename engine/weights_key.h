@@ -18,8 +18,9 @@ struct weights_key {
 };
 
 /* Everything that the layer's kind->pack can depend on: its parameters, the plan's
- * shapes, and its weights. Of a weight that is drawn (bit w) what it is drawn from, of
- * the others the values, which are bound. False if that does not fit into a key. */
+ * shapes (only the channels, where plan->packing says so) and its weights. Of a weight
+ * that is drawn (bit w) what it is drawn from, of the others the values, which are
+ * bound. False if that does not fit into a key. */
 bool weights_key_init(struct weights_key *key, const struct layer *layer,
                       const struct layer_plan *plan, unsigned drawn) MUST_CHECK;
 
