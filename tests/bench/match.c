@@ -167,6 +167,16 @@ static void turn(struct contender *c, double turn_ms)
     while (stopwatch_ms() - start < turn_ms);
 }
 
+/* Before another library's turn: the threads of the one before may spin for more work
+ * for some 20 ms, on the CPUs that the next one needs. */
+static void let_them_sleep(const struct match *m, size_t i)
+{
+    const size_t before = i ? i - 1 : m->n - 1;
+
+    if (m->parallel->width > 1 && m->contenders[before].peer != m->contenders[i].peer)
+        nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
+}
+
 static void calibrate(struct contender *c)
 {
     c->repeats = 1;
@@ -201,9 +211,11 @@ static void take_turns(struct match *m)
         if (round >= m->effort->min_rounds &&
             stopwatch_ms() - start > m->effort->row_ms)
             break;
-        for (size_t i = 0; i < m->n; i++)
+        for (size_t i = 0; i < m->n; i++) {
+            let_them_sleep(m, i);
             if (m->contenders[i].repeats)
                 turn(&m->contenders[i], m->effort->turn_ms);
+        }
     }
 }
 
