@@ -28,7 +28,8 @@ BROWSER_PACKAGES := $(NODE_PACKAGES) chromium
 
 NPM_INSTALL = npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
 
-BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev libpthreadpool-dev
+BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev libpthreadpool-dev \
+                  libspng-dev libdeflate-dev
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
@@ -118,7 +119,7 @@ test-schema: schema-deps
 
 ## bench: the engine against the machine's limits and the peers that are installed
 ##        (ROWS=regex THREADS=1 QUICK=1 JSON=file MARKDOWN=1)
-## bench-peers: install the peers: oneDNN, OpenCV, XNNPACK
+## bench-peers: install the peers: oneDNN, OpenCV, XNNPACK, libspng, libdeflate
 .PHONY: bench bench-peers
 bench: deps
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/tests/bench/bench
@@ -145,7 +146,7 @@ image:
 ## lint: format, layering, headers, names, sizes, and clang without a warning
 .PHONY: lint
 lint: lint-deps
-	@$(MAKE) --no-print-directory -s $(JOBS) all
+	@$(MAKE) --no-print-directory -s $(JOBS) all $(B)/tests/bench/bench
 	@WARNINGS='$(WARNINGS)' tests/lint.sh $(B)
 
 ## docs-pictures: let the service draw the README's pictures
@@ -208,20 +209,27 @@ $(B)/tests/property/property: $(PROPERTY) $(API) $(ENGINE)
 $(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server/workers.o
 	$(LD) -o $@ $^ -pthread
 
-# The bench: with a peer for each library whose headers are installed.
+# The bench: with a peer for each library that is installed.
 PEERS := $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),onednn) \
          $(if $(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),opencv) \
-         $(and $(wildcard /usr/include/xnnpack.h),$(wildcard /usr/include/pthreadpool.h),xnnpack)
+         $(and $(wildcard /usr/include/xnnpack.h),$(wildcard /usr/include/pthreadpool.h),xnnpack) \
+         $(if $(wildcard /usr/include/opencv4/opencv2/imgcodecs.hpp),imgcodecs) \
+         $(if $(wildcard /usr/include/spng.h),libspng) \
+         $(if $(wildcard /usr/include/libdeflate.h),libdeflate)
 PEER_LIBS_onednn  := -ldnnl -lgomp
 PEER_LIBS_opencv  := -lopencv_imgproc -lopencv_core
 PEER_LIBS_xnnpack := -lXNNPACK -lpthreadpool
+PEER_LIBS_imgcodecs   := -lopencv_imgcodecs -lopencv_core
+PEER_LIBS_libspng     := -lspng
+PEER_LIBS_libdeflate  := -ldeflate
 PEER_OBJECTS := $(PEERS:%=$(B)/tests/bench/peer_%.o)
-BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out %/peer_xnnpack.c,$(wildcard tests/bench/*.c))) \
+FOREIGN := $(addprefix tests/bench/peer_,xnnpack.c libspng.c libdeflate.c)
+BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out $(FOREIGN),$(wildcard tests/bench/*.c))) \
          $(B)/server/workers.o
 
 $(B)/tests/bench/bench: $(BENCH) $(PEER_OBJECTS) $(API) $(ENGINE)
-	$(if $(filter onednn opencv,$(PEERS)),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ \
-	    $(foreach peer,$(PEERS),$(PEER_LIBS_$(peer))) $(LDLIBS)
+	$(if $(filter onednn opencv imgcodecs,$(PEERS)),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ \
+	    $(foreach peer,$(PEERS),$(PEER_LIBS_$(peer))) $(LDLIBS) -lz
 
 $(B)/%.o: %.cc
 	@mkdir -p $(@D)

@@ -100,8 +100,24 @@ names_carry_their_file() {
     done
 }
 
+# The server, and the bench as it is where no other library is installed.
 clang_build() {
-    make --no-print-directory -s -j"$(nproc)" CC=clang B="$build-clang" all
+    make --no-print-directory -s -j"$(nproc)" CC=clang PEERS= B="$build-clang" all \
+        "$build-clang/tests/bench/bench"
+}
+
+# One row of each family, by both benches; every row has the fields that others read.
+bench_runs() {
+    local bench number='-?[0-9.]+(e[-+]?[0-9]+)?' rows=3 json
+    local line="\"layer\":\"[a-z0-9_]+\",\"threads\":1,\"ms\":$number,\"best_peer\":(\"[a-z-]+\"|null),"
+    line+="\"peer_ms\":($number|null),\"ratio\":($number|null),\"limit_share\":$number,.*\}\]?,?"
+    json=$(mktemp)
+    for bench in "$build" "$build-clang"; do
+        "$bench/tests/bench/bench" --quick --threads 1 --json "$json" \
+            --rows '^(seed_64_3x3_chain|png_decode_512_gray|request_64_json)$' >/dev/null
+        [ "$(grep -cxE "[[ ]\{$line" "$json")" -eq $rows ] || cat "$json"
+    done
+    rm -f "$json"
 }
 
 shell_scripts() {
@@ -124,6 +140,7 @@ check 'functions of at most 60 lines' function_lengths
 check 'kernels export one symbol each' kernels_define_one_symbol
 check 'external names carry their file' names_carry_their_file
 check 'clang builds without a warning' clang_build
+check 'the bench runs, with and without peers' bench_runs
 check 'shellcheck' shell_scripts
 
 printf '\n%d passed, %d failed\n' $passed $failed

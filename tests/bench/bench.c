@@ -81,7 +81,7 @@ static void read_settings(struct settings *s, int argc, char **argv)
     }
 }
 
-static struct results results, sums;
+static struct results results;
 
 static bool measure_row(const struct settings *s, struct workers **workers,
                         const struct row *row)
@@ -94,18 +94,17 @@ static bool measure_row(const struct settings *s, struct workers **workers,
         struct result *result = &results.all[results.n++];
         good &= match_play(workers[threads], row, &problem, s->effort, result);
         result_print(result, stdout);
-        results_add_to_group(&sums, result);
     }
     problem_release(&problem);
     return good;
 }
 
-static void append_sums(void)
+static void add_sums(void)
 {
-    for (size_t i = 0; i < sums.n; i++) {
-        results.all[results.n++] = sums.all[i];
-        result_print(&sums.all[i], stdout);
-    }
+    size_t i = results.n;
+
+    for (results_add_sums(&results); i < results.n; i++)
+        result_print(&results.all[i], stdout);
 }
 
 static void write_json(const char *path)
@@ -135,8 +134,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; row_nth(i); i++)
         if (chosen(&settings, row_nth(i)))
             good &= measure_row(&settings, workers, row_nth(i));
-    append_sums();
-
+    add_sums();
+    results_print_phases(&results, stdout);
     if (settings.markdown)
         results_print_markdown(&results, stdout);
     if (settings.json)

@@ -26,7 +26,8 @@ struct contender {
     const char *variant;
     void *state;
     size_t repeats; /* 0: too slow to be repeated */
-    double ms, layers_ms;
+    double ms;
+    struct account account; /* of the fastest run */
 };
 
 /* A row at one number of threads. */
@@ -94,8 +95,8 @@ static double worst_difference(const struct match *m, const struct contender *ou
 {
     double worst = 0;
 
-    for (size_t i = 0; i < m->problem->network.n_layers; i++) {
-        if (!m->problem->wanted[i].output)
+    for (size_t i = 0; i < problem_outputs(m->problem); i++) {
+        if (!problem_wants(m->problem, i))
             continue;
         const size_t n = problem_output_count(m->problem, i);
         float *a = malloc(n * sizeof *a), *b = malloc(n * sizeof *b);
@@ -112,13 +113,21 @@ static double worst_difference(const struct match *m, const struct contender *ou
     return worst;
 }
 
+static void take_time(struct contender *c, double ms)
+{
+    if (ms >= c->ms)
+        return;
+    c->ms = ms;
+    if (c->peer->account)
+        c->peer->account(c->state, &c->account);
+}
+
 static void run_once(struct contender *c)
 {
     const double start = stopwatch_ms();
 
     c->peer->run(c->state);
-    c->ms = fmin(c->ms, stopwatch_ms() - start);
-    c->layers_ms = c->peer->layers_ms ? c->peer->layers_ms(c->state) : 0;
+    take_time(c, stopwatch_ms() - start);
 }
 
 static void check(struct match *m)
@@ -149,10 +158,7 @@ static double lap(struct contender *c)
         c->peer->run(c->state);
     const double ms = (stopwatch_ms() - start) / (double)c->repeats;
 
-    if (ms < c->ms) {
-        c->ms = ms;
-        c->layers_ms = c->peer->layers_ms ? c->peer->layers_ms(c->state) : 0;
-    }
+    take_time(c, ms);
     return ms;
 }
 
@@ -247,7 +253,7 @@ static void write_result(const struct match *m)
         const struct contender *c = &m->contenders[i];
         if (c->peer != &peer_limit)
             r->timings[r->n_timings++] =
-                (struct timing){c->peer->name, c->variant, c->ms, c->layers_ms};
+                (struct timing){c->peer->name, c->variant, c->ms, c->account};
     }
 }
 
@@ -265,26 +271,26 @@ static void play(struct match *m)
 
 /* ---- on a worker, as in the server ---- */
 
-struct task {
-    struct job job; /* first: a job is its task */
+struct errand {
+    struct job job; /* first: a job is its errand */
     struct workers *workers;
     struct match *match;
     sem_t done;
 };
 
-static void run_task(struct job *job, size_t worker)
+static void run_errand(struct job *job, size_t worker)
 {
-    struct task *task = (struct task *)job;
+    struct errand *errand = (struct errand *)job;
 
-    task->match->parallel = workers_parallel(task->workers, worker);
-    play(task->match);
-    sem_post(&task->done);
+    errand->match->parallel = workers_parallel(errand->workers, worker);
+    play(errand->match);
+    sem_post(&errand->done);
 }
 
-static void drop_task(struct job *job)
+static void drop_errand(struct job *job)
 {
     (void)job;
-    abort(); /* nobody stops the workers while a task is on */
+    abort(); /* nobody stops the workers while an errand is on */
 }
 
 bool match_play(struct workers *workers, const struct row *row,
@@ -293,19 +299,19 @@ bool match_play(struct workers *workers, const struct row *row,
 {
     struct match match = {
         .row = row, .effort = effort, .problem = problem, .result = result};
-    struct task task = {.job = {.run = run_task,
-                                .drop = drop_task,
-                                .deadline = INT64_MAX,
-                                .start_by = INT64_MAX},
-                        .workers = workers,
-                        .match = &match};
+    struct errand errand = {.job = {.run = run_errand,
+                                    .drop = drop_errand,
+                                    .deadline = INT64_MAX,
+                                    .start_by = INT64_MAX},
+                            .workers = workers,
+                            .match = &match};
 
-    sem_init(&task.done, 0, 0);
+    sem_init(&errand.done, 0, 0);
     struct job *displaced;
-    if (workers_submit(workers, &task.job, &displaced) != WORKERS_ACCEPT)
+    if (workers_submit(workers, &errand.job, &displaced) != WORKERS_ACCEPT)
         abort();
-    sem_wait(&task.done);
-    sem_destroy(&task.done);
+    sem_wait(&errand.done);
+    sem_destroy(&errand.done);
     return !match.failed;
 }
 

@@ -12,6 +12,7 @@
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H
 
+#include "tests/bench/account.h"
 #include "tests/bench/problem.h"
 
 struct peer {
@@ -30,8 +31,8 @@ struct peer {
      * channels. */
     void (*output)(void *state, size_t layer, float *values);
     void (*release)(void *state);
-    /* Of the last run, the milliseconds within layers; NULL if it cannot tell. */
-    double (*layers_ms)(void *state);
+    /* Of the last run; NULL if there is nothing to tell. */
+    void (*account)(void *state, struct account *account);
 };
 
 #ifdef __cplusplus

@@ -4,6 +4,7 @@
  * This is the one place that knows how a network is run in the steady state, where
  * a request repeats one before it.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +64,7 @@ static void *prepare(const struct problem *problem, const char *isa,
     const struct kernels *kernels = kernels_find(isa);
     struct error err;
 
-    if (problem->picture || !kernels ||
+    if (problem->task != TASK_LAYERS || !kernels ||
         (kernels == kernels_nth(0) && kernels_nth(1) && !is_for_portable(problem)))
         return NULL;
 
@@ -104,14 +105,15 @@ static void output(void *self, size_t layer, float *values)
         values[i] = from[i];
 }
 
-static double layers_ms(void *self)
+static void account(void *self, struct account *account)
 {
     const struct state *s = self;
-    double sum = 0;
 
+    account->layers_ms = 0;
     for (size_t i = 0; i < s->plan.n_layers; i++)
-        sum += s->plan.layers[i].duration_ms;
-    return sum;
+        if (!isnan(
+                s->plan.layers[i].duration_ms)) /* part of a later one: counted there */
+            account->layers_ms += s->plan.layers[i].duration_ms;
 }
 
 const struct peer peer_engine = {
@@ -121,5 +123,5 @@ const struct peer peer_engine = {
     .run = run,
     .output = output,
     .release = release,
-    .layers_ms = layers_ms,
+    .account = account,
 };

@@ -409,7 +409,7 @@ void add_layers(state &s)
 void *prepare(const struct problem *problem, const char *variant,
               const struct parallel *parallel)
 {
-    if (problem->picture)
+    if (problem->task != TASK_LAYERS)
         return nullptr;
     omp_set_num_threads(static_cast<int>(parallel->width));
     state *s = new state;

@@ -41,7 +41,7 @@ bool fits(const struct problem *p)
 {
     const struct layer &conv = p->network.layers[0];
 
-    return !p->picture && is(p, 0, "Conv2D") && conv.strides[0] == 1 &&
+    return p->task == TASK_LAYERS && is(p, 0, "Conv2D") && conv.strides[0] == 1 &&
            conv.filters == 1 && conv.dilation_rate[0] == 1 &&
            conv.padding == PADDING_VALID && conv.activation.id == ACTIVATION_LINEAR &&
            shape_extent(&p->plan.input).channels == 1 &&

@@ -23,7 +23,7 @@ static void *prepare(const struct problem *problem, const char *isa,
 {
     struct options options;
 
-    if (!problem->picture)
+    if (problem->task != TASK_STATISTICS && problem->task != TASK_PAINT)
         return NULL;
     struct state *s = calloc(1, sizeof *s);
     if (!s || !arena_init(&s->arena, (size_t)1 << 30))
@@ -42,7 +42,7 @@ static void run(void *self)
     struct state *s = self;
     struct error err;
 
-    if (s->problem->picture == PICTURE_STATISTICS) {
+    if (s->problem->task == TASK_STATISTICS) {
         s->statistics = statistics_of(s->kernels, s->tensor.values,
                                       shape_elements(&s->tensor.shape), 1);
         return;

@@ -301,7 +301,7 @@ static void *prepare(const struct problem *problem, const char *variant,
     const size_t n = shape_elements(&problem->plan.input);
 
     (void)variant;
-    if (problem->picture || xnn_initialize(NULL) != xnn_status_success)
+    if (problem->task != TASK_LAYERS || xnn_initialize(NULL) != xnn_status_success)
         return NULL;
     struct state *s = calloc(1, sizeof *s);
     if (!s)

@@ -1,12 +1,24 @@
 /* peers.c - the list of peers: those that were linked, see the Makefile. */
 #include "tests/bench/peer.h"
 
-#define FOR_EACH_LIBRARY(X) X(onednn) X(opencv) X(xnnpack)
+#define FOR_EACH_LIBRARY(X)                                                            \
+    X(onednn)                                                                          \
+    X(opencv)                                                                          \
+    X(xnnpack)                                                                         \
+    X(imgcodecs)                                                                       \
+    X(libspng)                                                                         \
+    X(libdeflate)
 
 #define DECLARE(name) extern const struct peer peer_##name __attribute__((weak));
 FOR_EACH_LIBRARY(DECLARE)
 #undef DECLARE
-extern const struct peer peer_engine, peer_picture;
+/* What the product is built on is always there. */
+#define FOR_EACH_OWN(X)                                                                \
+    X(engine) X(picture) X(file) X(request) X(libpng) X(libjpeg) X(libwebp)
+
+#define DECLARE(name) extern const struct peer peer_##name;
+FOR_EACH_OWN(DECLARE)
+#undef DECLARE
 
 const char *peer_isa(size_t i)
 {
@@ -21,9 +33,8 @@ const struct peer *peer_nth(size_t i)
 {
     /* clang-format off */
     static const struct peer *const all[] = {
-        &peer_engine,
-        &peer_picture,
 #define ENTER(name) &peer_##name,
+        FOR_EACH_OWN(ENTER)
         FOR_EACH_LIBRARY(ENTER)
 #undef ENTER
     };

@@ -165,20 +165,32 @@ static void count(struct problem *problem)
     }
     problem->bytes_read = read * sizeof(float);
     problem->bytes_written = written * sizeof(float);
-    if (problem->picture == PICTURE_PAINT)
+    if (problem->task == TASK_PAINT)
         problem->bytes_written = read; /* a byte of each value */
 }
 
-void problem_init(struct problem *problem, const struct row *row)
+/* Samples read and written once; what becomes of a file's bytes is not known before. */
+static void take_subject(struct problem *problem, const struct row *row)
+{
+    struct subject *s = &problem->subject;
+
+    subject_init(s, row);
+    if (row->task == TASK_ENCODE)
+        problem->bytes_read = (double)(s->picture.width * s->picture.height *
+                                       subject_channels(&s->picture));
+    else
+        problem->bytes_read = (double)s->file.size;
+    if (row->task == TASK_DECODE)
+        problem->bytes_written = (double)problem_output_count(problem, 0);
+}
+
+static void plan_layers(struct problem *problem, const struct row *row)
 {
     const struct shape input = SHAPE(row->height, row->width, row->channels);
     const struct shape vector = SHAPE(row->channels);
     struct error err;
 
-    *problem = (struct problem){.picture = row->picture};
     error_init(&err);
-    if (!arena_init(&problem->arena, (size_t)4 << 30))
-        wrong(row, "no memory");
     read_layers(problem, row);
 
     const size_t n = problem->network.n_layers;
@@ -195,14 +207,48 @@ void problem_init(struct problem *problem, const struct row *row)
     count(problem);
 }
 
+static bool has_subject(enum task task)
+{
+    return task == TASK_ENCODE || task == TASK_DECODE || task == TASK_REQUEST;
+}
+
+void problem_init(struct problem *problem, const struct row *row)
+{
+    *problem = (struct problem){.task = row->task};
+    if (!arena_init(&problem->arena, (size_t)4 << 30))
+        wrong(row, "no memory");
+    if (has_subject(row->task))
+        take_subject(problem, row);
+    else
+        plan_layers(problem, row);
+}
+
 void problem_release(struct problem *problem)
 {
+    if (has_subject(problem->task))
+        subject_release(&problem->subject);
     arena_release(&problem->arena);
 }
 
-size_t problem_output_count(const struct problem *problem, size_t layer)
+size_t problem_outputs(const struct problem *problem)
 {
-    return shape_elements(&problem->plan.layers[layer].out);
+    if (problem->task == TASK_LAYERS)
+        return problem->network.n_layers;
+    return problem->task == TASK_ENCODE || problem->task == TASK_DECODE;
+}
+
+bool problem_wants(const struct problem *problem, size_t output)
+{
+    return problem->task != TASK_LAYERS || problem->wanted[output].output;
+}
+
+size_t problem_output_count(const struct problem *problem, size_t output)
+{
+    const struct subject *s = &problem->subject;
+
+    return problem->task == TASK_LAYERS
+               ? shape_elements(&problem->plan.layers[output].out)
+               : s->width * s->height * s->channels;
 }
 
 struct pads problem_transpose_pads(const struct layer *layer,

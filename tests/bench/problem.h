@@ -8,14 +8,15 @@
 #define BENCH_PROBLEM_H
 
 #include "engine/network.h"
-#include "tests/bench/rows.h"
+#include "tests/bench/subject.h"
 
 struct problem {
-    enum picture_step picture;    /* if it is one, there are no layers */
-    struct network network;       /* weights bound, biases not zero */
+    enum task task;
+    struct network network;       /* TASK_LAYERS; weights bound, biases not zero */
     struct stage_request *wanted; /* the outputs to be left in memory */
     struct plan plan;
     float *input;
+    struct subject subject; /* of the tasks with files */
     double macs; /* multiply-adds that are needed, by the definition of the layers */
     double bytes_read, bytes_written; /* input and weights; wanted outputs: once each */
     struct arena arena;
@@ -28,8 +29,12 @@ extern const struct limits problem_limits;
 void problem_init(struct problem *problem, const struct row *row);
 void problem_release(struct problem *problem);
 
+/* How many outputs there are, by which peers are compared with the engine: those of
+ * the layers; or what is in a picture's file. */
+size_t problem_outputs(const struct problem *problem);
+bool problem_wants(const struct problem *problem, size_t output);
 /* How many values an output has. */
-size_t problem_output_count(const struct problem *problem, size_t layer);
+size_t problem_output_count(const struct problem *problem, size_t output);
 
 /* The cells that a transposed convolution cuts off its output, as other libraries
  * count its padding; the plan has the zeros around its spread input. */

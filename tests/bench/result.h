@@ -8,12 +8,14 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "tests/bench/account.h"
+
 enum { RESULT_MAX_TIMINGS = 24, RESULT_MAX = 512, RESULT_TEXT = 64 };
 
 struct timing {
     const char *peer, *variant; /* variant NULL: the peer has one way */
     double ms;                  /* the fastest round */
-    double layers_ms;           /* within layers, 0: cannot tell */
+    struct account account;
 };
 
 /* A row at a number of threads, or a sum of rows. The first timing is the engine with
@@ -37,12 +39,14 @@ const struct timing *result_best_peer(const struct result *result);
 /* "onednn-winograd", into text, of RESULT_TEXT bytes; returns text. */
 const char *result_timing_name(const struct timing *timing, char *text);
 
-/* Add the result of a row to the sum of its group, which comes into being with it.
- * A peer that lacks one of the rows is not in the sum. */
-void results_add_to_group(struct results *sums, const struct result *result);
+/* Append the sum of each group of rows, at each number of threads. A peer that lacks
+ * one of the rows is not in it. */
+void results_add_sums(struct results *results);
 
 void result_print_heading(FILE *out);
 void result_print(const struct result *result, FILE *out);
+/* Where the time of requests goes: a table; nothing if there was none. */
+void results_print_phases(const struct results *results, FILE *out);
 void results_print_markdown(const struct results *results, FILE *out);
 void results_print_json(const struct results *results, FILE *out);
 

@@ -30,6 +30,14 @@
 #define VGG_POOL(n, channels)                                                    \
     {"vgg_pool_" #n "_" #channels, n, n, channels, HALVE, .group = "vgg16_pools", .count = 1}
 
+/* Pictures of the lesson's stages, and what the reply of four takes. */
+#define ENCODE(name, n, what)  {"png_encode_" #n "_" name, n, n, 3, .task = TASK_ENCODE, .subject = what}
+#define ENCODE_STAGE(name, n, stage)                                                 \
+    {"png_encode_" #n "_" name, n, n, 3, .task = TASK_ENCODE, .subject = stage,       \
+     .group = "png_encode_" #n "_map_set", .count = 1}
+#define DECODE(format, n, name, kind)  {format "_decode_" #n "_" name, n, n, 3, .task = TASK_DECODE, .subject = kind}
+#define REQUEST(name, n, query)  {"request_" #n "_" name, n, n, 3, .task = TASK_REQUEST, .subject = query}
+
 #define STEM "Conv2D kernel_size=7 strides=2 filters=64 padding=same activation=relu"
 
 static const struct row rows[] = {
@@ -101,10 +109,31 @@ static const struct row rows[] = {
     {"dense_4096_1000",  0, 0,  4096, "Dense units=1000", .count = 1},
 
     /* pictures: the least and the largest of each map, and 256 colours of it */
-    {"statistics_512_1",  512, 512,  1, .picture = PICTURE_STATISTICS},
-    {"statistics_224_64", 224, 224, 64, .picture = PICTURE_STATISTICS},
-    {"paint_512_1",       512, 512,  1, .picture = PICTURE_PAINT},
-    {"paint_224_64",      224, 224, 64, .picture = PICTURE_PAINT},
+    {"statistics_512_1",  512, 512,  1, .task = TASK_STATISTICS},
+    {"statistics_224_64", 224, 224, 64, .task = TASK_STATISTICS},
+    {"paint_512_1",       512, 512,  1, .task = TASK_PAINT},
+    {"paint_224_64",      224, 224, 64, .task = TASK_PAINT},
+
+    /* pictures to files, and files to samples */
+    ENCODE_STAGE("map_input",    512, "Input"),
+    ENCODE_STAGE("map_filter",   512, "Filter"),
+    ENCODE_STAGE("map_detect",   512, "Detect"),
+    ENCODE_STAGE("map_condense", 512, "Condense"),
+    ENCODE("photo", 512, "photo"),
+    DECODE("png", 512, "rgb", "png rgb"),
+    DECODE("png", 512, "gray", "png gray"),
+    DECODE("png", 512, "palette", "png palette"),
+    DECODE("jpeg", 512, "rgb", "jpeg rgb"),
+    DECODE("jpeg", 512, "gray", "jpeg gray"),
+    DECODE("webp", 512, "rgb", "webp rgb"),
+
+    /* whole requests, but for the network between: four pictures as JSON; the last one */
+    REQUEST("json", 64, "format=json"),
+    REQUEST("png",  64, "format=png"),
+    REQUEST("json", 512, "format=json"),
+    REQUEST("png",  512, "format=png"),
+    REQUEST("json", 2048, "format=json"),
+    REQUEST("png",  2048, "format=png"),
 };
 /* clang-format on */
 

@@ -8,17 +8,25 @@
 
 enum stages { LAST_STAGE, ALL_STAGES };
 
-/* What is done to a stage's tensor on the way to its picture. */
-enum picture_step { PICTURE_NONE, PICTURE_STATISTICS, PICTURE_PAINT };
+/* What is timed, and what the row's subject is then. */
+enum task {
+    TASK_LAYERS,     /* a network, by its layers */
+    TASK_STATISTICS, /* of a stage's tensor, */
+    TASK_PAINT,      /* which becomes a picture */
+    TASK_ENCODE,     /* a picture becomes a PNG file: a stage of the lesson; "photo" */
+    TASK_DECODE,     /* a file becomes samples: a kind of photo_file.h */
+    TASK_REQUEST,    /* a photo is sent: the query */
+};
 
 struct row {
     const char *name;
     size_t height, width, channels; /* of the input; height 0: a vector */
     const char *layers; /* "Kind key=value ... | Kind ...", Keras' names and values */
-    enum picture_step picture; /* in place of layers */
-    enum stages stages;        /* the outputs that are wanted */
-    const char *group;         /* name of a sum that this row is part of; NULL: none */
-    size_t count;              /* how often it counts there */
+    enum task task;
+    const char *subject;
+    enum stages stages; /* the outputs that are wanted */
+    const char *group;  /* name of a sum that this row is part of; NULL: none */
+    size_t count;       /* how often it counts there */
 };
 
 /* NULL past the end. */
