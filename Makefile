@@ -28,8 +28,9 @@ BROWSER_PACKAGES := $(NODE_PACKAGES) chromium
 
 NPM_INSTALL = npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent
 
-BENCH_PACKAGES := $(PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev libpthreadpool-dev \
+BENCH_PACKAGES := $(NODE_PACKAGES) g++ libdnnl-dev libopencv-dev libxnnpack-dev libpthreadpool-dev \
                   libspng-dev libdeflate-dev
+BENCH_NPM      := onnxruntime-node@1.30.0
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wvla -Wcast-qual -Wwrite-strings -Werror
@@ -119,7 +120,8 @@ test-schema: schema-deps
 
 ## bench: the engine against the machine's limits and the peers that are installed
 ##        (ROWS=regex THREADS=1 QUICK=1 JSON=file MARKDOWN=1)
-## bench-peers: install the peers: oneDNN, OpenCV, XNNPACK, libspng, libdeflate
+## bench-peers: install the peers: oneDNN, OpenCV, XNNPACK, libspng, libdeflate from Debian,
+##        ONNX Runtime from npm
 .PHONY: bench bench-peers
 bench: deps
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/tests/bench/bench
@@ -127,6 +129,7 @@ bench: deps
 	    $(if $(THREADS),--threads $(THREADS)) $(if $(QUICK),--quick) $(if $(MARKDOWN),--markdown)
 bench-peers:
 	@deploy/install-packages.sh $(BENCH_PACKAGES)
+	@[ -f $(ORT) ] || $(NPM_INSTALL) --prefix build/peers $(BENCH_NPM)
 
 ## test-container: build the image, run it as compose does, check it (needs root)
 .PHONY: test-container
@@ -209,21 +212,27 @@ $(B)/tests/property/property: $(PROPERTY) $(API) $(ENGINE)
 $(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server/workers.o
 	$(LD) -o $@ $^ -pthread
 
-# The bench: with a peer for each library that is installed.
+# The bench: with a peer for each library that is installed. Of ONNX Runtime npm brings
+# no more than the library.
+ORT_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(shell uname -m)))
+ORT_DIR := build/peers/node_modules/onnxruntime-node/bin/napi-v6/linux/$(ORT_ARCH)
+ORT     := $(ORT_DIR)/libonnxruntime.so.1
 PEERS := $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),onednn) \
          $(if $(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),opencv) \
          $(and $(wildcard /usr/include/xnnpack.h),$(wildcard /usr/include/pthreadpool.h),xnnpack) \
+         $(if $(wildcard $(ORT)),onnxruntime) \
          $(if $(wildcard /usr/include/opencv4/opencv2/imgcodecs.hpp),imgcodecs) \
          $(if $(wildcard /usr/include/spng.h),libspng) \
          $(if $(wildcard /usr/include/libdeflate.h),libdeflate)
 PEER_LIBS_onednn  := -ldnnl -lgomp
 PEER_LIBS_opencv  := -lopencv_imgproc -lopencv_core
 PEER_LIBS_xnnpack := -lXNNPACK -lpthreadpool
+PEER_LIBS_onnxruntime := -L$(ORT_DIR) -l:$(notdir $(ORT)) -Wl,-rpath,$(abspath $(ORT_DIR))
 PEER_LIBS_imgcodecs   := -lopencv_imgcodecs -lopencv_core
 PEER_LIBS_libspng     := -lspng
 PEER_LIBS_libdeflate  := -ldeflate
 PEER_OBJECTS := $(PEERS:%=$(B)/tests/bench/peer_%.o)
-FOREIGN := $(addprefix tests/bench/peer_,xnnpack.c libspng.c libdeflate.c)
+FOREIGN := $(addprefix tests/bench/peer_,xnnpack.c onnxruntime.c libspng.c libdeflate.c)
 BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out $(FOREIGN),$(wildcard tests/bench/*.c))) \
          $(B)/server/workers.o
 

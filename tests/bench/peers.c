@@ -5,6 +5,7 @@
     X(onednn)                                                                          \
     X(opencv)                                                                          \
     X(xnnpack)                                                                         \
+    X(onnxruntime)                                                                     \
     X(imgcodecs)                                                                       \
     X(libspng)                                                                         \
     X(libdeflate)
