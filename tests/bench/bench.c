@@ -142,5 +142,7 @@ int main(int argc, char **argv)
         write_json(settings.json);
     for (size_t n = 1; n <= settings.threads; n++)
         workers_free(workers[n]);
+    if (!settings.all_rows)
+        regfree(&settings.rows);
     return good ? 0 : 1;
 }

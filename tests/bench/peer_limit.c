@@ -39,7 +39,7 @@ enum {
     target static float fma_##isa(size_t steps)                                        \
     {                                                                                  \
         vec sums[SUMS], a = set1(0.999f), b = set1(0.001f);                            \
-        float out[lanes];                                                              \
+        _Alignas(vec) float out[lanes];                                                \
         for (int i = 0; i < SUMS; i++)                                                 \
             sums[i] = set1((float)i);                                                  \
         for (size_t s = 0; s < steps; s++) {                                           \
@@ -54,7 +54,7 @@ enum {
     target static float read_##isa(const float *from, size_t n)                        \
     {                                                                                  \
         vec sums[UNIT / lanes], one = set1(1);                                         \
-        float out[lanes];                                                              \
+        _Alignas(vec) float out[lanes];                                                \
         for (int k = 0; k < UNIT / lanes; k++)                                         \
             sums[k] = set1(0);                                                         \
         for (size_t i = 0; i < n; i += UNIT) {                                         \
