@@ -10,6 +10,7 @@
 
 #include "api/animation.h"
 #include "api/json.h"
+#include "api/nearest.h"
 #include "api/work.h"
 #include "engine/generate.h"
 
@@ -35,7 +36,7 @@ static bool invalid(struct work *work, enum option_id id, const char *what)
 /* ---- a layer from options ---- */
 
 /* Options that stand for a layer, and its parameters that they become. */
-static const struct {
+static const struct own {
     enum option_id option;
     const char *conv, *pool; /* NULL: it has no such */
 } own[] = {
@@ -46,6 +47,18 @@ static const struct {
     {OPTION_DILATION, "dilation_rate", NULL},
 };
 enum { N_OWN = sizeof own / sizeof *own };
+
+/* The option that the layer's parameter, of n letters, came from; NULL: none. */
+static const struct own *own_named(const char *param, size_t n)
+{
+    for (size_t i = 0; i < N_OWN; i++) {
+        const char *const names[] = {own[i].conv, own[i].pool};
+        for (size_t k = 0; k < 2; k++)
+            if (names[k] && strlen(names[k]) == n && strncmp(names[k], param, n) == 0)
+                return &own[i];
+    }
+    return NULL;
+}
 
 static bool has_layers(const struct request *request)
 {
@@ -110,8 +123,7 @@ static cJSON *kernel_json(struct work *work)
     cJSON *json = json_parse("kernel", &bytes, NULL, &work->call->settings->limits,
                              work->call->arena, &found);
     if (!json)
-        error_option(&work->call->err, ERROR_OPTION_INVALID, "kernel", "%s",
-                     found.detail);
+        error_take(&work->call->err, ERROR_OPTION_INVALID, "kernel", &found);
     if (!json || (cJSON_IsArray(json->child) && !cJSON_IsArray(json->child->child)))
         return json;
     cJSON_Delete(json);
@@ -161,30 +173,38 @@ static bool make_config(struct work *work)
     return kernel && cJSON_AddItemToObject(layer, "kernel", kernel);
 }
 
-/* "layers[0].kernel_size 9 is ..." without the layer. */
-static void leave_out_layer(char *detail)
+/* "layers[0].pool_size 9 is ..." becomes "kernel_size 9 is ...". */
+static void rename_layer(char *detail)
 {
     static const char layer[] = "layers[0].";
     const size_t n = sizeof layer - 1;
+    char rest[ERROR_DETAIL_SIZE];
 
-    if (strncmp(detail, layer, n) == 0)
-        memmove(detail, detail + n, strlen(detail + n) + 1);
+    if (strncmp(detail, layer, n) != 0)
+        return;
+    snprintf(rest, sizeof rest, "%s", detail + n);
+    const size_t word = strcspn(rest, " ");
+    const struct own *row = own_named(rest, word);
+    if (row)
+        snprintf(detail, ERROR_DETAIL_SIZE, "%s%s", option_name(row->option),
+                 rest + word);
+    else
+        memcpy(detail, rest, sizeof rest);
 }
 
 /* A fault of the layer that nobody wrote is told of the option that it came from. */
 static bool tell_options(struct error *err)
 {
-    leave_out_layer(err->detail);
+    rename_layer(err->detail);
     for (size_t i = 0; i < err->n_items && i < ERROR_MAX_ITEMS; i++) {
         struct error_item *item = &err->items[i];
         const char *slash = strrchr(item->pointer, '/');
-        for (size_t k = 0; slash && k < N_OWN; k++)
-            if (strcmp(slash + 1, own[k].conv) == 0 ||
-                (own[k].pool && strcmp(slash + 1, own[k].pool) == 0))
-                snprintf(item->parameter, sizeof item->parameter, "%s",
-                         option_name(own[k].option));
+        const struct own *row = slash ? own_named(slash + 1, strlen(slash + 1)) : NULL;
+        if (row)
+            snprintf(item->parameter, sizeof item->parameter, "%s",
+                     option_name(row->option));
         item->pointer[0] = '\0';
-        leave_out_layer(item->detail);
+        rename_layer(item->detail);
     }
     if (err->code == ERROR_CONFIG_INVALID)
         err->code = ERROR_OPTION_INVALID;
@@ -235,8 +255,6 @@ static bool find_input(struct slide *s)
     s->pattern = !work->request.image.data && options->generator == GENERATOR_NONE;
     if (!s->pattern && OPTION_GIVEN(options, INPUT_SIZE))
         return invalid(work, OPTION_INPUT_SIZE, "is for a window without an image");
-    if (s->pattern && OPTION_GIVEN(options, RESIZE))
-        return invalid(work, OPTION_RESIZE, "is for an image, and there is none");
     if (!s->pattern)
         return work_probe_input(work, false);
     if (known && !OPTION_GIVEN(options, INPUT_SIZE))
@@ -261,6 +279,23 @@ static bool op_of(const struct layer *layer, enum option_op *op)
     return false;
 }
 
+static const char *layer_name(const void *context, size_t i)
+{
+    const struct network *network = context;
+
+    return i < network->n_layers ? network->layers[i].name : NULL;
+}
+
+static bool unknown_layer(const struct network *network, const char *name,
+                          struct error *err)
+{
+    char hint[NEAREST_TEXT_SIZE];
+
+    return error_option(err, ERROR_OPTION_INVALID, "layer", "there is no layer %.64s%s",
+                        name,
+                        nearest_hint(nearest_name(name, layer_name, network), hint));
+}
+
 static bool choose_layer(struct slide *s)
 {
     const struct network *network = &s->work->config.network;
@@ -280,8 +315,7 @@ static bool choose_layer(struct slide *s)
                                 "show",
                                 name, layer->kind->class_name);
     }
-    return name ? error_option(err, ERROR_OPTION_INVALID, "layer",
-                               "there is no layer %.64s", name)
+    return name ? unknown_layer(network, name, err)
                 : error_option(err, ERROR_OPTION_INVALID, "layer",
                                "there is no convolution or pool to show");
 }
@@ -369,8 +403,10 @@ static bool check_filter(struct slide *s)
     s->filter = (size_t)channel;
     return s->filter < out->dim[2] ||
            error_option(&s->work->call->err, ERROR_OPTION_INVALID, "channel",
-                        "there is no channel %d in an output of %zu channels", channel,
-                        out->dim[2]);
+                        "there is no channel %d in the %zu channels of %.64s", channel,
+                        out->dim[2],
+                        s->layers ? s->work->config.network.layers[s->index].name
+                                  : "the output");
 }
 
 /* All but the values, which are not known yet. */
@@ -473,6 +509,8 @@ static bool draw(struct slide *s)
     }
     api_reply_header(call->reply, "Content-Disposition",
                      "inline; filename=\"animation.gif\"");
+    if (s->work->image.warning)
+        api_reply_header(call->reply, "X-Warning", "%s", s->work->image.warning);
     return reply_body(call->reply, "image/gif", &file, &call->err);
 }
 
@@ -490,8 +528,6 @@ bool animation_call(struct call *call)
 {
     struct work work = {.call = call};
     struct slide slide = {.work = &work};
-    const bool done = animate(&slide);
 
-    work_release(&work);
-    return done;
+    return work_finish(&work, animate(&slide));
 }

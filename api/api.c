@@ -7,40 +7,42 @@
 #include <string.h>
 
 #include "api/call.h"
+#include "api/nearest.h"
 #include "engine/hash.h"
 
 /* ---- routes ---- */
 
 enum { GET = 1, POST = 2 };
+enum { CACHED = 1, OPEN = 2 /* without a key */ };
 
 struct route {
     const char *path; /* may have one {name}, at the end or before an extension */
     unsigned methods;
-    bool cacheable;
+    unsigned traits;
     call_handler *handler;
 };
 
 static const struct route routes[] = {
-    {"/v1/extract", GET | POST, true, extract_call},
-    {"/extract", GET | POST, true, extract_call},
-    {"/v1/plan", POST, false, plan_call},
-    {"/v1/animation", GET | POST, true, animation_call},
-    {"/v1/layers", GET, true, layers_call},
-    {"/v1/activations", GET, true, activations_call},
-    {"/v1/kernels", GET | POST, true, all_kernels_call},
-    {"/v1/kernels/{name}.png", GET, true, named_kernel_png_call},
-    {"/v1/kernels/{name}", GET, true, kernel_call},
-    {"/v1/kernel.png", GET, true, kernel_png_call},
-    {"/v1/colormaps", GET, true, colormaps_call},
-    {"/v1/limits", GET, true, limits_call},
-    {"/v1/presets", GET, true, presets_call},
-    {"/v1/presets/{name}", GET, true, preset_call},
-    {"/v1/config.schema.json", GET, true, schema_call},
-    {"/v1/inputs/circle.npy", GET, true, circle_npy_call},
-    {"/v1/inputs/circle.png", GET, true, circle_png_call},
-    {"/v1/inputs/two_dots.npy", GET, true, two_dots_npy_call},
-    {"/v1/inputs/two_dots.png", GET, true, two_dots_png_call},
-    {"/problems/{name}", GET, true, problem_call},
+    {"/v1/extract", GET | POST, CACHED, extract_call},
+    {"/extract", GET | POST, CACHED, extract_call},
+    {"/v1/plan", POST, 0, plan_call},
+    {"/v1/animation", GET | POST, CACHED, animation_call},
+    {"/v1/layers", GET, CACHED, layers_call},
+    {"/v1/activations", GET, CACHED, activations_call},
+    {"/v1/kernels", GET | POST, CACHED, all_kernels_call},
+    {"/v1/kernels/{name}.png", GET, CACHED, named_kernel_png_call},
+    {"/v1/kernels/{name}", GET, CACHED, kernel_call},
+    {"/v1/kernel.png", GET, CACHED, kernel_png_call},
+    {"/v1/colormaps", GET, CACHED, colormaps_call},
+    {"/v1/limits", GET, CACHED, limits_call},
+    {"/v1/presets", GET, CACHED, presets_call},
+    {"/v1/presets/{name}", GET, CACHED, preset_call},
+    {"/v1/config.schema.json", GET, CACHED, schema_call},
+    {"/v1/inputs/circle.npy", GET, CACHED, circle_npy_call},
+    {"/v1/inputs/circle.png", GET, CACHED, circle_png_call},
+    {"/v1/inputs/two_dots.npy", GET, CACHED, two_dots_npy_call},
+    {"/v1/inputs/two_dots.png", GET, CACHED, two_dots_png_call},
+    {"/problems/{name}", GET, CACHED | OPEN, problem_call},
 };
 
 enum { N_ROUTES = sizeof routes / sizeof *routes };
@@ -87,6 +89,7 @@ static struct api_route describe(const struct route *route, const char *method)
         .method_allowed =
             (get && (route->methods & GET)) || (post && (route->methods & POST)),
         .takes_body = post && (route->methods & POST),
+        .open = route->traits & OPEN,
     };
 }
 
@@ -96,6 +99,21 @@ struct api_route api_route(const char *method, const char *path)
     const struct route *route = find_route(path, &tail);
 
     return route ? describe(route, method) : (struct api_route){0};
+}
+
+/* Paths without a {name}. */
+static const char *plain_path(const void *context, size_t i)
+{
+    (void)context;
+    for (size_t k = 0; k < N_ROUTES; k++)
+        if (!strchr(routes[k].path, '{') && i-- == 0)
+            return routes[k].path;
+    return NULL;
+}
+
+const char *api_nearest_path(const char *path)
+{
+    return nearest_name(path, plain_path, NULL);
 }
 
 /* ---- replies ---- */
@@ -206,9 +224,11 @@ static bool answer(struct call *call)
 {
     const struct api_request *request = call->request;
     const struct route *route = find_route(request->path, &call->tail);
+    char hint[NEAREST_TEXT_SIZE];
 
     if (!route)
-        return error_set(&call->err, ERROR_NOT_FOUND, "there is nothing at this path");
+        return error_set(&call->err, ERROR_NOT_FOUND, "there is nothing at this path%s",
+                         nearest_hint(api_nearest_path(request->path), hint));
     const struct api_route facts = describe(route, request->method);
     if (!facts.method_allowed) {
         error_set(&call->err, ERROR_METHOD_NOT_ALLOWED, "this path allows %s",
@@ -217,7 +237,7 @@ static bool answer(struct call *call)
     }
     if (!route->handler(call))
         return false;
-    if (route->cacheable && !facts.takes_body)
+    if ((route->traits & CACHED) && !facts.takes_body)
         add_validators(call);
     return true;
 }
@@ -242,14 +262,12 @@ void api_call(struct api_session *session, const struct api_request *request,
     if (answered)
         return;
 
-    const struct api_reply timings = *reply;
+    const struct api_reply before = *reply;
     api_reply_release(reply);
     api_problem(&call.err, request->id, reply);
     if (call.err.code == ERROR_METHOD_NOT_ALLOWED)
         api_reply_header(reply, "Allow", "%s",
                          api_route(request->method, request->path).allow);
-    reply->decode_ms = timings.decode_ms;
-    reply->compute_ms = timings.compute_ms;
-    reply->encode_ms = timings.encode_ms;
-    reply->pixels = timings.pixels;
+    reply->ms = before.ms;
+    reply->pixels = before.pixels;
 }

@@ -62,6 +62,21 @@ struct api_layer_time {
     double ms;
 };
 
+/* X(phase): what a worker does, in order. With the time in the queue they add up to the
+ * total. */
+#define FOR_EACH_API_PHASE(X)                                                          \
+    X(plan)    /* the request is read and planned */                                   \
+    X(weights) /* uploaded ones are read, others drawn */                              \
+    X(decode)  /* the image becomes numbers */                                         \
+    X(compute) /* the network runs */                                                  \
+    X(encode)  /* pictures are painted, the reply is written */
+
+struct api_times { /* milliseconds */
+#define DECLARE(phase) double phase;
+    FOR_EACH_API_PHASE(DECLARE)
+#undef DECLARE
+};
+
 struct api_reply {
     int status;
     const char *content_type;                   /* static; NULL without a body */
@@ -72,7 +87,7 @@ struct api_reply {
 
     /* For metrics and the log. */
     enum error_code error; /* ERROR_NONE for an answer in the 200s and 300s */
-    double decode_ms, compute_ms, encode_ms;
+    struct api_times ms;
     double pixels;                 /* of the input image, 0 if there was none */
     struct api_layer_time *layers; /* malloc'ed; what was run, or NULL */
     size_t n_layers;
@@ -90,8 +105,12 @@ struct api_route {
     const char *allow; /* e.g. "GET, HEAD, OPTIONS"; the value of an Allow header */
     bool method_allowed;
     bool takes_body;
+    bool open; /* documentation: no key is needed */
 };
 struct api_route api_route(const char *method, const char *path);
+
+/* The path nearest to one that there is not; NULL if none is near. */
+const char *api_nearest_path(const char *path);
 
 /* Whether a body of that Content-Type (NULL: none) can be read by a route that takes
  * one; else ERROR_MEDIA_TYPE_UNSUPPORTED. */

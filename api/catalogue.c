@@ -3,6 +3,7 @@
 
 #include "api/call.h"
 #include "api/colormap.h"
+#include "api/fixed_limit.h"
 #include "api/jpeg.h"
 #include "api/json.h"
 #include "api/nearest.h"
@@ -251,18 +252,37 @@ static bool each_colormap(struct buffer *out, size_t i, const struct call *call)
     return true;
 }
 
+/* env is NULL where no setting moves the limit. */
+static void write_limit(struct buffer *out, const char *name, const char *env,
+                        const char *what, double max)
+{
+    buffer_print(out, "{\"name\":\"%s\",\"env\":", name);
+    if (env)
+        buffer_json_string(out, env);
+    else
+        buffer_text(out, "null");
+    buffer_print(out, ",\"description\":\"%s\"", what);
+    buffer_json_member(out, "max", max);
+    buffer_text(out, "}");
+}
+
 static bool each_limit(struct buffer *out, size_t i, const struct call *call)
 {
+    const char *limits = (const char *)&call->settings->limits;
     const struct limit_row *row = limits_row(i);
+    size_t n = 0;
 
-    if (!row)
+    while (limits_row(n))
+        n++;
+    const struct fixed_limit_row *fixed = row ? NULL : fixed_limit_row(i - n);
+    if (!row && !fixed)
         return false;
     next_item(out, i);
-    buffer_print(out, "{\"name\":\"%s\",\"env\":\"%s\",\"description\":\"%s\",\"max\":",
-                 row->name, row->env, row->what);
-    buffer_json_number(
-        out, *(const double *)((const char *)&call->settings->limits + row->offset));
-    buffer_text(out, "}");
+    if (row)
+        write_limit(out, row->name, row->env, row->what,
+                    *(const double *)(limits + row->offset));
+    else
+        write_limit(out, fixed->name, NULL, fixed->what, fixed->max);
     return true;
 }
 

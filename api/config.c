@@ -397,7 +397,7 @@ static bool read_document(struct config *config, struct document *d)
     const size_t n = (size_t)cJSON_GetArraySize(d->json);
     if (!limit_check(LIMIT(limits, max_layers), (double)n, ERROR_PLAN_TOO_LARGE, err,
                      "the config has %zu layers", n))
-        return false;
+        return error_blame(err, d->pointer, NULL);
     network->layers = arena_alloc(arena, n, sizeof *network->layers);
     if (!network->layers)
         return json_no_memory("the config", err);

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "api/bank.h"
+#include "api/fixed_limit.h"
 #include "api/json.h"
 #include "api/nearest.h"
 #include "api/param.h"
@@ -137,6 +138,8 @@ static bool read_name(const struct config_reader *r, const cJSON *value,
     if (reason) {
         layer_fault(layer, "name", r->err, "%s", reason);
         json_error_value(r->err, value);
+        if (name && strlen(name) > CONFIG_LAYER_MAX_NAME)
+            fixed_limit_error(r->err, FIXED_LIMIT_NAME_BYTES, (double)strlen(name));
         return false;
     }
     layer->name = arena_copy(r->arena, name, strlen(name));
@@ -229,20 +232,29 @@ bool config_layer_has_short_form(const struct layer_kind *kind, const char *name
            has_weight(kind, strcmp(name, "seed") == 0 ? "kernel" : name);
 }
 
-/* A parameter that the kernel implies: it need not be given, but must agree. */
-static bool imply(const struct config_reader *r, struct layer *layer, const char *name,
-                  size_t height, size_t width)
+/* A parameter that the kernel implies: it need not be given, but must agree. given is
+ * what the document says, if anything. */
+static bool imply(const struct config_reader *r, const cJSON *given,
+                  struct layer *layer, const struct layer_param *param, size_t height,
+                  size_t width)
 {
-    const struct layer_param *param = param_find(layer->kind, name);
     const bool pair = param->type == PARAM_PAIR;
     int *value = (int *)((char *)layer + param->offset);
+    const bool differs =
+        (size_t)value[0] != height || (pair && (size_t)value[1] != width);
 
-    if (value[0] && pair && ((size_t)value[0] != height || (size_t)value[1] != width))
-        return layer_fault(layer, name, r->err, "is %dx%d, but kernel is %zux%zu",
-                           value[0], value[1], height, width);
-    if (value[0] && !pair && (size_t)value[0] != height)
-        return layer_fault(layer, name, r->err, "is %d, but kernel has %zu", value[0],
-                           height);
+    if (given && !value[0])
+        return false; /* it was refused already */
+    if (value[0] && differs) {
+        if (pair)
+            layer_fault(layer, param->name, r->err, "is %dx%d, but kernel is %zux%zu",
+                        value[0], value[1], height, width);
+        else
+            layer_fault(layer, param->name, r->err, "is %d, but kernel has %zu",
+                        value[0], height);
+        json_error_value(r->err, given);
+        return false;
+    }
     if (!param_check(layer, param, (double)height, r->limits, r->err) ||
         (pair && !param_check(layer, param, (double)width, r->limits, r->err)))
         return false;
@@ -252,9 +264,10 @@ static bool imply(const struct config_reader *r, struct layer *layer, const char
     return true;
 }
 
-static bool read_kernel(const struct config_reader *r, const cJSON *value,
+static bool read_kernel(const struct config_reader *r, const cJSON *params,
                         struct layer *layer)
 {
+    const cJSON *value = json_member(params, "kernel");
     struct filter_bank *bank = &layer->bank;
     char reason[BANK_REASON_SIZE];
 
@@ -263,8 +276,13 @@ static bool read_kernel(const struct config_reader *r, const cJSON *value,
         json_error_value(r->err, value);
         return false;
     }
-    const bool filters = imply(r, layer, "filters", bank->filters, 0);
-    return imply(r, layer, "kernel_size", bank->height, bank->width) && filters;
+    const struct layer_param *filters = param_find(layer->kind, "filters");
+    const struct layer_param *size = param_find(layer->kind, "kernel_size");
+    const bool ok =
+        imply(r, json_member(params, "filters"), layer, filters, bank->filters, 0);
+    return imply(r, json_member(params, "kernel_size"), layer, size, bank->height,
+                 bank->width) &&
+           ok;
 }
 
 static bool read_bias(const struct config_reader *r, const cJSON *value,
@@ -272,11 +290,11 @@ static bool read_bias(const struct config_reader *r, const cJSON *value,
 {
     char reason[BANK_REASON_SIZE];
 
-    if (!layer->use_bias)
-        return layer_fault(layer, "bias", r->err, "stands beside use_bias false");
-    if (bank_read_bias(&layer->bias, &layer->n_bias, value, r->arena, reason))
+    if (layer->use_bias &&
+        bank_read_bias(&layer->bias, &layer->n_bias, value, r->arena, reason))
         return true;
-    layer_fault(layer, "bias", r->err, "%s", reason);
+    layer_fault(layer, "bias", r->err, "%s",
+                layer->use_bias ? reason : "stands beside use_bias false");
     json_error_value(r->err, value);
     return false;
 }
@@ -285,12 +303,12 @@ static bool read_bias(const struct config_reader *r, const cJSON *value,
 static bool read_short_forms(const struct config_reader *r, const cJSON *params,
                              struct layer *layer)
 {
-    const cJSON *kernel = json_member(params, "kernel");
     const cJSON *bias = json_member(params, "bias");
     bool ok = true;
 
-    if (kernel && config_layer_has_short_form(layer->kind, "kernel"))
-        ok = read_kernel(r, kernel, layer);
+    if (json_member(params, "kernel") &&
+        config_layer_has_short_form(layer->kind, "kernel"))
+        ok = read_kernel(r, params, layer);
     if (bias && config_layer_has_short_form(layer->kind, "bias"))
         ok = read_bias(r, bias, layer) && ok;
     return ok;

@@ -1,5 +1,6 @@
 /* extract.c - POST and GET /v1/extract: from a planned request to its stages. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/work.h"
@@ -18,6 +19,26 @@ static struct stage describe_weight(struct work *work, const struct selected *se
         (struct tensor){*shape, (float *)(uintptr_t)layer->weights[i].values};
     stage.params = (double)shape_elements(shape);
     return stage;
+}
+
+static bool is_in_reply(const struct work *work, size_t index)
+{
+    for (size_t i = 0; i < work->n_stages; i++)
+        if (work->stages[i].index == index && !work->stages[i].pre)
+            return true;
+    return false;
+}
+
+/* The time of layers that ran together stands on the last of them that is shown. */
+static double duration(const struct work *work, const struct selected *stage)
+{
+    const struct plan *plan = &work->plan;
+    size_t i = stage->index; /* layer i - 1 makes stage i */
+
+    while (i < plan->n_layers && isnan(plan->layers[i - 1].duration_ms))
+        if (is_in_reply(work, ++i))
+            return NAN;
+    return plan->layers[i - 1].duration_ms;
 }
 
 static struct stage describe_stage(struct work *work, const struct selected *selected)
@@ -44,7 +65,7 @@ static struct stage describe_stage(struct work *work, const struct selected *sel
     if (!selected->pre) { /* counted once, where the layer is done */
         stage.params = plan->params;
         stage.macs = plan->macs;
-        stage.duration_ms = plan->duration_ms;
+        stage.duration_ms = duration(work, selected);
     }
     return stage;
 }
@@ -126,13 +147,31 @@ static void release_pictures(struct extraction *result)
             buffer_release(&result->stages[i].pngs[k]);
 }
 
+/* Kinds of reply that cannot hold the warnings tell them in a header. */
+static void add_warnings(struct work *work)
+{
+    const struct extraction *result = &work->result;
+    char text[sizeof work->call->reply->headers->value] = "";
+    size_t n = 0;
+
+    if (work->format == FORMAT_JSON || work->format == FORMAT_MULTIPART ||
+        work->format == FORMAT_ZIP)
+        return;
+    for (size_t i = 0; i < result->n_warnings && n < sizeof text; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i ? "; " : "",
+                              result->warnings[i]);
+    if (n)
+        api_reply_header(work->call->reply, "X-Warning", "%s", text);
+}
+
 static bool reply_stages(struct work *work)
 {
     struct call *call = work->call;
 
     work->result.id = call->request->id;
-    work->result.warnings = &work->image.warning;
-    work->result.n_warnings = work->image.warning != NULL;
+    work->result.warnings = work_warnings(work, &work->result.n_warnings);
+    if (!work->result.warnings)
+        return work_no_memory(work);
     work->result.image = work->image;
     work->result.input = work->input;
     work->result.limits = &call->settings->limits;
@@ -140,11 +179,10 @@ static bool reply_stages(struct work *work)
     work->result.parallel = call->parallel;
     call->unique = work->format == FORMAT_JSON || work->format == FORMAT_MULTIPART;
     work->result.queue_ms = call->request->queue_ms;
-    work->result.decode_ms = call->reply->decode_ms;
-    work->result.compute_ms = call->reply->compute_ms;
-    work->result.encode_ms = call->reply->encode_ms;
+    work->result.ms = call->reply->ms;
     const bool done = reply_extraction(call->reply, work->format, &work->result,
                                        work_options(work), call->arena, &call->err);
+    add_warnings(work);
     return !cancelled(work) && done;
 }
 
@@ -158,27 +196,32 @@ static bool timed(struct work *work, bool (*phase)(struct work *), double *ms)
     return done;
 }
 
-static bool extract(struct work *work)
+static bool read_and_plan(struct work *work)
 {
     struct call *call = work->call;
-    struct api_reply *reply = call->reply;
 
     return work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS, NULL) &&
            reply_negotiate(work_options(work), call->request->accept, &work->format,
                            &call->err) &&
-           work_probe_input(work, false) && work_select_stages(work) &&
-           work_plan(work) && timed(work, work_bind_weights, &reply->compute_ms) &&
-           timed(work, work_decode, &reply->decode_ms) &&
-           timed(work, work_run, &reply->compute_ms) &&
-           timed(work, make_stages, &reply->encode_ms) &&
-           timed(work, reply_stages, &reply->encode_ms);
+           work_probe_input(work, false) && work_select_stages(work) && work_plan(work);
+}
+
+static bool extract(struct work *work)
+{
+    struct api_times *ms = &work->call->reply->ms;
+
+    return timed(work, read_and_plan, &ms->plan) &&
+           timed(work, work_bind_weights, &ms->weights) &&
+           timed(work, work_decode, &ms->decode) &&
+           timed(work, work_run, &ms->compute) &&
+           timed(work, make_stages, &ms->encode) &&
+           timed(work, reply_stages, &ms->encode);
 }
 
 static bool finish(struct work *work, bool done)
 {
     release_pictures(&work->result);
-    work_release(work);
-    return done;
+    return work_finish(work, done);
 }
 
 bool extract_call(struct call *call)
@@ -208,11 +251,10 @@ static bool find_shape(struct work *work)
                         "input_shape=h,w,c or an image");
 }
 
-static bool extract_kernels(struct work *work)
+static bool plan_kernels(struct work *work)
 {
     struct call *call = work->call;
     struct options *options = work_options(work);
-    double *ms = &call->reply->encode_ms;
 
     if (!work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS, NULL))
         return false;
@@ -220,8 +262,17 @@ static bool extract_kernels(struct work *work)
         options->colormap = colormap_find("Blues_r"); /* show_kernel's */
     return reply_negotiate(options, call->request->accept, &work->format, &call->err) &&
            find_shape(work) && work_select_none(work) && work_plan_network(work) &&
-           work_select_kernels(work) && work_check(work) && work_bind_weights(work) &&
-           timed(work, make_stages, ms) && timed(work, reply_stages, ms);
+           work_select_kernels(work) && work_check(work);
+}
+
+static bool extract_kernels(struct work *work)
+{
+    struct api_times *ms = &work->call->reply->ms;
+
+    return timed(work, plan_kernels, &ms->plan) &&
+           timed(work, work_bind_weights, &ms->weights) &&
+           timed(work, make_stages, &ms->encode) &&
+           timed(work, reply_stages, &ms->encode);
 }
 
 bool layer_kernels_call(struct call *call)

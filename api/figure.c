@@ -29,10 +29,12 @@ bool figure_check(const struct figure *f, enum canvas_kind kind,
 
     if (kind != CANVAS_PIXELS)
         return true;
-    return limit_check(LIMIT(limits, max_dimension), w > h ? w : h,
-                       ERROR_PLAN_TOO_LARGE, err, "the figure is %gx%g pixels", w, h) &&
-           limit_check(LIMIT(limits, max_pixels), w * h, ERROR_PLAN_TOO_LARGE, err,
-                       "the figure is %gx%g pixels", w, h);
+    return (limit_check(LIMIT(limits, max_dimension), w > h ? w : h,
+                        ERROR_PLAN_TOO_LARGE, err, "the figure is %gx%g pixels", w,
+                        h) &&
+            limit_check(LIMIT(limits, max_pixels), w * h, ERROR_PLAN_TOO_LARGE, err,
+                        "the figure is %gx%g pixels", w, h)) ||
+           error_blame(err, NULL, "figsize");
 }
 
 /* ---- text ---- */

@@ -4,14 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/fixed_limit.h"
 #include "api/jpeg.h"
 #include "api/npy.h"
 #include "api/png.h"
 #include "api/prepare.h"
 #include "api/resize.h"
 #include "api/webp.h"
-
-enum { ARRAY_MAX_CHANNELS = 64 };
 
 static const struct codec *const codecs[] = {
     [IMAGE_PNG] = &png_codec,
@@ -55,6 +54,19 @@ static bool has_magic(const struct bytes *file, const struct foreign *f)
            memcmp(file->data + f->offset, f->magic, f->size) == 0;
 }
 
+/* True for the name of a file, sent in place of it: a short word with a dot. */
+static bool is_name(const struct bytes *file)
+{
+    enum { LONGEST = 80 };
+
+    if (file->size > LONGEST)
+        return false;
+    for (size_t i = 0; i < file->size; i++)
+        if (file->data[i] <= ' ' || file->data[i] >= 0x7f)
+            return false;
+    return memchr(file->data, '.', file->size) != NULL;
+}
+
 static bool unsupported(const struct bytes *file, struct error *err)
 {
     char head[3 * 8 + 1] = "";
@@ -67,6 +79,11 @@ static bool unsupported(const struct bytes *file, struct error *err)
                              "the image is %s, which is not supported; send PNG, JPEG, "
                              "WebP or .npy",
                              foreign[i].name);
+    if (is_name(file))
+        return error_set(err, ERROR_IMAGE_FORMAT_UNSUPPORTED,
+                         "the image is the text '%.*s', no PNG, JPEG, WebP or .npy; to "
+                         "send a file write image=@%.*s (curl -F)",
+                         (int)file->size, file->data, (int)file->size, file->data);
     for (size_t i = 0; i < 8 && i < file->size; i++)
         snprintf(head + 3 * i, 4, " %02x", file->data[i]);
     return error_set(err, ERROR_IMAGE_FORMAT_UNSUPPORTED,
@@ -81,6 +98,8 @@ static bool is_damaged_png(const struct bytes *file)
 {
     const size_t span = file->size < 24 ? file->size : 24;
 
+    if (file->size > 4 && memcmp(file->data, "\x89PNG", 4) == 0)
+        return true;
     for (size_t at = 0; at + 4 <= span; at++)
         if (memcmp(file->data + at, "IHDR", 4) == 0)
             return true;
@@ -106,8 +125,11 @@ static bool read_extent(const struct npy *npy, struct image_info *info,
     info->channels = npy->rank == 2 ? 1 : dim[batch + 2];
     if (npy->count == 0)
         return bad_array(err, "it is empty: one of its dimensions is 0");
-    if (info->channels > ARRAY_MAX_CHANNELS)
-        return bad_array(err, "it has more than 64 channels");
+    if (info->channels > IMAGE_MAX_CHANNELS) {
+        bad_array(err, "it has more than 64 channels");
+        return fixed_limit_error(err, FIXED_LIMIT_ARRAY_CHANNELS,
+                                 (double)info->channels);
+    }
     return true;
 }
 
@@ -162,7 +184,8 @@ bool image_probe(const struct bytes *file, const struct limits *limits,
         known = probe_npy(file, info, err);
     else if (is_damaged_png(file))
         return error_set(err, ERROR_IMAGE_UNDECODABLE,
-                         "PNG: its first bytes are damaged, as by a transfer as text");
+                         "PNG: its first bytes are damaged, as by a transfer as text "
+                         "(curl: --data-binary, not -d)");
     else
         return unsupported(file, err);
     return known &&
@@ -176,8 +199,10 @@ bool image_size(const struct image_info *info, const struct options *options,
 
     size[0] = resized ? (size_t)options->resize[0] : info->height;
     size[1] = resized ? (size_t)options->resize[1] : info->width;
-    return !resized || check_size(options->resize[0], options->resize[1],
-                                  "resized image", limits, err);
+    return !resized ||
+           check_size(options->resize[0], options->resize[1], "resized image", limits,
+                      err) ||
+           error_blame(err, NULL, "resize");
 }
 
 /* The channels that color names; 0 for auto. */
@@ -228,9 +253,10 @@ bool image_channels(const struct image_info *info, const struct options *options
                             "the network declares %zu input channels, this colour has "
                             "%zu",
                             wanted, named);
-    return error_set(err, ERROR_CONFIG_INVALID,
-                     "the network declares %zu input channels, the %s has %zu", wanted,
-                     info->format == IMAGE_NPY ? "array" : "image", *channels);
+    error_set(err, ERROR_CONFIG_INVALID,
+              "the network declares %zu input channels, the %s has %zu", wanted,
+              info->format == IMAGE_NPY ? "array" : "image", *channels);
+    return error_blame(err, NULL, "image");
 }
 
 /* ---- pixels ---- */

@@ -13,6 +13,8 @@
 #include "engine/limits.h"
 #include "engine/tensor.h"
 
+enum { IMAGE_MAX_CHANNELS = 64 }; /* of an array */
+
 /* Recognise the format by its magic bytes and read its header. The limits
  * max_pixels and max_dimension are enforced here (ERROR_IMAGE_TOO_MANY_PIXELS). Empty
  * or unknown bytes are ERROR_IMAGE_FORMAT_UNSUPPORTED, a broken header is

@@ -1,6 +1,7 @@
 /* inputs.c - GET /v1/inputs/...: the generated inputs as files of their own. */
 #include "api/call.h"
 #include "api/generated.h"
+#include "api/option_use.h"
 #include "api/reply.h"
 
 static bool check_size(const struct options *options, const struct limits *limits,
@@ -8,20 +9,46 @@ static bool check_size(const struct options *options, const struct limits *limit
 {
     const double h = options->size[0], w = options->size[1];
 
-    return limit_check(LIMIT(limits, max_dimension), h > w ? h : w,
-                       ERROR_OPTION_INVALID, err, "size %gx%g", h, w) &&
-           limit_check(LIMIT(limits, max_pixels), h * w, ERROR_OPTION_INVALID, err,
-                       "size %gx%g", h, w);
+    return (limit_check(LIMIT(limits, max_dimension), h > w ? h : w,
+                        ERROR_OPTION_INVALID, err, "size %gx%g", h, w) &&
+            limit_check(LIMIT(limits, max_pixels), h * w, ERROR_OPTION_INVALID, err,
+                        "size %gx%g", h, w)) ||
+           error_blame(err, NULL, "size");
 }
 
-static bool read_query(struct call *call, int generator, struct options *options)
+#define GENERATED                                                                      \
+    OPTION_SIZE, OPTION_VAL, OPTION_R_SHRINK, OPTION_SEED, OPTION_DOT_X, OPTION_DOT_Y
+
+static const enum option_id array_options[] = {GENERATED, OPTION_TOTAL};
+static const enum option_id picture_options[] = {
+    GENERATED,         OPTION_COLORMAP, OPTION_NORMALIZE, OPTION_RANGE,
+    OPTION_SCALE,      OPTION_COLOR,    OPTION_RESIZE,    OPTION_RESIZE_METHOD,
+    OPTION_RESCALE,    OPTION_MEAN,     OPTION_STD,       OPTION_CHANNEL_ORDER,
+    OPTION_PREPROCESS, OPTION_TOTAL,
+};
+
+static bool read_query(struct call *call, int generator, const enum option_id *accepted,
+                       struct options *options)
 {
     options_init(options);
-    if (!options_set_query(options, call->request->query, call->arena, &call->err) ||
-        !check_size(options, &call->settings->limits, &call->err))
+    options->accepted = accepted;
+    if (!options_set_query(options, call->request->query, call->arena, &call->err))
         return false;
     options->generator = generator;
-    return true;
+    if (option_use_check(options, INPUT_FROM_PATTERN, &call->err) &&
+        check_size(options, &call->settings->limits, &call->err))
+        return true;
+    options_show_values(options, &call->err);
+    return false;
+}
+
+static bool make_array(struct call *call, const struct options *options,
+                       struct buffer *file)
+{
+    const bool made = generated_file(options, call->arena, file, &call->err);
+
+    options_show_values(options, &call->err);
+    return made;
 }
 
 static bool npy_call(struct call *call, int generator)
@@ -29,8 +56,8 @@ static bool npy_call(struct call *call, int generator)
     struct options options;
     struct buffer file;
 
-    return read_query(call, generator, &options) &&
-           generated_file(&options, call->arena, &file, &call->err) &&
+    return read_query(call, generator, array_options, &options) &&
+           make_array(call, &options, &file) &&
            reply_body(call->reply, "application/x-npy", &file, &call->err);
 }
 
@@ -39,7 +66,10 @@ static bool png_call(struct call *call, int generator)
 {
     struct api_request request = *call->request;
     const char *name = generator == GENERATOR_CIRCLE ? "circle" : "two_dots";
+    struct options options;
 
+    if (!read_query(call, generator, picture_options, &options))
+        return false;
     request.query =
         arena_print(call->arena, "input=%s&format=png&stage=Input%s%s", name,
                     *call->request->query ? "&" : "", call->request->query);

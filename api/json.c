@@ -132,38 +132,70 @@ const char *json_pointer(const char *pointer, const char *key, char *text)
     return text;
 }
 
+const cJSON *json_at(const cJSON *root, const char *pointer)
+{
+    while (root && *pointer == '/') {
+        char key[JSON_POINTER_SIZE];
+        size_t n = 0;
+        for (pointer++; *pointer && *pointer != '/' && n + 1 < sizeof key; pointer++) {
+            const bool escape = *pointer == '~' && pointer[1];
+            key[n++] = !escape ? *pointer : *++pointer == '1' ? '/' : '~';
+        }
+        key[n] = '\0';
+        const bool index = n > 0 && n < 9 && strspn(key, "0123456789") == n;
+        if (!cJSON_IsArray(root))
+            root = json_member(root, key);
+        else
+            root = index ? cJSON_GetArrayItem(root, (int)strtol(key, NULL, 10)) : NULL;
+    }
+    return *pointer ? NULL : root;
+}
+
 bool json_enough(const struct error *err)
 {
     return err->n_items >= ERROR_MAX_ITEMS;
 }
 
-void json_error_value(struct error *err, const cJSON *item)
+const char *json_show(const cJSON *item, char shown[JSON_SHOWN_SIZE])
 {
-    char value[sizeof err->items[0].value];
     cJSON copy = *item; /* cJSON prints only what is not const */
 
-    if (cJSON_IsString(item)) {
-        json_error_text(err, item->valuestring);
-        return;
-    }
-    if (cJSON_PrintPreallocated(&copy, value, sizeof value, false))
-        error_value(err, "%s", value);
+    if (cJSON_IsString(item))
+        return json_show_text(item->valuestring, shown);
+    if (!cJSON_PrintPreallocated(&copy, shown, JSON_SHOWN_SIZE, false))
+        shown[0] = '\0';
+    return shown;
+}
+
+const char *json_show_text(const char *text, char shown[JSON_SHOWN_SIZE])
+{
+    enum { KEPT = 60 };
+    char cut[KEPT + sizeof "..."];
+    struct buffer value;
+    size_t n = strlen(text);
+    const bool whole = n <= KEPT;
+
+    for (n = whole ? n : KEPT; !whole && n > 0 && (text[n] & 0xc0) == 0x80;)
+        n--; /* not inside a character */
+    snprintf(cut, sizeof cut, "%.*s%s", (int)n, text, whole ? "" : "...");
+    buffer_init(&value, JSON_SHOWN_SIZE - 1);
+    buffer_json_string(&value, cut); /* the text may be any bytes: an option's */
+    snprintf(shown, JSON_SHOWN_SIZE, "%.*s", value.failed ? 0 : (int)value.size,
+             (const char *)value.bytes);
+    buffer_release(&value);
+    return shown;
+}
+
+void json_error_value(struct error *err, const cJSON *item)
+{
+    char shown[JSON_SHOWN_SIZE];
+
+    error_value(err, "%s", json_show(item, shown));
 }
 
 void json_error_text(struct error *err, const char *text)
 {
-    enum { SHOWN = 60 };
-    char cut[SHOWN + sizeof "..."];
-    struct buffer value;
-    size_t n = strlen(text);
-    const bool whole = n <= SHOWN;
+    char shown[JSON_SHOWN_SIZE];
 
-    for (n = whole ? n : SHOWN; !whole && n > 0 && (text[n] & 0xc0) == 0x80;)
-        n--; /* not inside a character */
-    snprintf(cut, sizeof cut, "%.*s%s", (int)n, text, whole ? "" : "...");
-    buffer_init(&value, sizeof err->items[0].value - 1);
-    buffer_json_string(&value, cut); /* the text may be any bytes: an option's */
-    if (!value.failed)
-        error_value(err, "%.*s", (int)value.size, (const char *)value.bytes);
-    buffer_release(&value);
+    error_value(err, "%s", json_show_text(text, shown));
 }

@@ -46,6 +46,9 @@ const char *json_kind(const cJSON *item);
 /* The value as JSON text in the arena; NULL if there is no memory. */
 char *json_text(const cJSON *item, struct arena *arena) MUST_CHECK;
 
+/* What stands at a pointer (RFC 6901) below the root; NULL if nothing does. */
+const cJSON *json_at(const cJSON *root, const char *pointer);
+
 /* pointer/key, the key escaped as RFC 6901 wants it, into text of JSON_POINTER_SIZE
  * bytes; returns text. Too long a pointer is cut. */
 enum { JSON_POINTER_SIZE = 192 };
@@ -53,6 +56,12 @@ const char *json_pointer(const char *pointer, const char *key, char *text);
 
 /* True once there is no room for more faults: a reader of hostile documents stops. */
 bool json_enough(const struct error *err);
+
+/* The value as JSON for a person, strings cut; "" if it is longer than shown has room
+ * for. Returns shown. */
+enum { JSON_SHOWN_SIZE = sizeof((struct error_item *)0)->value };
+const char *json_show(const cJSON *item, char shown[JSON_SHOWN_SIZE]);
+const char *json_show_text(const char *text, char shown[JSON_SHOWN_SIZE]);
 
 /* Attach the value to the fault recorded last, if it is short; a long string is cut. */
 void json_error_value(struct error *err, const cJSON *item);

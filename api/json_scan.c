@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/fixed_limit.h"
 #include "api/json.h"
 #include "api/json_utf8.h"
 
@@ -80,8 +81,10 @@ static bool fault(struct scanner *s, enum error_code code, size_t at,
             column++;
         }
     }
-    return error_at(s->err, code, pointer, "%s: line %zu, column %zu: %s", s->what,
-                    line, column, reason);
+    error_at(s->err, code, pointer, "%s: line %zu, column %zu: %s", s->what, line,
+             column, reason);
+    error_place(s->err, line, column);
+    return false;
 }
 
 static bool malformed(struct scanner *s, size_t at, const char *format, ...)
@@ -333,8 +336,11 @@ static bool scan_blob(struct scanner *s)
     struct json_blobs *blobs = s->blobs;
     bool escaped;
 
-    if (blobs->n == JSON_MAX_BLOBS)
-        return refused(s, s->at, "", "more than %d strings of base64", JSON_MAX_BLOBS);
+    if (blobs->n == JSON_MAX_BLOBS) {
+        refused(s, s->at, "", "more than %d strings of base64", JSON_MAX_BLOBS);
+        return fixed_limit_error(s->err, FIXED_LIMIT_BASE64_STRINGS,
+                                 JSON_MAX_BLOBS + 1);
+    }
     struct bytes *blob = &blobs->items[blobs->n++];
     if (!scan_string(s, blob, &escaped))
         return false;
@@ -475,8 +481,10 @@ static bool too_large(struct scanner *s, size_t bytes)
 
 static bool nest(struct scanner *s, bool (*scan)(struct scanner *))
 {
-    if (s->depth == JSON_MAX_DEPTH)
-        return malformed(s, s->at, "nested deeper than %d levels", JSON_MAX_DEPTH);
+    if (s->depth == JSON_MAX_DEPTH) {
+        malformed(s, s->at, "nested deeper than %d levels", JSON_MAX_DEPTH);
+        return fixed_limit_error(s->err, FIXED_LIMIT_CONFIG_DEPTH, JSON_MAX_DEPTH + 1);
+    }
     s->steps[s->depth++] = (struct step){0};
     const bool ok = scan(s);
     s->depth--;
@@ -493,8 +501,7 @@ static bool scan_value(struct scanner *s)
     if (++s->values > JSON_MAX_VALUES) {
         error_set(s->err, ERROR_CONFIG_TOO_LARGE, "%s has more than %d values", s->what,
                   JSON_MAX_VALUES);
-        return error_limit(s->err, "max_config_values", NULL, JSON_MAX_VALUES,
-                           (double)s->values);
+        return fixed_limit_error(s->err, FIXED_LIMIT_CONFIG_VALUES, (double)s->values);
     }
     if (too_large(s, s->at - s->cut))
         return false;

@@ -62,12 +62,7 @@ static bool invalid(const struct lesson *l, enum option_id id, const char *value
 /* A fault found by a reader of documents, told of an option instead. */
 static bool told(const struct lesson *l, enum option_id id, const struct error *found)
 {
-    error_option(l->err, ERROR_OPTION_INVALID, option_row(id).name, "%s",
-                 found->detail);
-    if (found->limit.name)
-        error_limit(l->err, found->limit.name, found->limit.env, found->limit.max,
-                    found->limit.actual);
-    return false;
+    return error_take(l->err, ERROR_OPTION_INVALID, option_row(id).name, found);
 }
 
 static bool check_window(const struct lesson *l, const struct layer *layer,
@@ -175,8 +170,10 @@ bool lesson_tell_options(struct error *err)
 {
     for (size_t i = 0; i < err->n_items && i < ERROR_MAX_ITEMS; i++) {
         struct error_item *item = &err->items[i];
+        const size_t n = strlen(item->pointer);
         size_t k = 0;
-        while (k < N_OWN && strcmp(own[k].pointer, item->pointer) != 0)
+        while (k < N_OWN && (n == 0 || strncmp(own[k].pointer, item->pointer, n) != 0 ||
+                             (own[k].pointer[n] && own[k].pointer[n] != '/')))
             k++;
         if (k == N_OWN)
             continue;

@@ -16,7 +16,8 @@ bool lesson_read(struct network *network, const struct options *options,
 
 /* Faults that the engine found in the lesson's layers, at the pointers of parameters,
  * are told of the options that the parameters came from: "/Filter/kernel_size" is
- * kernel. Does nothing to other faults. Returns false, as what records faults does. */
+ * kernel, and so is a fault of the whole layer. Does nothing to other faults. Returns
+ * false, as what records faults does. */
 bool lesson_tell_options(struct error *err);
 
 /* True if the option is one that only the lesson has. */

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "api/fixed_limit.h"
 #include "api/header.h"
 
 struct reader {
@@ -339,9 +340,11 @@ static bool read_part(struct reader *r, bool *final)
     struct part *part = &r->form->parts[r->form->n];
     size_t end, next;
 
-    if (r->form->n == MULTIPART_MAX_PARTS)
-        return error_set(r->err, ERROR_MULTIPART_MALFORMED, "more than %d parts",
-                         MULTIPART_MAX_PARTS);
+    if (r->form->n == MULTIPART_MAX_PARTS) {
+        error_set(r->err, ERROR_MULTIPART_MALFORMED, "more than %d parts",
+                  MULTIPART_MAX_PARTS);
+        return fixed_limit_error(r->err, FIXED_LIMIT_PARTS, MULTIPART_MAX_PARTS + 1);
+    }
     if (!read_headers(r, part))
         return false;
     const size_t start = r->at;

@@ -9,6 +9,38 @@
 
 enum { MAX_LENGTH = 48 }; /* a longer name is near to none */
 
+/* What other tools, or other paths, call something, and the names that it may have
+ * here. */
+static const char *const synonyms[][2] = {
+    {"img", "image"},
+    {"picture", "image"},
+    {"photo", "image"},
+    {"upload", "image"},
+    {"model", "config"},
+    {"network", "config"},
+    {"layers", "config"},
+    {"cmap", "colormap"},
+    {"figure_size", "figsize"},
+    {"pool_size", "kernel_size"},
+    {"pool_stride", "strides"},
+    {"conv_stride", "strides"},
+    {"stride", "conv_stride"},
+    {"pool_padding", "padding"},
+    {"conv_padding", "padding"},
+    {"padding", "conv_padding"},
+    {"dilation", "dilation_rate"},
+    {"dilation_rate", "dilation"},
+    {"image_size", "resize"},
+    {"image_size", "input_size"},
+    {"out_channels", "filters"},
+    {"fc", "Dense"},
+    {"maxpool", "MaxPooling2D"},
+    {"avgpool", "AveragePooling2D"},
+    {"batchnorm2d", "BatchNormalization"},
+    {"batchnorm", "BatchNormalization"},
+};
+enum { N_SYNONYMS = sizeof synonyms / sizeof *synonyms };
+
 /* The letters that count. Returns their number, 0 if there are too many. */
 static size_t fold(const char *name, char *out)
 {
@@ -62,7 +94,27 @@ static bool begins(const char *a, size_t n, const char *b, size_t m)
     return shorter >= 3 && memcmp(a, b, shorter) == 0;
 }
 
-const char *nearest_name(const char *name, name_at *at, const void *context)
+static bool same(const char *name, const char *other)
+{
+    char a[MAX_LENGTH], b[MAX_LENGTH];
+    const size_t n = fold(name, a);
+
+    return n && n == fold(other, b) && memcmp(a, b, n) == 0;
+}
+
+/* Of the names, one that means the same; NULL if there is none. */
+static const char *synonym(const char *name, name_at *at, const void *context)
+{
+    const char *known;
+
+    for (size_t k = 0; k < N_SYNONYMS; k++)
+        for (size_t i = 0; same(name, synonyms[k][0]) && (known = at(context, i)); i++)
+            if (strcmp(known, synonyms[k][1]) == 0)
+                return known;
+    return NULL;
+}
+
+static const char *nearest_spelled(const char *name, name_at *at, const void *context)
 {
     char a[MAX_LENGTH], b[MAX_LENGTH];
     const size_t n = fold(name, a);
@@ -82,6 +134,13 @@ const char *nearest_name(const char *name, name_at *at, const void *context)
         }
     }
     return nearest;
+}
+
+const char *nearest_name(const char *name, name_at *at, const void *context)
+{
+    const char *known = synonym(name, at, context);
+
+    return known ? known : nearest_spelled(name, at, context);
 }
 
 static const char *array_at(const void *context, size_t i)

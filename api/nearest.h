@@ -9,9 +9,10 @@
 /* The i-th known name, NULL past the end. */
 typedef const char *name_at(const void *context, size_t i);
 
-/* The name nearest to an unknown one, ignoring case and underscores; where none is
- * near, one that begins as it does or the other way round ("pad", "padding"); else
- * NULL. */
+/* The name nearest to an unknown one, ignoring case and underscores: one that means
+ * the same elsewhere ("img", "pool_size" of an animation); one spelled nearly so; where
+ * none is near, one that begins as it does or the other way round ("pad", "padding");
+ * else NULL. */
 const char *nearest_name(const char *name, name_at *at, const void *context);
 
 /* The same among the names of a NULL-terminated array. */

@@ -452,8 +452,8 @@ static bool set_text_members(const struct option_setter *s)
     cJSON *json = json_parse(name, &bytes, NULL, &limits_default, s->arena, &found);
     if (!json) {
         const bool twice = found.n_items && option_stands_at(found.items[0].pointer);
-        return error_option(s->err, twice ? ERROR_PART_DUPLICATE : ERROR_OPTION_INVALID,
-                            name, "%s", found.detail);
+        return error_take(s->err, twice ? ERROR_PART_DUPLICATE : ERROR_OPTION_INVALID,
+                          name, &found);
     }
     const bool ok = set_members(s, json);
     cJSON_Delete(json);

@@ -2,6 +2,7 @@
 #include "api/options.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,7 @@ void options_init(struct options *options)
         .subplot_shape = {2, 2},
         .dpi = 100,
         .background = {255, 255, 255},
+        .generator = GENERATOR_NONE,
         .size = {64, 64},
         .x = 3,
         .y = 5,
@@ -153,6 +155,18 @@ static bool unknown(const struct option_setter *s, const char *name)
                         name, hint);
 }
 
+/* What the option is set to, for messages; NULL if it is long, or memory is short. */
+static const char *show(const struct option_setter *s)
+{
+    char shown[JSON_SHOWN_SIZE];
+
+    if (s->json)
+        json_show(s->json, shown);
+    else
+        json_show_text(s->text, shown);
+    return *shown ? arena_copy(s->arena, shown, strlen(shown)) : NULL;
+}
+
 bool option_set(struct option_setter *s, const char *name)
 {
     const enum option_id id = options_find(s->options, name);
@@ -163,6 +177,7 @@ bool option_set(struct option_setter *s, const char *name)
     if (!check_once(s))
         return false;
     s->options->given[id] = true;
+    s->options->shown[id] = show(s);
     return option_store(s);
 }
 
@@ -242,6 +257,18 @@ bool options_set_query(struct options *options, const char *query, struct arena 
 const char *option_name(enum option_id id)
 {
     return rows[id].name;
+}
+
+void options_show_values(const struct options *options, struct error *err)
+{
+    for (size_t i = 0; i < err->n_items && i < ERROR_MAX_ITEMS; i++) {
+        struct error_item *item = &err->items[i];
+        if (item->value[0] || !item->parameter[0])
+            continue;
+        const enum option_id id = options_find(options, item->parameter);
+        if (id != OPTION_TOTAL && options->shown[id])
+            snprintf(item->value, sizeof item->value, "%s", options->shown[id]);
+    }
 }
 
 static struct option_row row_of(size_t i)

@@ -51,7 +51,6 @@
     X(PREPROCESS_CAFFE, "caffe")                                                       \
     X(PREPROCESS_TORCH, "torch")
 #define FOR_EACH_GENERATOR(X)                                                          \
-    X(GENERATOR_NONE, "none")                                                          \
     X(GENERATOR_CIRCLE, "circle")                                                      \
     X(GENERATOR_TWO_DOTS, "two_dots")
 #define FOR_EACH_NORMALIZE(X)                                                          \
@@ -69,7 +68,7 @@ enum option_color { FOR_EACH_COLOR(OPTION_CONSTANT) };
 enum option_resize_method { FOR_EACH_RESIZE_METHOD(OPTION_CONSTANT) };
 enum option_channel_order { FOR_EACH_CHANNEL_ORDER(OPTION_CONSTANT) };
 enum option_preprocess { FOR_EACH_PREPROCESS(OPTION_CONSTANT) };
-enum option_generator { FOR_EACH_GENERATOR(OPTION_CONSTANT) };
+enum option_generator { GENERATOR_NONE = -1, FOR_EACH_GENERATOR(OPTION_CONSTANT) };
 enum option_normalize { FOR_EACH_NORMALIZE(OPTION_CONSTANT) };
 enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
 
@@ -243,7 +242,8 @@ struct options {
     /* Those that the request may have, closed by OPTION_TOTAL; NULL: an extraction's.
      */
     const enum option_id *accepted;
-    bool given[OPTION_TOTAL]; /* the client set it */
+    bool given[OPTION_TOTAL];        /* the client set it */
+    const char *shown[OPTION_TOTAL]; /* to this, as JSON, if it is short; else NULL */
 
     int format; /* enum reply_format, if given */
     const char *stage;
@@ -316,6 +316,9 @@ bool options_set_json(struct options *options, const char *name, const cJSON *va
  * escape is ERROR_REQUEST_MALFORMED. */
 bool options_set_query(struct options *options, const char *query, struct arena *arena,
                        struct error *err) MUST_CHECK;
+
+/* Faults of options, by name, that say no value get the one that was given. */
+void options_show_values(const struct options *options, struct error *err);
 
 /* What an object of a generator may hold: its name, and options. NULL-terminated. */
 extern const char *const option_generator_members[];

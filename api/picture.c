@@ -543,7 +543,6 @@ static bool start(struct painter *p, const struct tensor *stage, bool input,
                   struct error *err)
 {
     const struct render *render = context->render;
-    const bool one = render->channel >= 0;
     const struct extent e = maps_of(&stage->shape);
 
     *p = (struct painter){
@@ -554,23 +553,24 @@ static bool start(struct painter *p, const struct tensor *stage, bool input,
         .e = e,
         .cell = cell_of_shape(&stage->shape, render),
         .values = stage->values,
-        .first = one ? (size_t)render->channel : 0,
-        .n = one ? 1 : e.channels,
+        .first = render->channel >= 0 ? (size_t)render->channel : 0,
+        .n = render->channel >= 0 ? 1 : e.channels,
     };
     const bool rgb = is_rgb(&e, input, render);
     if (!picture_check(&stage->shape, render, err) || !apply_gamma(p, err) ||
         !measure(p, rgb && input, err))
         return false;
+    const size_t maps = rgb || is_separate(&e, render) ? 1 : p->n; /* of a picture */
+    const bool shared =
+        render->has_range || render->normalize != NORMALIZE_CHANNEL || (rgb && input);
     *out = (struct picture_set){
         .rgb = rgb,
-        .columns = mosaic_of(&e, is_separate(&e, render) ? 1 : p->n, render).columns,
+        .columns = mosaic_of(&e, maps, render).columns,
+        .gap = mosaic_of(&e, maps, render).gap,
         .cell = {p->cell.height, p->cell.width},
         .vmin = p->low,
         .vmax = p->high,
-        .n_ranges = render->has_range || render->normalize != NORMALIZE_CHANNEL ||
-                            (rgb && input)
-                        ? 1
-                        : p->n,
+        .n_ranges = shared ? 1 : p->n,
     };
     return true;
 }

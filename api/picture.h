@@ -58,6 +58,7 @@ struct picture_set {
     struct picture *pictures;
     bool rgb;           /* three channels in their own colours */
     size_t columns;     /* of the mosaic, 1 of a single map */
+    size_t gap;         /* between its maps, 0 of a single one */
     size_t cell[2];     /* pixels that a cell takes: height, width */
     size_t n_ranges;    /* 1, or the number of maps with normalize=channel */
     float *vmin, *vmax; /* n_ranges of them; NaN where a map has no finite value */

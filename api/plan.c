@@ -25,7 +25,11 @@ static bool reply_plan(struct work *work)
     struct buffer body;
     double pictures;
     const double peak = work_peak_bytes(work, &pictures);
+    size_t n_warnings;
+    const char **warnings = work_warnings(work, &n_warnings);
 
+    if (!warnings)
+        return work_no_memory(work);
     buffer_init(&body, (size_t)call->settings->limits.max_response_bytes);
     buffer_text(&body, "{");
     buffer_json_shape(&body, "input_shape", &work->input);
@@ -38,8 +42,10 @@ static bool reply_plan(struct work *work)
     buffer_json_member(&body, "macs", work->plan.macs);
     buffer_json_member(&body, "peak_bytes", peak);
     buffer_text(&body, "},\"warnings\":[");
-    if (work->image.warning)
-        buffer_json_string(&body, work->image.warning);
+    for (size_t i = 0; i < n_warnings; i++) {
+        buffer_text(&body, i ? "," : "");
+        buffer_json_string(&body, warnings[i]);
+    }
     buffer_text(&body, "]}\n");
     return reply_body(call->reply, "application/json", &body, &call->err);
 }
@@ -133,8 +139,6 @@ static bool plan(struct work *work)
 bool plan_call(struct call *call)
 {
     struct work work = {.call = call};
-    const bool done = plan(&work);
 
-    work_release(&work);
-    return done;
+    return work_finish(&work, plan(&work));
 }

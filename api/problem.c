@@ -12,6 +12,12 @@ static void member(struct buffer *out, const char *name, const char *value)
     buffer_json_string(out, value);
 }
 
+static void write_place(struct buffer *out, const struct error_item *item)
+{
+    if (item->line)
+        buffer_print(out, ",\"line\":%zu,\"column\":%zu", item->line, item->column);
+}
+
 static void write_item(struct buffer *out, const struct error_item *item)
 {
     buffer_text(out, "{");
@@ -23,6 +29,7 @@ static void write_item(struct buffer *out, const struct error_item *item)
     member(out, "detail", item->detail);
     if (item->value[0])
         buffer_print(out, ",\"value\":%s", item->value);
+    write_place(out, item);
     buffer_text(out, "}");
 }
 
@@ -62,6 +69,8 @@ static void write_problem(struct buffer *out, const struct error *err, const cha
     if (err->n_items > kept)
         buffer_print(out, "\"errors_omitted\":%zu,", err->n_items - kept);
     member(out, "error", err->detail);
+    if (kept)
+        write_place(out, &err->items[0]);
     if (err->limit.name)
         write_limit(out, &err->limit);
     buffer_text(out, "}\n");

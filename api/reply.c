@@ -1,6 +1,7 @@
 /* reply.c - a finished extraction becomes a reply of the kind that was asked for. */
 #include "api/reply.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -201,6 +202,31 @@ static const struct stage *choose_stage(struct job *job)
     return stage;
 }
 
+/* RFC 6266: the name in ASCII, and in UTF-8 where that loses something. Too long a one
+ * is told in ASCII only. */
+static void add_disposition(struct api_reply *reply, const struct stage *stage,
+                            const char *file, const char *extension)
+{
+    char name[80] = "";
+    size_t n = 0;
+    bool ascii = true;
+    const char *from = stage->name;
+
+    for (; *from && n + 4 < sizeof name; from++) {
+        const unsigned char c = (unsigned char)*from;
+        const bool plain = isalnum(c) || strchr("._-", c);
+        ascii &= c < 0x80;
+        n += (size_t)snprintf(name + n, sizeof name - n, plain ? "%c" : "%%%02X",
+                              c == '/' ? '_' : c);
+    }
+    if (ascii || *from)
+        api_reply_header(reply, "Content-Disposition", "inline; filename=\"%s\"", file);
+    else
+        api_reply_header(reply, "Content-Disposition",
+                         "inline; filename=\"%s\"; filename*=UTF-8''%02zu_%s.%s", file,
+                         stage->index, name, extension);
+}
+
 static void add_stage_headers(struct api_reply *reply, const struct stage *stage,
                               const char *extension)
 {
@@ -218,7 +244,7 @@ static void add_stage_headers(struct api_reply *reply, const struct stage *stage
         *x = ',';
     api_reply_header(reply, "X-Shape", "%s", shape);
     reply_file_name(file, stage, 0, extension);
-    api_reply_header(reply, "Content-Disposition", "inline; filename=\"%s\"", file);
+    add_disposition(reply, stage, file, extension);
 }
 
 static bool write_png(struct job *job)
@@ -288,12 +314,6 @@ static bool write_pdf(struct job *job)
 
 /* ---- archives ---- */
 
-/* A stage may be asked for twice; an archive has one file of a name. */
-static bool is_repeated(const struct extraction *extraction, size_t i)
-{
-    return find_stage(extraction, extraction->stages[i].name) < &extraction->stages[i];
-}
-
 static bool send_archive(struct job *job, enum reply_format format, struct buffer *body)
 {
     if (!reply_body(job->reply, reply_media_types[format], body, job->err))
@@ -349,8 +369,7 @@ static bool zip_with(struct job *job, const struct buffer *manifest)
                                         .body = {manifest->bytes, manifest->size}};
     n = 1;
     for (size_t i = 0; i < extraction->n_stages; i++)
-        if (!is_repeated(extraction, i) &&
-            !add_pictures(job, &extraction->stages[i], entries, &n))
+        if (!add_pictures(job, &extraction->stages[i], entries, &n))
             return false;
     return send_entries(job, FORMAT_ZIP, entries, n);
 }
@@ -393,15 +412,13 @@ static bool write_npz(struct job *job)
     const struct extraction *extraction = job->extraction;
     struct archive_entry *entries =
         arena_alloc(job->arena, extraction->n_stages, sizeof *entries);
-    size_t n = 0;
 
     if (!entries)
         return no_memory(job);
     for (size_t i = 0; i < extraction->n_stages; i++)
-        if (!is_repeated(extraction, i) &&
-            !make_npy_entry(job, &extraction->stages[i], &entries[n++]))
+        if (!make_npy_entry(job, &extraction->stages[i], &entries[i]))
             return false;
-    return send_entries(job, FORMAT_NPZ, entries, n);
+    return send_entries(job, FORMAT_NPZ, entries, extraction->n_stages);
 }
 
 static bool write_safetensors(struct job *job)
@@ -410,15 +427,13 @@ static bool write_safetensors(struct job *job)
     struct named_tensor *tensors =
         arena_alloc(job->arena, extraction->n_stages, sizeof *tensors);
     struct buffer body = new_body(job);
-    size_t n = 0;
 
     if (!tensors)
         return no_memory(job);
     for (size_t i = 0; i < extraction->n_stages; i++)
-        if (!is_repeated(extraction, i))
-            tensors[n++] = (struct named_tensor){extraction->stages[i].name,
-                                                 extraction->stages[i].tensor};
-    safetensors_write(&body, tensors, n);
+        tensors[i] = (struct named_tensor){extraction->stages[i].name,
+                                           extraction->stages[i].tensor};
+    safetensors_write(&body, tensors, extraction->n_stages);
     return send_archive(job, FORMAT_SAFETENSORS, &body);
 }
 

@@ -33,7 +33,8 @@ struct extraction {
     struct stage *stages; /* in the order of the reply */
     size_t n_warnings;
     const char **warnings;
-    double queue_ms, decode_ms, compute_ms, encode_ms;
+    double queue_ms;
+    struct api_times ms;
     struct figure figure; /* of the kinds that are one; its panels are not set */
     int png_level;
     const struct limits *limits;

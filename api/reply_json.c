@@ -103,9 +103,9 @@ static void write_render(struct buffer *out, const struct stage *stage)
     write_range(out, "vmax", set->vmax, set->n_ranges, list);
     buffer_json_member(out, "gamma", render->gamma);
     buffer_print(out,
-                 ",\"layout\":\"%s\",\"columns\":%zu,\"gap\":%d,\"cell\":[%zu,%zu]}",
+                 ",\"layout\":\"%s\",\"columns\":%zu,\"gap\":%zu,\"cell\":[%zu,%zu]}",
                  set->rgb ? layout_names[LAYOUT_RGB] : layout_names[render->layout],
-                 set->columns, render->gap, set->cell[0], set->cell[1]);
+                 set->columns, set->gap, set->cell[0], set->cell[1]);
 }
 
 static void write_picture(struct buffer *out, const struct stage *stage, size_t i,
@@ -203,22 +203,18 @@ static void write_warnings(struct buffer *out, const struct extraction *extracti
 
 static void write_timing(struct buffer *out, const struct extraction *e)
 {
-    const struct {
-        const char *name;
-        double ms;
-    } times[] = {
-        {"queue", e->queue_ms},
-        {"decode", e->decode_ms},
-        {"compute", e->compute_ms},
-        {"encode", e->encode_ms},
-        {"total", e->queue_ms + e->decode_ms + e->compute_ms + e->encode_ms},
-    };
+    double total = e->queue_ms;
 
     buffer_text(out, ",\"timing_ms\":{");
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
-        buffer_text(out, i ? "," : "");
-        write_ms(out, times[i].name, times[i].ms);
-    }
+    write_ms(out, "queue", e->queue_ms);
+#define WRITE(phase)                                                                   \
+    buffer_text(out, ",");                                                             \
+    write_ms(out, #phase, e->ms.phase);                                                \
+    total += e->ms.phase;
+    FOR_EACH_API_PHASE(WRITE)
+#undef WRITE
+    buffer_text(out, ",");
+    write_ms(out, "total", total);
     buffer_text(out, "}");
 }
 

@@ -10,13 +10,12 @@
 #include <string.h>
 
 #include "api/config.h"
+#include "api/fixed_limit.h"
 #include "api/header.h"
 #include "api/json.h"
 #include "api/multipart.h"
 #include "api/nearest.h"
 #include "api/request_json.h"
-
-enum { MAX_OPTION_TEXT = 1 << 18 }; /* the largest is a kernel's JSON */
 
 static bool raw_type(const struct bytes *type)
 {
@@ -80,8 +79,28 @@ static bool check_part(struct request_reader *r, const char *name, unsigned whic
     return true;
 }
 
+/* True for what is left of a file's name where the @ before it was forgotten. */
+static bool is_file_name(const struct bytes *text)
+{
+    static const char extension[] = ".json";
+    const size_t n = sizeof extension - 1;
+
+    return text->size > n && text->size <= 80 && text->data[0] != '"' &&
+           !memchr(text->data, '\n', text->size) &&
+           memcmp(text->data + text->size - n, extension, n) == 0;
+}
+
 static bool read_config(struct request_reader *r, const struct bytes *text)
 {
+    if (is_file_name(text)) {
+        error_at(
+            r->err, ERROR_JSON_MALFORMED, "",
+            "config is the text '%.*s', no JSON; to send a file write config=@%.*s "
+            "(curl -F)",
+            (int)text->size, text->data, (int)text->size, text->data);
+        error_place(r->err, 1, 1);
+        return false;
+    }
     r->request->config = request_parse(r, "config", text, NULL);
     return r->request->config && request_take_options(r, "", ERROR_CONFIG_INVALID);
 }
@@ -90,10 +109,13 @@ static bool read_option(struct request_reader *r, const struct part *part)
 {
     const char *text;
 
-    if (part->data.size > MAX_OPTION_TEXT)
-        return error_option(r->err, ERROR_OPTION_INVALID, part->name,
-                            "%s has %zu bytes; an option has at most %d", part->name,
-                            part->data.size, MAX_OPTION_TEXT);
+    if (part->data.size > REQUEST_MAX_OPTION) {
+        error_option(r->err, ERROR_OPTION_INVALID, part->name,
+                     "%s has %zu bytes; an option has at most %d", part->name,
+                     part->data.size, REQUEST_MAX_OPTION);
+        return fixed_limit_error(r->err, FIXED_LIMIT_OPTION_BYTES,
+                                 (double)part->data.size);
+    }
     if (memchr(part->data.data, 0, part->data.size))
         return error_option(r->err, ERROR_OPTION_INVALID, part->name,
                             "%s has a zero byte in it", part->name);
@@ -191,4 +213,21 @@ void request_release(struct request *request)
 {
     cJSON_Delete(request->config);
     request->config = NULL;
+}
+
+void request_show_values(const struct request *request, struct error *err)
+{
+    const char *const document = request->config_pointer;
+    const size_t n = document ? strlen(document) : 0; /* NULL: nothing was read */
+
+    options_show_values(&request->options, err);
+    for (size_t i = 0; i < err->n_items && i < ERROR_MAX_ITEMS; i++) {
+        struct error_item *item = &err->items[i];
+        const cJSON *at = NULL;
+        if (document && !item->value[0] && !item->parameter[0] &&
+            strncmp(item->pointer, document, n) == 0)
+            at = json_at(request->config, item->pointer + n);
+        if (at)
+            json_show(at, item->value);
+    }
 }

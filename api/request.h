@@ -26,6 +26,8 @@ struct request {
     bool has_weights; /* either of the two */
 };
 
+enum { REQUEST_MAX_OPTION = 1 << 18 }; /* bytes of one in a form: a kernel's JSON */
+
 /* Which parts a route takes; others are ERROR_PART_UNKNOWN. */
 enum request_parts { PART_IMAGE = 1, PART_CONFIG = 2, PART_WEIGHTS = 4 };
 
@@ -40,5 +42,9 @@ bool request_read(struct request *request, const struct api_request *from,
                   const struct limits *limits, struct arena *arena,
                   struct error *err) MUST_CHECK;
 void request_release(struct request *request);
+
+/* Faults that say no value get the one that the request has there: of an option by its
+ * name, of the config by its pointer. To be called before request_release. */
+void request_show_values(const struct request *request, struct error *err);
 
 #endif

@@ -94,9 +94,10 @@ static bool read_array(struct call *call, const cJSON *json,
     const double side = (double)(bank.height > bank.width ? bank.height : bank.width);
     kernel->height = bank.height;
     kernel->width = bank.width;
-    return limit_check(LIMIT(limits, max_kernel), side, ERROR_OPTION_INVALID,
-                       &call->err, "kernel is %zux%zu", bank.height, bank.width) &&
-           take_array(call, json, kernel);
+    if (!limit_check(LIMIT(limits, max_kernel), side, ERROR_OPTION_INVALID, &call->err,
+                     "kernel is %zux%zu", bank.height, bank.width))
+        return error_blame(&call->err, NULL, "kernel");
+    return take_array(call, json, kernel);
 }
 
 static const char *kernel_name(const void *context, size_t i)
@@ -127,8 +128,7 @@ static bool read_kernel(struct call *call, const char *text,
     cJSON *json = json_parse("kernel", &bytes, NULL, &call->settings->limits,
                              call->arena, &found);
     if (!json)
-        return error_option(&call->err, ERROR_OPTION_INVALID, "kernel", "%s",
-                            found.detail);
+        return error_take(&call->err, ERROR_OPTION_INVALID, "kernel", &found);
     const bool done = read_array(call, json, kernel);
     cJSON_Delete(json);
     kernel->integers = !strpbrk(text, ".eE");
@@ -199,8 +199,12 @@ bool kernel_png_call(struct call *call)
     struct kernel_picture kernel = {0};
     struct options options;
 
-    return read_options(call, &options, any_options) &&
-           read_kernel(call, options.kernel, &kernel) && show(call, &kernel, &options);
+    if (!read_options(call, &options, any_options))
+        return false;
+    const bool done =
+        read_kernel(call, options.kernel, &kernel) && show(call, &kernel, &options);
+    options_show_values(&options, &call->err);
+    return done;
 }
 
 bool named_kernel_png_call(struct call *call)

@@ -129,9 +129,10 @@ static bool probe_image(struct work *work)
 {
     struct call *call = work->call;
 
-    return image_probe(&work->request.image, &call->settings->limits, &work->image,
-                       &call->err) &&
-           shape_input(work);
+    if (!image_probe(&work->request.image, &call->settings->limits, &work->image,
+                     &call->err))
+        return work_blame_image(work);
+    return shape_input(work);
 }
 
 /* A generated input is made to suit: it has the declared size, if no other is asked
@@ -162,10 +163,11 @@ static bool probe_generated(struct work *work)
         .channels = 1,
         .bit_depth = 64,
     };
-    return limit_check(LIMIT(&call->settings->limits, max_pixels), pixels,
-                       ERROR_IMAGE_TOO_MANY_PIXELS, &call->err,
-                       "the generated input has %.15g pixels", pixels) &&
-           shape_input(work);
+    if (!limit_check(LIMIT(&call->settings->limits, max_pixels), pixels,
+                     ERROR_IMAGE_TOO_MANY_PIXELS, &call->err,
+                     "the generated input has %.15g pixels", pixels))
+        return error_blame(&call->err, NULL, "size");
+    return shape_input(work);
 }
 
 /* The option input_shape stands for an image, and must agree with one that is there. */
@@ -184,18 +186,23 @@ static bool check_input_shape(struct work *work)
                             "contradicts the input, which is %s",
                             shape_print(&work->input, shape));
     const double h = (double)work->input.dim[0], w = (double)work->input.dim[1];
-    return limit_check(LIMIT(limits, max_dimension), h > w ? h : w,
-                       ERROR_PLAN_TOO_LARGE, err, "the input is %s",
-                       shape_print(&work->input, shape)) &&
-           limit_check(LIMIT(limits, max_pixels), h * w, ERROR_PLAN_TOO_LARGE, err,
-                       "the input is %s", shape_print(&work->input, shape));
+    return (limit_check(LIMIT(limits, max_dimension), h > w ? h : w,
+                        ERROR_PLAN_TOO_LARGE, err, "the input is %s",
+                        shape_print(&work->input, shape)) &&
+            limit_check(LIMIT(limits, max_pixels), h * w, ERROR_PLAN_TOO_LARGE, err,
+                        "the input is %s", shape_print(&work->input, shape))) ||
+           (OPTION_GIVEN(options, INPUT_SHAPE)
+                ? error_blame(err, NULL, "input_shape")
+                : error_blame(err, work->config.input_pointer, NULL));
 }
 
 bool work_probe_input(struct work *work, bool shape_serves)
 {
     const struct options *options = work_options(work);
 
-    if (!check_one_input(work, shape_serves))
+    work->source = work->request.image.data ? INPUT_FROM_IMAGE : INPUT_FROM_SHAPE;
+    if (!check_one_input(work, shape_serves) ||
+        !option_use_check(options, work->source, &work->call->err))
         return false;
     if (work->request.image.data) {
         if (!probe_image(work))
@@ -212,6 +219,7 @@ bool work_probe_input(struct work *work, bool shape_serves)
 
 bool work_assume_input(struct work *work, const struct shape *shape)
 {
+    work->source = INPUT_FROM_PATTERN;
     work->input = *shape;
     work->image = (struct image_info){
         .format = IMAGE_NPY,
@@ -221,7 +229,8 @@ bool work_assume_input(struct work *work, const struct shape *shape)
         .channels = shape->dim[2],
         .bit_depth = 32,
     };
-    return check_declared(work);
+    return option_use_check(work_options(work), work->source, &work->call->err) &&
+           check_declared(work);
 }
 
 /* ---- stages ---- */
@@ -295,26 +304,59 @@ static bool is_named(const struct work *work, const struct selected *stage,
     return strcmp(name + n, stage->pre ? "/pre" : "") == 0;
 }
 
+/* "; there are Input, Filter, Detect and Condense", as many as there is room for. */
+static const char *list_names(const struct work *work, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, "; there are ");
+
+    for (size_t i = 0; i < work->n_stages && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s",
+                                 i == 0                    ? ""
+                                 : i + 1 == work->n_stages ? " and "
+                                                           : ", ",
+                                 work_stage_name(work, &work->stages[i]));
+    if (used >= size)
+        memcpy(text + size - sizeof "...", "...", sizeof "...");
+    return text;
+}
+
 static bool find_stage(struct work *work, const char *option, const char *name,
                        struct selected *found)
 {
-    char hint[NEAREST_TEXT_SIZE];
+    char hint[NEAREST_TEXT_SIZE], names[160];
 
     for (size_t i = 0; i < work->n_stages; i++)
         if (is_named(work, &work->stages[i], name)) {
             *found = work->stages[i];
             return true;
         }
+    const char *nearest = nearest_name(name, name_at_index, work);
     return error_option(&work->call->err, ERROR_OPTION_INVALID, option,
                         "there is no stage %.64s%s", name,
-                        nearest_hint(nearest_name(name, name_at_index, work), hint));
+                        nearest ? nearest_hint(nearest, hint)
+                                : list_names(work, names, sizeof names));
+}
+
+/* A reply has one part, file or array of a name. */
+static bool check_once(struct work *work, const char *option,
+                       const struct selected *chosen, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (chosen[k].index == chosen[i].index && chosen[k].pre == chosen[i].pre &&
+            chosen[k].weight == chosen[i].weight)
+            return error_option(&work->call->err, ERROR_OPTION_INVALID, option,
+                                "%s names %.64s twice", option,
+                                work_stage_name(work, &chosen[i]));
+    return true;
 }
 
 /* Those asked for, in their order; all, if none are named. */
 static bool choose_stages(struct work *work)
 {
     const struct options *options = work_options(work);
-    const char *option = options->stage ? "stage" : "stages";
+    const char *option = options->stage               ? "stage"
+                         : OPTION_GIVEN(options, OPS) ? "ops"
+                                                      : "stages";
     const size_t n = options->stage ? 1 : options->stages.n;
 
     if (n > 0) {
@@ -324,7 +366,8 @@ static bool choose_stages(struct work *work)
         for (size_t i = 0; i < n; i++)
             if (!find_stage(work, option,
                             options->stage ? options->stage : options->stages.items[i],
-                            &chosen[i]))
+                            &chosen[i]) ||
+                !check_once(work, option, chosen, i))
                 return false;
         if (options->stage) /* a kernel goes by its layer's name too */
             work_options(work)->stage = work_stage_name(work, &chosen[0]);
@@ -496,13 +539,17 @@ bool work_plan_network(struct work *work)
 /* Render options that do not suit a stage are refused before anything is computed. */
 static bool check_pictures(struct work *work)
 {
+    struct error found;
+
     if (!reply_shows_render(work->format))
         return true;
+    error_init(&found);
     for (size_t i = 0; i < work->n_stages; i++) {
         const struct render render = work_render(work, &work->stages[i]);
-        if (!picture_check(stage_shape(work, &work->stages[i]), &render,
-                           &work->call->err))
-            return false;
+        if (!picture_check(stage_shape(work, &work->stages[i]), &render, &found))
+            return error_option(&work->call->err, found.code, found.items[0].parameter,
+                                "stage %.64s: %s",
+                                work_stage_name(work, &work->stages[i]), found.detail);
     }
     return true;
 }

@@ -12,6 +12,7 @@
 #include "api/call.h"
 #include "api/config.h"
 #include "api/image.h"
+#include "api/option_use.h"
 #include "api/picture.h"
 #include "api/reply.h"
 #include "api/request.h"
@@ -32,6 +33,7 @@ struct work {
     enum reply_format format;
 
     struct image_info image;
+    enum input_source source;
     struct shape input;
 
     struct plan plan;
@@ -44,7 +46,7 @@ struct work {
 };
 
 /* Read the request and its config; parts and accepted (see options.h) are those that
- * the route takes. On failure too, call work_release at the end. */
+ * the route takes. On failure too, call work_finish at the end. */
 bool work_read(struct work *work, unsigned parts,
                const enum option_id *accepted) MUST_CHECK;
 
@@ -73,6 +75,9 @@ bool work_select_kernels(struct work *work) MUST_CHECK;
 /* Every weight gets its values: from the upload, the config, or its initializer. */
 bool work_bind_weights(struct work *work) MUST_CHECK;
 
+/* A fault of the image that has no other place is one of its part. Returns false. */
+bool work_blame_image(struct work *work);
+
 /* Decode the image, or generate it, into work->pixels. */
 bool work_decode(struct work *work) MUST_CHECK;
 
@@ -96,8 +101,13 @@ struct render work_render(struct work *work, const struct selected *stage);
 /* Record that the arena is spent. Returns false. */
 bool work_no_memory(struct work *work);
 
-/* Let go of the weights that are shared with other requests, and of what the readers
- * allocated for themselves. */
-void work_release(struct work *work);
+/* What the client should know though the request is answered, of the image and of
+ * options that do nothing; *n of them, in the arena. NULL if there is no memory. */
+const char **work_warnings(struct work *work, size_t *n);
+
+/* The end of a request: let go of the weights that are shared with other requests, and
+ * of what the readers allocated for themselves; after a failure tell the values of the
+ * options at fault. Returns done. */
+bool work_finish(struct work *work, bool done);
 
 #endif

@@ -54,6 +54,16 @@ bool work_bind_weights(struct work *work)
                         call->session->shelf, call->arena, &call->err);
 }
 
+bool work_blame_image(struct work *work)
+{
+    struct error *err = &work->call->err;
+    const bool image = err->code == ERROR_IMAGE_UNDECODABLE ||
+                       err->code == ERROR_IMAGE_FORMAT_UNSUPPORTED ||
+                       err->code == ERROR_IMAGE_TOO_MANY_PIXELS;
+
+    return image && err->n_items == 0 && error_blame(err, NULL, "image");
+}
+
 bool work_decode(struct work *work)
 {
     struct call *call = work->call;
@@ -70,7 +80,7 @@ bool work_decode(struct work *work)
         image_decode(&file, &work->image, work_options(work), work->input.dim[2],
                      call->arena, &work->pixels, &call->err);
     buffer_release(&made);
-    return done;
+    return done || (work->request.image.data && work_blame_image(work));
 }
 
 /* The times that layers took, for metrics; without memory there are none. */
@@ -100,8 +110,25 @@ bool work_run(struct work *work)
     return true;
 }
 
-void work_release(struct work *work)
+const char **work_warnings(struct work *work, size_t *n)
+{
+    const char **warnings =
+        arena_take(work->call->arena, OPTION_COUNT + 1, sizeof *warnings);
+
+    *n = 0;
+    if (!warnings)
+        return NULL;
+    if (work->image.warning)
+        warnings[(*n)++] = work->image.warning;
+    *n += option_use_warn(work_options(work), work->source, work->format,
+                          work->call->arena, warnings + *n);
+    return warnings;
+}
+
+bool work_finish(struct work *work, bool done)
 {
     weights_release(&work->plan, work->call->session->shelf);
+    request_show_values(&work->request, &work->call->err);
     request_release(&work->request);
+    return done;
 }

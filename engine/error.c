@@ -57,6 +57,7 @@ static struct error_item *add_item(struct error *err)
         return NULL;
     struct error_item *item = &err->items[i];
     item->pointer[0] = item->parameter[0] = item->detail[0] = item->value[0] = '\0';
+    item->line = item->column = 0;
     return item;
 }
 
@@ -73,6 +74,18 @@ bool error_set(struct error *err, enum error_code code, const char *format, ...)
 }
 
 /* One of pointer and parameter is "". */
+static void fill_item(struct error *err, const char *pointer, const char *parameter,
+                      const char *detail)
+{
+    struct error_item *item = add_item(err);
+
+    if (item) {
+        snprintf(item->pointer, sizeof item->pointer, "%s", pointer);
+        snprintf(item->parameter, sizeof item->parameter, "%s", parameter);
+        snprintf(item->detail, sizeof item->detail, "%s", detail);
+    }
+}
+
 static void record_item(struct error *err, enum error_code code, const char *pointer,
                         const char *parameter, const char *format, va_list args)
 {
@@ -80,12 +93,7 @@ static void record_item(struct error *err, enum error_code code, const char *poi
 
     vsnprintf(detail, sizeof detail, format, args);
     record(err, code, detail);
-    struct error_item *item = add_item(err);
-    if (item) {
-        snprintf(item->pointer, sizeof item->pointer, "%s", pointer);
-        snprintf(item->parameter, sizeof item->parameter, "%s", parameter);
-        snprintf(item->detail, sizeof item->detail, "%s", detail);
-    }
+    fill_item(err, pointer, parameter, detail);
 }
 
 bool error_at(struct error *err, enum error_code code, const char *pointer,
@@ -110,18 +118,42 @@ bool error_option(struct error *err, enum error_code code, const char *parameter
     return false;
 }
 
-void error_value(struct error *err, const char *format, ...)
+/* The item recorded last; NULL if there is none, or it is only counted. */
+static struct error_item *last_item(struct error *err)
 {
     if (err->n_items == 0 || err->n_items > ERROR_MAX_ITEMS)
-        return;
-    struct error_item *item = &err->items[err->n_items - 1];
+        return NULL;
+    return &err->items[err->n_items - 1];
+}
+
+void error_value(struct error *err, const char *format, ...)
+{
+    struct error_item *item = last_item(err);
     va_list args;
 
+    if (!item)
+        return;
     va_start(args, format);
     const int n = vsnprintf(item->value, sizeof item->value, format, args);
     va_end(args);
     if (n < 0 || (size_t)n >= sizeof item->value)
         item->value[0] = '\0'; /* half a JSON value is worse than none */
+}
+
+void error_place(struct error *err, size_t line, size_t column)
+{
+    struct error_item *item = last_item(err);
+
+    if (!item)
+        return;
+    item->line = line;
+    item->column = column;
+}
+
+bool error_blame(struct error *err, const char *pointer, const char *parameter)
+{
+    fill_item(err, pointer ? pointer : "", parameter ? parameter : "", err->detail);
+    return false;
 }
 
 bool error_limit(struct error *err, const char *name, const char *env, double max,
@@ -130,4 +162,17 @@ bool error_limit(struct error *err, const char *name, const char *env, double ma
     if (!err->limit.name)
         err->limit = (struct error_limit){name, env, max, actual};
     return false;
+}
+
+bool error_take(struct error *err, enum error_code code, const char *parameter,
+                const struct error *found)
+{
+    const struct error_limit *limit = &found->limit;
+
+    error_option(err, code, parameter, "%s", found->detail);
+    if (found->n_items)
+        error_place(err, found->items[0].line, found->items[0].column);
+    return limit->name
+               ? error_limit(err, limit->name, limit->env, limit->max, limit->actual)
+               : false;
 }

@@ -71,6 +71,7 @@ struct error_item {
     char parameter[64];             /* name of the option or part, or "" */
     char detail[ERROR_DETAIL_SIZE]; /* for a person */
     char value[96];                 /* the offending value as JSON, or "" */
+    size_t line, column;            /* in the text, from 1; 0: not known */
 };
 
 /* The limit that was met; name is NULL where none was. */
@@ -112,6 +113,18 @@ bool error_option(struct error *err, enum error_code code, const char *parameter
 
 /* Attach the offending value, as JSON text, to the item recorded last. */
 void error_value(struct error *err, const char *format, ...) FORMATTED(2, 3);
+
+/* Attach where in the text it stands, to the item recorded last. */
+void error_place(struct error *err, size_t line, size_t column);
+
+/* A failure that was recorded without a place, as of a limit, has this one: an item
+ * with its detail. One of pointer and parameter is NULL. Returns false. */
+bool error_blame(struct error *err, const char *pointer, const char *parameter);
+
+/* Record what a reader found in the text of an option, as a failure of the option, with
+ * its place in the text and its limit. Returns false. */
+bool error_take(struct error *err, enum error_code code, const char *parameter,
+                const struct error *found);
 
 /* Attach the limit that was met. Returns false. */
 bool error_limit(struct error *err, const char *name, const char *env, double max,

@@ -58,12 +58,14 @@ static bool check_output(const struct layer *layer, const struct layer_plan *pla
     if (!limit_check(LIMIT(limits, max_dimension), plan->out.rank > 1 ? longest : 0,
                      ERROR_PLAN_TOO_LARGE, err, "%s makes a map of %s", layer->label,
                      shape_print(&plan->out, text)))
-        return false;
+        return error_blame(err, layer->pointer, NULL);
     /* What later layers compute of so many fits a size_t: 63^2 taps and 4096 filters.
      */
-    if (!shape_count(&plan->out, &count) || count == 0 || count > (size_t)1 << 40)
-        return error_set(err, ERROR_PLAN_TOO_LARGE, "%s makes a tensor of %s",
-                         layer->label, shape_print(&plan->out, text));
+    if (!shape_count(&plan->out, &count) || count == 0 || count > (size_t)1 << 40) {
+        error_set(err, ERROR_PLAN_TOO_LARGE, "%s makes a tensor of %s", layer->label,
+                  shape_print(&plan->out, text));
+        return error_blame(err, layer->pointer, NULL);
+    }
     return true;
 }
 
@@ -302,12 +304,25 @@ static bool lay_out(const struct network *network, const struct stage_request *w
     return true;
 }
 
-static bool check_totals(const struct limits *limits, const struct plan *plan,
-                         struct error *err)
+/* Of all layers the one that takes the most multiply-adds is at fault. */
+static bool blame_heaviest(const struct network *network, const struct plan *plan,
+                           struct error *err)
 {
-    return limit_check(LIMIT(limits, max_macs), plan->macs, ERROR_PLAN_TOO_LARGE, err,
-                       "the network takes %.15g multiply-adds", plan->macs) &&
-           limit_check(LIMIT(limits, max_request_memory), plan->bytes,
+    size_t heaviest = 0;
+
+    for (size_t i = 1; i < plan->n_layers; i++)
+        if (plan->layers[i].macs > plan->layers[heaviest].macs)
+            heaviest = i;
+    return error_blame(err, network->layers[heaviest].pointer, NULL);
+}
+
+static bool check_totals(const struct network *network, const struct limits *limits,
+                         const struct plan *plan, struct error *err)
+{
+    if (!limit_check(LIMIT(limits, max_macs), plan->macs, ERROR_PLAN_TOO_LARGE, err,
+                     "the network takes %.15g multiply-adds", plan->macs))
+        return blame_heaviest(network, plan, err);
+    return limit_check(LIMIT(limits, max_request_memory), plan->bytes,
                        ERROR_PLAN_TOO_LARGE, err, "the network takes %.15g bytes",
                        plan->bytes);
 }
@@ -347,5 +362,5 @@ bool network_plan(const struct network *network, const struct shape *input,
     if (!lay_out(network, wanted, arena, plan))
         return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the plan");
     add_up(plan, width);
-    return check_totals(limits, plan, err);
+    return check_totals(network, limits, plan, err);
 }

@@ -10,8 +10,8 @@
 #include "server/metrics.h"
 
 #define EXPOSED                                                                        \
-    "X-Request-Id, X-Error-Code, X-Stage, X-Shape, Server-Timing, ETag, Retry-After, " \
-    "Content-Disposition"
+    "X-Request-Id, X-Error-Code, X-Stage, X-Shape, X-Warning, Server-Timing, ETag, "   \
+    "Retry-After, Content-Disposition"
 
 static bool has_header(const struct api_reply *reply, const char *name)
 {
@@ -24,13 +24,17 @@ static bool has_header(const struct api_reply *reply, const char *name)
 static void add_timing(struct exchange *x, struct MHD_Response *response)
 {
     const struct api_reply *reply = &x->reply;
-    char timing[200];
+    char timing[300];
+    int n = snprintf(timing, sizeof timing, "queue;dur=%.3f",
+                     clock_ms(x->complete, x->run));
 
-    snprintf(timing, sizeof timing,
-             "queue;dur=%.3f, decode;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f, "
-             "total;dur=%.3f",
-             clock_ms(x->complete, x->run), reply->decode_ms, reply->compute_ms,
-             reply->encode_ms, clock_ms(x->complete, x->answered));
+#define ADD(phase)                                                                     \
+    n += snprintf(timing + n, sizeof timing - (size_t)n, ", " #phase ";dur=%.3f",      \
+                  reply->ms.phase);
+    FOR_EACH_API_PHASE(ADD)
+#undef ADD
+    snprintf(timing + n, sizeof timing - (size_t)n, ", total;dur=%.3f",
+             clock_ms(x->complete, x->answered));
     MHD_add_response_header(response, "Server-Timing", timing);
 }
 
@@ -146,9 +150,11 @@ void answer_record(struct exchange *x, enum MHD_RequestTerminationCode how)
         .seconds = clock_ms(x->began, now) / 1e3,
         .step_ms = {[STEP_READ] = clock_ms(x->began, x->complete),
                     [STEP_QUEUE] = clock_ms(x->complete, x->run),
-                    [STEP_DECODE] = x->reply.decode_ms,
-                    [STEP_COMPUTE] = x->reply.compute_ms,
-                    [STEP_ENCODE] = x->reply.encode_ms,
+                    [STEP_PLAN] = x->reply.ms.plan,
+                    [STEP_WEIGHTS] = x->reply.ms.weights,
+                    [STEP_DECODE] = x->reply.ms.decode,
+                    [STEP_COMPUTE] = x->reply.ms.compute,
+                    [STEP_ENCODE] = x->reply.ms.encode,
                     [STEP_WRITE] = clock_ms(x->answered, now)},
         .body_bytes = (double)x->received,
         .response_bytes = whole && has_body(x) ? (double)x->sent : 0,

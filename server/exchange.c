@@ -248,9 +248,7 @@ void exchange_fail(struct exchange *x, const struct error *err)
 
     api_reply_release(&x->reply);
     api_problem(err, x->id, &x->reply);
-    x->reply.decode_ms = before.decode_ms;
-    x->reply.compute_ms = before.compute_ms;
-    x->reply.encode_ms = before.encode_ms;
+    x->reply.ms = before.ms;
     x->reply.pixels = before.pixels;
     x->refused = true;
 }

@@ -95,6 +95,14 @@ static void refuse_unauthorized(struct exchange *x)
     api_reply_header(&x->reply, "WWW-Authenticate", "Bearer");
 }
 
+static void refuse_path(struct exchange *x)
+{
+    const char *near = api_nearest_path(x->path);
+
+    exchange_refuse(x, ERROR_NOT_FOUND, "there is nothing at this path%s%s%s",
+                    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 static void check_length(struct exchange *x)
 {
     struct error err;
@@ -148,14 +156,14 @@ static void admit(struct exchange *x)
 
     x->takes_body = route.takes_body;
     if (!route.label)
-        exchange_refuse(x, ERROR_NOT_FOUND, "there is nothing at this path");
+        refuse_path(x);
     else if (!strcmp(x->method, "OPTIONS"))
         answer_options(x, route.allow);
     else if (!route.method_allowed)
         refuse_method(x, route.allow);
     else if (x->needs_worker && x->server->closed)
         exchange_refuse(x, ERROR_DRAINING, "the server is shutting down");
-    else if (x->needs_worker &&
+    else if (x->needs_worker && !route.open &&
              !access_allowed(x->server->access, exchange_header(x, "Authorization"),
                              &x->client))
         refuse_unauthorized(x);

@@ -16,6 +16,8 @@
 #define FOR_EACH_STEP(X)                                                               \
     X(READ, "read")                                                                    \
     X(QUEUE, "queue")                                                                  \
+    X(PLAN, "plan")                                                                    \
+    X(WEIGHTS, "weights")                                                              \
     X(DECODE, "decode")                                                                \
     X(COMPUTE, "compute")                                                              \
     X(ENCODE, "encode")                                                                \

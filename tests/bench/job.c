@@ -70,7 +70,7 @@ void job_init(struct job *job, const struct buffer *file, const char *query,
 
 void job_release(struct job *job)
 {
-    work_release(&job->work);
+    work_finish(&job->work, true);
     api_reply_release(&job->reply);
     api_session_free(job->session);
     arena_release(&job->arena);

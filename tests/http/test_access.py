@@ -24,7 +24,8 @@ class Access(unittest.TestCase):
                         ("/v1/kernels", {"authorization": "Bearer # ours"}, 401),
                         ("/v1/kernels", {"authorization": "Bearer first-key"}, 200),
                         ("/v1/kernels", {"authorization": "bearer second-key"}, 200),
-                        ("/livez", {}, 200), ("/", {}, 200), ("/metrics", {}, 200)):
+                        ("/livez", {}, 200), ("/", {}, 200), ("/metrics", {}, 200),
+                        ("/problems/unauthorized", {}, 200)):
                     with self.subTest(path=path, headers=headers):
                         reply = service.get(path, **headers)
                         self.assertEqual(reply.status, status)

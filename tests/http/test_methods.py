@@ -77,8 +77,9 @@ class Methods(SharedServer):
                 headers = self.service.get(path).headers
                 self.assertRegex(headers["X-Request-Id"], r"^[0-9a-f]{24}$")
                 self.assertRegex(headers["Server-Timing"],
-                                 r"^queue;dur=[\d.]+, decode;dur=[\d.]+, compute;dur="
-                                 r"[\d.]+, encode;dur=[\d.]+, total;dur=[\d.]+$")
+                                 r"^queue;dur=[\d.]+, plan;dur=[\d.]+, weights;dur="
+                                 r"[\d.]+, decode;dur=[\d.]+, compute;dur=[\d.]+, "
+                                 r"encode;dur=[\d.]+, total;dur=[\d.]+$")
                 self.assertEqual(headers["Vary"], "Accept, Origin")
                 self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
                 self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
@@ -155,8 +156,8 @@ class Methods(SharedServer):
         self.assertEqual((named["id"], named["method"], named["bytes_in"]),
                          ("named", "POST", 2))
         self.assertEqual(named["peer"], "127.0.0.1")
-        self.assertEqual(set(named["ms"]), {"read", "queue", "decode", "compute",
-                                            "encode", "write", "total"})
+        self.assertEqual(set(named["ms"]), {"read", "queue", "plan", "weights", "decode",
+                                            "compute", "encode", "write", "total"})
 
     def test_metrics_are_well_formed(self):
         self.service.get("/nope")

@@ -165,8 +165,8 @@ class Render(Pictures):
             index = np.clip((x * np.float32(256)).astype(int), 0, 255)
             maps = ([image["channel"]] if image["channel"] is not None
                     else range(values.shape[-1]))
-            gap = render["gap"] if len(maps) > 1 else 0
             h, w, columns = values.shape[0], values.shape[1], render["columns"]
+            gap = render["gap"]
             rows = -(-len(maps) // columns)
             canvas = np.zeros((rows * (h + gap) - gap, columns * (w + gap) - gap), int)
             for i, c in enumerate(maps):

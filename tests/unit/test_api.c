@@ -4,6 +4,7 @@
 #include "tests/unit/api_harness.h"
 
 #include "api/colormap.h"
+#include "api/fixed_limit.h"
 #include "api/preset.h"
 #include "engine/layer.h"
 
@@ -205,9 +206,16 @@ static const char *colormap_name(size_t i)
     return colormap_at(i) ? colormap_at(i)->name : NULL;
 }
 
+/* Settings first. */
 static const char *limit_name(size_t i)
 {
-    return limits_row(i) ? limits_row(i)->name : NULL;
+    size_t n = 0;
+
+    while (limits_row(n))
+        n++;
+    if (i < n)
+        return limits_row(i)->name;
+    return fixed_limit_row(i - n) ? fixed_limit_row(i - n)->name : NULL;
 }
 
 static const char *preset_name_at(size_t i)
@@ -278,7 +286,7 @@ static const struct bad bad_requests[] = {
     {GET("/v1/extract", "input=circle&pool_padding=full"), "option_invalid",
      "pool_padding"},
     {GET("/v1/extract", "input=circle&stage=Pool"), "option_invalid", "stage"},
-    {GET("/v1/extract", "input=circle&ops=Input,Pool"), "option_invalid", "stages"},
+    {GET("/v1/extract", "input=circle&ops=Input,Pool"), "option_invalid", "ops"},
     {GET("/v1/inputs/two_dots.npy", "size=4&x=4&y=1"), "option_invalid", "x"},
     {{.method = "GET",
       .path = "/v1/extract",
@@ -287,8 +295,8 @@ static const struct bad bad_requests[] = {
      "not_acceptable",
      ""},
     {POST("", "text/plain", "x"), "media_type_unsupported", ""},
-    {POST("", "image/png", "GIF89a"), "image_format_unsupported", ""},
-    {POST("", "image/png", "\x89PNG\r\n\x1a\n"), "image_undecodable", ""},
+    {POST("", "image/png", "GIF89a"), "image_format_unsupported", "image"},
+    {POST("", "image/png", "\x89PNG\r\n\x1a\n"), "image_undecodable", "image"},
     {POST("", FORM, PART("image", "x")), "multipart_malformed", ""},
     {POST("", FORM, PART("picture", "x") END), "part_unknown", "picture"},
     {POST("", FORM, PART("gamma", "1") PART("gamma", "1") END), "part_duplicate",

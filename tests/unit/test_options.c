@@ -164,10 +164,10 @@ Test(options, says_what_is_wrong_with_a_generator)
         const char *text, *detail;
         enum error_code code;
     } rows[] = {
-        {"cirle", "generator must be none, circle or two_dots; did you mean circle?",
+        {"cirle", "generator must be circle or two_dots; did you mean circle?",
          ERROR_OPTION_INVALID},
         {"{\"name\":\"cirle\"}",
-         "generator must be none, circle or two_dots; did you mean circle?",
+         "generator must be circle or two_dots; did you mean circle?",
          ERROR_OPTION_INVALID},
         {"{\"size\":3}", "generator has no name", ERROR_OPTION_INVALID},
         {"{\"name\":\"circle\",\"size\":0}", "size must be an integer from 1 to 12000",

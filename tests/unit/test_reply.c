@@ -71,9 +71,8 @@ static void set_up(void)
         .n_warnings = 1,
         .warnings = warnings,
         .queue_ms = 1,
-        .decode_ms = 2,
-        .compute_ms = 3,
-        .encode_ms = 4.0008,
+        .ms =
+            {.plan = 0.5, .weights = 1.5, .decode = 2, .compute = 3, .encode = 4.0008},
         .limits = &limits,
         .parallel = &parallel_serial,
     };
@@ -166,7 +165,8 @@ Test(reply, json_has_the_contracts_keys_in_order)
     expect_keys(at(json, "stages.0.render"),
                 "colormap normalize vmin vmax gamma layout columns gap cell");
     expect_keys(at(json, "stages.0.images.0"), "channel width height bytes png");
-    expect_keys(at(json, "timing_ms"), "queue decode compute encode total");
+    expect_keys(at(json, "timing_ms"),
+                "queue plan weights decode compute encode total");
     cJSON_Delete(json);
 }
 
@@ -177,7 +177,7 @@ Test(reply, json_says_what_was_found)
     cr_assert_str_eq(at(json, "id")->valuestring, "req-1");
     cr_assert_eq(cJSON_GetArraySize(at(json, "input_shape")), 3);
     cr_assert_str_eq(at(json, "warnings.0")->valuestring, "beware \"this\"");
-    cr_assert_eq(number(json, "timing_ms.total"), 10.001);
+    cr_assert_eq(number(json, "timing_ms.total"), 12.001);
     cr_assert_str_eq(at(json, "stages.1.name")->valuestring, "b1/conv \xc3\xa9");
     cr_assert_eq(number(json, "stages.1.pad.bottom"), 2);
     cr_assert_eq(number(json, "stages.1.macs"), 1e10);
@@ -371,12 +371,14 @@ Test(reply, png_is_the_last_stage_or_the_one_named)
     cr_assert_str_eq(header("X-Stage"), "b1/conv%20%C3%A9");
     cr_assert_str_eq(header("X-Shape"), "2,2,2");
     cr_assert_str_eq(header("Content-Disposition"),
-                     "inline; filename=\"01_b1_conv___.png\"");
+                     "inline; filename=\"01_b1_conv___.png\"; "
+                     "filename*=UTF-8''01_b1%5Fconv%20%C3%A9.png");
     buffer_release(&copy);
 
     options.stage = NULL;
     send(FORMAT_PNG, "image/png");
     cr_assert_str_eq(header("X-Stage"), "last");
+    cr_assert_str_eq(header("Content-Disposition"), "inline; filename=\"02_last.png\"");
     cr_assert_str_eq(header("X-Shape"), "3");
 }
 
@@ -450,13 +452,9 @@ static void check_tensors(const struct weights_upload *found)
     }
 }
 
-Test(reply, npz_and_safetensors_hold_every_stage_once)
+Test(reply, npz_and_safetensors_hold_every_stage)
 {
     struct weights_upload found;
-    struct stage twice[4] = {stages[0], stages[1], stages[2], stages[1]};
-
-    extraction.stages = twice;
-    extraction.n_stages = 4;
     struct bytes body = send(FORMAT_NPZ, "application/x-npz");
     cr_assert(npz_read(&body, &arena, &found, &err), "%s", err.detail);
     check_tensors(&found);

@@ -103,7 +103,7 @@ Test(session, limits_are_met_before_anything_is_decoded)
                          text_of(json, "detail"));
         cr_expect_gt(number_of(limit, "actual"), number_of(limit, "max"));
         cr_expect_eq(strncmp(text_of(limit, "env"), "CONVSCOPE_MAX_", 14), 0);
-        cr_expect(reply.decode_ms == 0 && reply.compute_ms == 0 && reply.pixels == 0);
+        cr_expect(reply.ms.decode == 0 && reply.ms.compute == 0 && reply.pixels == 0);
         cJSON_Delete(json);
         api_reply_release(&reply);
     }
