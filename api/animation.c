@@ -28,12 +28,33 @@ struct movie {
     uint8_t *indices; /* its positions in the palette */
 };
 
+/* The largest grid of the same form that has room; its output shrinks likewise. */
+static struct animation_grid largest(const struct animation *a)
+{
+    enum { STEPS = 1000 };
+    struct animation smaller = *a;
+
+    for (size_t i = STEPS; i > 0; i--) {
+        smaller.input.height = a->input.height * i / STEPS;
+        smaller.input.width = a->input.width * i / STEPS;
+        smaller.output.height = a->output.height * i / STEPS + 1;
+        smaller.output.width = a->output.width * i / STEPS + 1;
+        if (animation_layout_of(&smaller).width)
+            break;
+    }
+    return smaller.input;
+}
+
 bool animation_check(const struct animation *a, struct error *err)
 {
-    return animation_layout_of(a).width ||
-           error_set(err, ERROR_PLAN_TOO_LARGE,
-                     "a window over %zux%zu cells is too large to be shown",
-                     a->input.height, a->input.width);
+    if (animation_layout_of(a).width)
+        return true;
+    const struct animation_grid most = largest(a);
+    return error_set(err, ERROR_PLAN_TOO_LARGE,
+                     "a window over %zux%zu cells is too large to be shown; %zux%zu of "
+                     "them have room: resize the image, or choose a later layer",
+                     a->input.height, a->input.width, most.height, most.width) ||
+           error_blame(err, NULL, "resize");
 }
 
 static uint8_t nearest(const struct matcher *m, uint32_t rgb)

@@ -32,7 +32,8 @@ struct animation {
     size_t max_frames; /* if there are more positions: that many, spread evenly */
 };
 
-/* False if the grids are larger than a picture can show. */
+/* False if the grids are larger than a picture can show, where a cell is a pixel; the
+ * message names a size that has room. */
 bool animation_check(const struct animation *animation, struct error *err) MUST_CHECK;
 
 /* Draw it into out, a GIF. */

@@ -433,6 +433,21 @@ static void draw_result(const struct animation_frame *f, size_t position,
                 f->layout.foot, text);
 }
 
+/* Around few pixels an outline is drawn at a distance, where it can be seen. */
+static void outline(const struct animation_frame *f, struct canvas_box box,
+                    double thick)
+{
+    enum { LEAST = 9 };
+    const double wider = ceil(fmax(LEAST - box.width, 0) / 2);
+    const double taller = ceil(fmax(LEAST - box.height, 0) / 2);
+
+    box.x -= wider;
+    box.y -= taller;
+    box.width += 2 * wider;
+    box.height += 2 * taller;
+    canvas_outline(f->canvas, &box, thick, OUTLINE);
+}
+
 static void draw_outlines(const struct animation_frame *f, size_t position)
 {
     const struct animation *a = f->animation;
@@ -449,8 +464,8 @@ static void draw_outlines(const struct animation_frame *f, size_t position)
 
     out.width -= 1;
     out.height -= 1;
-    canvas_outline(f->canvas, &window, thick, OUTLINE);
-    canvas_outline(f->canvas, &out, thick, OUTLINE);
+    outline(f, window, thick);
+    outline(f, out, thick);
 }
 
 void animation_frame_window(const struct animation_frame *f, size_t position)

@@ -400,6 +400,30 @@ Test(contract, only_a_mosaic_has_columns)
     }
 }
 
+/* What the message of a window that is too large promises is true. */
+Test(contract, an_animation_of_the_size_that_is_told_is_drawn)
+{
+    static const struct ask large = ANIMATION("input=circle&size=900,700&max_frames=2");
+    struct api_reply reply = answer(session, &large);
+    cJSON *json = parse(&reply);
+    unsigned height = 0, width = 0;
+    const char *said = strchr(text_of(json, "detail"), ';');
+
+    cr_expect_str_eq(text_of(json, "code"), "plan_too_large");
+    cr_assert(said && sscanf(said, "; %ux%u of them", &height, &width) == 2, "%s",
+              said);
+    cJSON_Delete(json);
+    api_reply_release(&reply);
+
+    char query[80];
+    snprintf(query, sizeof query, "input=circle&size=900,700&max_frames=2&resize=%u,%u",
+             height, width);
+    const struct ask resized = ANIMATION(query);
+    reply = answer(session, &resized);
+    cr_expect_eq(reply.status, 200, "%s", query);
+    api_reply_release(&reply);
+}
+
 /* What one needs no key for is said where the routes are. */
 Test(contract, problems_are_open)
 {
