@@ -89,8 +89,8 @@ static void account(void *self, struct account *account)
     if (!s->alone)
         return;
     time_pictures(s);
-    phase[PHASE_decode] = s->reply.decode_ms;
-    phase[PHASE_compute] = s->reply.compute_ms;
+    phase[PHASE_decode] = s->reply.ms.decode;
+    phase[PHASE_compute] = s->reply.ms.compute;
     phase[PHASE_render] = s->render_ms;
     phase[PHASE_encode] = s->encode_ms;
     phase[PHASE_reply] = fmax(0, s->ms - phase[PHASE_decode] - phase[PHASE_compute] -
