@@ -60,15 +60,19 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
         memcpy(packed + weights, bias, channels * sizeof *packed);
 }
 
-/* Rows y to y + rows - 1 of the box. */
-static void run_rows(const struct conv_call *call, const ptrdiff_t *offsets, size_t y,
-                     size_t rows, const float *in, size_t pitch)
+/* A box whose windows begin at `in`, in rows `pitch` floats apart. */
+static void run_box(const struct conv_call *call, const struct box *box,
+                    const float *in, size_t pitch)
 {
     const struct conv_shape *s = call->shape;
     const size_t channels = s->in.channels, taps = s->kh * s->kw;
+    ptrdiff_t *offsets = (ptrdiff_t *)(void *)call->scratch;
 
+    for (size_t t = 0; t < taps; t++)
+        offsets[t] =
+            (ptrdiff_t)(t / s->kw * s->dy * pitch + t % s->kw * s->dx * channels);
     call->kernels->convolve_channels(&(struct channels_call){
-        .out = conv_method_out(call, y, call->box.left),
+        .out = conv_method_out(call, box->top, box->left),
         .out_pitch = s->out.width * channels,
         .in = in,
         .in_pitch = s->sy * pitch,
@@ -76,39 +80,88 @@ static void run_rows(const struct conv_call *call, const ptrdiff_t *offsets, siz
         .weights = call->packed,
         .offsets = offsets,
         .taps = taps,
-        .rolled = s->kh == 3 && s->kw == 3 && s->sy * s->sx * s->dy * s->dx == 1,
+        .width = s->dx == 1 ? s->kw : 1,
         .bias = call->packed + taps * channels,
         .floor = call->floor,
         .channels = channels,
-        .rows = rows,
-        .n = call->box.right - call->box.left,
+        .rows = box->bottom - box->top,
+        .n = box->right - box->left,
     });
 }
 
+/* Windows that reach into the padding: from a copy of what they cover. */
+static void run_copied(const struct conv_call *call, const struct box *box)
+{
+    const struct conv_shape *s = call->shape;
+    const size_t channels = s->in.channels;
+    float *copy = call->scratch + offsets_floats(s);
+    struct box part = *box;
+
+    if (box->left >= box->right)
+        return;
+    const size_t columns = conv_method_columns(s, box->right - box->left);
+    for (; part.top < box->bottom; part.top = part.bottom) {
+        part.bottom = box->bottom - part.top < ROWS ? box->bottom : part.top + ROWS;
+        conv_method_copy(call, part.top * s->sy, box->left * s->sx,
+                         conv_method_rows(s, part.bottom - part.top), columns, channels,
+                         copy);
+        run_box(call, &part, copy, columns * channels);
+    }
+}
+
+/* Of the outputs [*first, *last) along an axis, those whose windows, of so many cells,
+ * lie in the input; none of them may. */
+static void keep_inside(size_t *first, size_t *last, size_t before, size_t length,
+                        size_t window, size_t stride)
+{
+    const size_t begin = (before + stride - 1) / stride;
+    const size_t end =
+        length + before < window ? 0 : (length + before - window) / stride + 1;
+
+    if (*first < begin)
+        *first = begin;
+    if (*last > end)
+        *last = end;
+    if (*last < *first)
+        *last = *first;
+}
+
+/* Only the margins are copied. */
 static void run(const struct conv_call *call)
 {
     const struct conv_shape *s = call->shape;
-    const struct box *box = &call->box;
-    const size_t channels = s->in.channels, height = box->bottom - box->top;
-    const size_t columns =
-        s->padded ? conv_method_columns(s, box->right - box->left) : s->in.width;
-    const size_t pitch = columns * channels, most = s->padded ? ROWS : height;
-    ptrdiff_t *offsets = (ptrdiff_t *)(void *)call->scratch;
-    float *copy = call->scratch + offsets_floats(s);
+    const struct box box = call->box;
+    struct box in = box;
 
-    for (size_t ky = 0; ky < s->kh; ky++)
-        for (size_t kx = 0; kx < s->kw; kx++)
-            offsets[ky * s->kw + kx] =
-                (ptrdiff_t)(ky * s->dy * pitch + kx * s->dx * channels);
-
-    for (size_t y = box->top, rows; y < box->bottom; y += rows) {
-        rows = box->bottom - y < most ? box->bottom - y : most;
-        if (s->padded)
-            conv_method_copy(call, y * s->sy, box->left * s->sx,
-                             conv_method_rows(s, rows), columns, channels, copy);
-        run_rows(call, offsets, y, rows,
-                 s->padded ? copy : conv_method_window(call, y, box->left), pitch);
+    keep_inside(&in.top, &in.bottom, s->top, s->in.height, conv_method_rows(s, 1),
+                s->sy);
+    keep_inside(&in.left, &in.right, s->left, s->in.width, conv_method_columns(s, 1),
+                s->sx);
+    if (in.top == in.bottom || in.left == in.right) {
+        run_copied(call, &box);
+        return;
     }
+    run_copied(call, &(struct box){.top = box.top,
+                                   .bottom = in.top,
+                                   .left = box.left,
+                                   .right = box.right});
+    run_copied(call, &(struct box){.top = in.top,
+                                   .bottom = in.bottom,
+                                   .left = box.left,
+                                   .right = in.left});
+    run_box(call, &in,
+            call->in + ((in.top * s->sy - s->top - call->in_top) * s->in.width +
+                        in.left * s->sx - s->left) *
+                           s->in.channels,
+            s->in.width * s->in.channels);
+    run_copied(call, &(struct box){.top = in.top,
+                                   .bottom = in.bottom,
+                                   .left = in.right,
+                                   .right = box.right});
+    run_copied(call, &(struct box){.top = in.bottom,
+                                   .bottom = box.bottom,
+                                   .left = box.left,
+                                   .right = box.right});
 }
 
 const struct conv_method conv_channels = {fits, needs, pack, run};

@@ -6,8 +6,14 @@
 
 #include "engine/conv_panels.h"
 
-/* Of a part, where there is one vector to multiply: a page of each row of weights. */
+/* Of a part, where there is one vector to multiply: a page of each row of weights, or
+ * half, so that there are parts for two. */
 enum { UNITS = 1024 };
+
+static size_t units_of_part(size_t units)
+{
+    return units > 2 * UNITS ? UNITS : UNITS / 2;
+}
 
 /* One cell after the other would read all weights for each: then they are packed, as
  * for a 1x1 convolution. A single vector reads them as they lie, once. */
@@ -36,8 +42,9 @@ bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct erro
     plan->band = plan->tile.height;
     if (single(&in)) {
         plan->tile.channels = units;
-        if (units > UNITS && !activation_crosses_channels(layer->activation.id))
-            plan->tile.channels = UNITS;
+        if (units > units_of_part(units) &&
+            !activation_crosses_channels(layer->activation.id))
+            plan->tile.channels = units_of_part(units);
     } else {
         plan->packed = conv_panels_packed(in.channels, units);
         plan->scratch = (in.channels / CONV_TAPS + 1) * sizeof(struct filters_run);

@@ -84,9 +84,8 @@ struct filters_call {
 
 /* One filter for each channel, lanes are channels: for y < rows, p < n and c <
  * channels, out[y * out_pitch + p * channels + c] is the sum over t < taps of in[y *
- * in_pitch + p * in_step + offsets[t] + c] * weights[t * channels + c]. rolled: the
- * window is 3x3, and every step one cell: in_step is channels, and in_pitch what lies
- * between two rows of the window. */
+ * in_pitch + p * in_step + offsets[t] + c] * weights[t * channels + c]. The taps are
+ * rows of `width` cells side by side. */
 struct channels_call {
     float *out;
     size_t out_pitch;
@@ -94,8 +93,7 @@ struct channels_call {
     size_t in_pitch, in_step;
     const float *weights;
     const ptrdiff_t *offsets;
-    size_t taps;
-    bool rolled;
+    size_t taps, width;
     const float *bias;
     float floor;
     size_t channels, rows, n;
@@ -126,7 +124,7 @@ struct pool_call {
     size_t width, channels;
     size_t window, step, before;
     size_t n;
-    bool average;
+    bool average, around; /* around: as for activate */
 };
 
 /* Between two cells: part of the way from the first to the second, which is the first
@@ -158,12 +156,14 @@ struct kernels {
     bool (*tame)(const float *x, size_t n);
 
     void (*pool_row)(const struct pool_call *call);
-    /* out[c] = the sum of in[i * channels + c] over i < cells: each eight cells
-     * pairwise (0 and 4, 2 and 6 ...) and these sums, then the cells left over, in
-     * order. out does not overlap in. */
-    void (*sum_cells)(float *out, const float *in, size_t cells, size_t channels);
-    /* out[c] = max(out[c], in[i * channels + c]), in the order of i < cells */
-    void (*max_cells)(float *out, const float *in, size_t cells, size_t channels);
+    /* out[c] = the sum of in[i * step + c] over i < cells, c < channels, by divisor:
+     * from 0 on, each four cells pairwise, (0 + 2) + (1 + 3), then the cells left over,
+     * in order. out does not overlap in. */
+    void (*sum_cells)(float *out, const float *in, size_t cells, size_t step,
+                      size_t channels, float divisor);
+    /* out[c] = max(out[c], in[i * step + c]), in the order of i < cells */
+    void (*max_cells)(float *out, const float *in, size_t cells, size_t step,
+                      size_t channels);
 
     /* out[x * channels + c] = low + (high - low) * part, fused, of channel c of the
      * cells that x < n lies between; the cell itself where low is high. */
@@ -178,13 +178,14 @@ struct kernels {
 
     /* Of n values, with p = first[i % period] and q = second[i % period]: in * p + q,
      * fused; (in - p) / q; in if in > 0, else in * p. out and in are the same or do
-     * not overlap. A period of some hundred floats is quick. */
+     * not overlap. A period of some hundred floats is quick. around: as for activate,
+     * if the period is a multiple of KERNEL_LANES. */
     void (*scale)(float *out, const float *in, const float *first, const float *second,
-                  size_t period, size_t n);
+                  size_t period, size_t n, bool around);
     void (*standardize)(float *out, const float *in, const float *first,
-                        const float *second, size_t period, size_t n);
+                        const float *second, size_t period, size_t n, bool around);
     void (*rectify)(float *out, const float *in, const float *first,
-                    const float *second, size_t period, size_t n);
+                    const float *second, size_t period, size_t n, bool around);
 
     /* out[i] = (in[i] - mean) / sqrt(variance + epsilon) * gamma[i] + beta[i], with the
      * mean and population variance of the n values of in, in double precision and
@@ -192,9 +193,11 @@ struct kernels {
     void (*normalize)(float *out, const float *in, const float *gamma,
                       const float *beta, size_t n, float epsilon, bool centered);
     /* out = activation(in), n values; channels is the length of the last axis, a
-     * divisor of n. out and in are the same or do not overlap. */
+     * divisor of n. out and in are the same or do not overlap. around: out is stored
+     * around the caches where that pays; for what they could not keep until it is read.
+     */
     void (*activate)(const struct activation *activation, float *out, const float *in,
-                     size_t n, size_t channels);
+                     size_t n, size_t channels, bool around);
 
     /* The finite values' range in each of n of a map's channels: widens low[c] and
      * high[c] to values[i * step + c], i < cells; odd[c] becomes a NaN if one of them

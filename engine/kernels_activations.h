@@ -270,15 +270,24 @@ INLINE vec f_thresholded(vec x, const struct activation *a)
     return v_less(C(a->threshold), x, x, v_mul(x, C(0.0f)));
 }
 
+/* Once for each way to store. */
 #define ELEMENTWISE(name)                                                              \
-    static void apply_##name(float *out, const float *x, size_t n,                     \
-                             const struct activation *a)                               \
+    INLINE void all_##name(float *out, const float *x, size_t n,                       \
+                           const struct activation *a, const bool around)              \
     {                                                                                  \
         size_t i = 0;                                                                  \
         for (; i + LANES <= n; i += LANES)                                             \
-            v_store(out + i, f_##name(v_load(x + i), a));                              \
+            put(out + i, f_##name(v_load(x + i), a), around);                          \
         if (i < n)                                                                     \
             v_store_n(out + i, f_##name(v_load_n(x + i, n - i), a), n - i);            \
+    }                                                                                  \
+    static void apply_##name(float *out, const float *x, size_t n,                     \
+                             const struct activation *a, bool around)                  \
+    {                                                                                  \
+        if (around)                                                                    \
+            all_##name(out, x, n, a, true);                                            \
+        else                                                                           \
+            all_##name(out, x, n, a, false);                                           \
     }
 
 ELEMENTWISE(relu)
@@ -313,7 +322,8 @@ ELEMENTWISE(thresholded)
 
 /* An activation is a loop over all values, or over the channels of each cell. */
 static const struct {
-    void (*values)(float *out, const float *x, size_t n, const struct activation *a);
+    void (*values)(float *out, const float *x, size_t n, const struct activation *a,
+                   bool around);
     void (*channels)(float *out, const float *x, size_t n);
 } activations[ACTIVATION_COUNT] = {
     [ACTIVATION_RELU] = {.values = apply_relu},
@@ -350,11 +360,27 @@ static const struct {
     [ACTIVATION_THRESHOLDED] = {.values = apply_thresholded},
 };
 
-static void activate(const struct activation *activation, float *out, const float *in,
-                     size_t n, size_t channels)
+/* The whole lines of out around the caches. */
+static void activate_around(const struct activation *activation, float *out,
+                            const float *in, size_t n)
 {
+    const size_t ahead = to_line(out) < n ? to_line(out) : n;
+
+    activations[activation->id].values(out, in, ahead, activation, false);
+    activations[activation->id].values(out + ahead, in + ahead, n - ahead, activation,
+                                       true);
+    v_fence();
+}
+
+static void activate(const struct activation *activation, float *out, const float *in,
+                     size_t n, size_t channels, bool around)
+{
+    if (activations[activation->id].values && around && out != in) {
+        activate_around(activation, out, in, n);
+        return;
+    }
     if (activations[activation->id].values) {
-        activations[activation->id].values(out, in, n, activation);
+        activations[activation->id].values(out, in, n, activation, false);
         return;
     }
     if (!activations[activation->id].channels) { /* linear */

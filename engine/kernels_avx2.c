@@ -3,20 +3,22 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ISA           avx2
-#define LANES         8
-#define FILTER_VECS   2
-#define PIXELS        6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
-#define LINE_VECS     4
-#define STRIP_3       3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
-#define STRIP_5       2
-#define STRIP_7       2
-#define CHANNEL_STRIP 3 /* 9 sums, 5 inputs, a weight */
+#define ISA            avx2
+#define LANES          8
+#define FILTER_VECS    2
+#define PIXELS         6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
+#define LINE_VECS      4
+#define STRIP_3        3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
+#define STRIP_5        2
+#define STRIP_7        2
+#define CHANNEL_PIXELS 4 /* 4 sums, 9 inputs of stride 2, a weight */
 
 #define vec                __m256
 #define v_set1             _mm256_set1_ps
 #define v_load             _mm256_loadu_ps
 #define v_store            _mm256_storeu_ps
+#define v_stream           _mm256_stream_ps
+#define v_fence            _mm_sfence
 #define v_load_n(p, n)     _mm256_maskload_ps(p, first_lanes(n))
 #define v_store_n(p, a, n) _mm256_maskstore_ps(p, first_lanes(n), a)
 #define v_add              _mm256_add_ps

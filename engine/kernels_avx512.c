@@ -3,20 +3,22 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ISA           avx512
-#define LANES         16
-#define FILTER_VECS   2
-#define PIXELS        14 /* 28 sums, 2 weights and a pixel: 31 of the 32 registers */
-#define LINE_VECS     4
-#define STRIP_3       6 /* 18 sums, 9 weights, an input: 28 of the 32 registers */
-#define STRIP_5       4 /* 20 sums; 45 loads for 100 fused adds */
-#define STRIP_7       3 /* 21 sums; 70 loads for 147 fused adds */
-#define CHANNEL_STRIP 6 /* 18 sums, 8 inputs, a weight */
+#define ISA            avx512
+#define LANES          16
+#define FILTER_VECS    2
+#define PIXELS         14 /* 28 sums, 2 weights and a pixel: 31 of the 32 registers */
+#define LINE_VECS      4
+#define STRIP_3        6 /* 18 sums, 9 weights, an input: 28 of the 32 registers */
+#define STRIP_5        4 /* 20 sums; 45 loads for 100 fused adds */
+#define STRIP_7        3 /* 21 sums; 70 loads for 147 fused adds */
+#define CHANNEL_PIXELS 8 /* 8 sums, 17 inputs of stride 2, a weight */
 
 #define vec                __m512
 #define v_set1             _mm512_set1_ps
 #define v_load             _mm512_loadu_ps
 #define v_store            _mm512_storeu_ps
+#define v_stream           _mm512_stream_ps
+#define v_fence            _mm_sfence
 #define v_load_n(p, n)     _mm512_maskz_loadu_ps(first_lanes(n), p)
 #define v_store_n(p, a, n) _mm512_mask_storeu_ps(p, first_lanes(n), a)
 #define v_add              _mm512_add_ps

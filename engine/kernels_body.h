@@ -5,11 +5,13 @@
  *
  *   ISA          name of the instruction set, e.g. avx2
  *   LANES        floats per vector, a divisor of KERNEL_LANES
- *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7, CHANNEL_STRIP
+ *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7, CHANNEL_PIXELS
  *                the register blocks of kernels_convolve.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,
  *   v_copysign
+ *   v_stream     a store around the caches, to a multiple of the vector's size; v_fence
+ *                when they are done
  *   v_madd       (a, b, c) -> a * b + c, rounded once (fused)
  *   v_max, v_min (a, b) -> a > b ? a : b, a < b ? a : b
  *   v_less       (a, b, x, y) -> a < b ? x : y
@@ -45,6 +47,21 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
+/* A store as the caller wishes, who sees to the fence. */
+INLINE void put(float *p, vec a, const bool around)
+{
+    if (around)
+        v_stream(p, a);
+    else
+        v_store(p, a);
+}
+
+/* Floats from p on to the next whole line. */
+INLINE size_t to_line(const float *p)
+{
+    return -((uintptr_t)p / sizeof *p) % KERNEL_LANES;
+}
+
 #include "engine/kernels_convolve.h"
 #include "engine/kernels_pool.h"
 #include "engine/kernels_activations.h"
@@ -75,12 +92,36 @@ static void blend_rows(float *out, const float *in, size_t apart, float part, si
         blend_rows_n(out, in, apart, v_set1(part), n);
 }
 
+/* n cells that lie between the same two. */
+INLINE void blend_between(float *out, const float *in, const struct between *at,
+                          size_t n, size_t channels)
+{
+    const float *low = in + at->low * channels, *high = in + at->high * channels;
+
+    for (size_t c = 0; c < channels; c += LANES) {
+        const size_t lanes = channels - c < LANES ? channels - c : LANES;
+        const vec first = load_part(low + c, lanes);
+        const vec apart = v_sub(load_part(high + c, lanes), first);
+        for (size_t k = 0; k < n; k++)
+            store_part(out + k * channels + c, v_madd(apart, v_set1(at[k].part), first),
+                       lanes);
+    }
+}
+
 static void blend(float *out, const float *in, const struct between *at, size_t n,
                   size_t channels)
 {
-    for (size_t x = 0; x < n; x++, out += channels)
-        blend_rows(out, in + at[x].low * channels, (at[x].high - at[x].low) * channels,
-                   at[x].part, channels);
+    for (size_t x = 0, same; x < n; x += same) {
+        for (same = 1; x + same < n && at[x + same].low == at[x].low &&
+                       at[x + same].high == at[x].high;)
+            same++;
+        if (at[x].low != at[x].high)
+            blend_between(out + x * channels, in, at + x, same, channels);
+        else
+            for (size_t k = x; k < x + same; k++)
+                memcpy(out + k * channels, in + at[x].low * channels,
+                       channels * sizeof *out);
+    }
 }
 
 static void repeat(float *out, const float *in, size_t cells, size_t channels,

@@ -368,151 +368,154 @@ static void convolve_columns(const struct columns_call *call)
 
 /* ---- lanes are channels ---- */
 
-enum { CHANNEL_PIXELS = 8 };
-
-/* `pixels` outputs x one vector of channels, of which `lanes` are there. */
+/* Outputs [p, p + pixels) x one vector of channels, of which `lanes` are there. */
 INLINE void channels_block(const struct channels_call *call, size_t p, size_t c,
-                           size_t lanes, const bool whole, const size_t pixels)
+                           size_t lanes, const size_t pixels)
 {
     const float *in = call->in + p * call->in_step + c;
     float *out = call->out + p * call->channels + c;
     vec sum[CHANNEL_PIXELS];
 
     for (size_t k = 0; k < pixels; k++)
-        sum[k] = load_lanes(call->bias + c, whole, lanes);
+        sum[k] = load_lanes(call->bias + c, lanes == LANES, lanes);
     for (size_t t = 0; t < call->taps; t++) {
-        const vec w = load_lanes(call->weights + t * call->channels + c, whole, lanes);
+        const vec w =
+            load_lanes(call->weights + t * call->channels + c, lanes == LANES, lanes);
         const float *x = in + call->offsets[t];
         for (size_t k = 0; k < pixels; k++)
-            sum[k] = v_madd(load_lanes(x + k * call->in_step, whole, lanes), w, sum[k]);
+            sum[k] = v_madd(load_lanes(x + k * call->in_step, lanes == LANES, lanes), w,
+                            sum[k]);
     }
     for (size_t k = 0; k < pixels; k++)
-        store_lanes(out + k * call->channels, at_least(call->floor, sum[k]), whole,
-                    lanes);
+        store_lanes(out + k * call->channels, at_least(call->floor, sum[k]),
+                    lanes == LANES, lanes);
 }
 
-INLINE void channels_pixels(const struct channels_call *call, size_t p,
-                            const size_t pixels)
-{
-    size_t c = 0;
-
-    for (; c + LANES <= call->channels; c += LANES)
-        channels_block(call, p, c, LANES, true, pixels);
-    if (c < call->channels)
-        channels_block(call, p, c, call->channels - c, false, pixels);
-}
-
-static void channels_row(const struct channels_call *call)
-{
-    size_t p = 0;
-
-    for (; p + CHANNEL_PIXELS <= call->n; p += CHANNEL_PIXELS)
-        channels_pixels(call, p, CHANNEL_PIXELS);
-    for (; p < call->n; p++)
-        channels_pixels(call, p, 1);
-}
-
-/* A 3x3 window down the rows: `pixels` columns x one vector of channels, with three
- * sums for each column. A cell is loaded once for the nine outputs that it serves; what
- * rows above the first and below the last output add to is never stored. */
-INLINE void channels_strip(const struct channels_call *call, size_t p, size_t c,
-                           size_t lanes, const bool whole, const size_t pixels)
+/* The same where the taps of a row of the window are `width` neighbours and the windows
+ * `step` cells apart: a cell is loaded once for all that it serves. */
+INLINE void channels_near(const struct channels_call *call, size_t p, size_t c,
+                          size_t lanes, const size_t pixels, const size_t width,
+                          const size_t step)
 {
     const float *in = call->in + p * call->in_step + c;
+    const float *weights = call->weights + c;
     float *out = call->out + p * call->channels + c;
-    const vec bias = load_lanes(call->bias + c, whole, lanes);
-    vec sum[3][CHANNEL_STRIP];
+    vec sum[CHANNEL_PIXELS];
 
     for (size_t k = 0; k < pixels; k++)
-        sum[0][k] = sum[1][k] = sum[2][k] = bias;
-    for (size_t y = 0; y < call->rows + 2; y++, in += call->in_pitch) {
-        vec x[CHANNEL_STRIP + 2];
-        for (size_t k = 0; k < pixels + 2; k++)
-            x[k] = load_lanes(in + k * call->in_step, whole, lanes);
-        UNROLL
-        for (size_t i = 0; i < 3; i++) /* sum[i] has come to kernel row 2 - i */
-            for (size_t kx = 0; kx < 3; kx++) {
-                const vec w =
-                    load_lanes(call->weights + ((2 - i) * 3 + kx) * call->channels + c,
-                               whole, lanes);
-                for (size_t k = 0; k < pixels; k++)
-                    sum[i][k] = v_madd(x[k + kx], w, sum[i][k]);
-            }
-        if (y >= 2) {
+        sum[k] = load_lanes(call->bias + c, lanes == LANES, lanes);
+    for (size_t t = 0; t < call->taps; t += width) {
+        const float *row = in + call->offsets[t];
+        vec x[(CHANNEL_PIXELS - 1) * 2 + 5];
+        for (size_t k = 0; k < (pixels - 1) * step + width; k++)
+            x[k] = load_lanes(row + k * call->channels, lanes == LANES, lanes);
+        for (size_t kx = 0; kx < width; kx++, weights += call->channels) {
+            const vec w = load_lanes(weights, lanes == LANES, lanes);
             for (size_t k = 0; k < pixels; k++)
-                store_lanes(out + k * call->channels, at_least(call->floor, sum[0][k]),
-                            whole, lanes);
-            out += call->out_pitch;
+                sum[k] = v_madd(x[k * step + kx], w, sum[k]);
         }
-        for (size_t k = 0; k < pixels; k++) {
-            sum[0][k] = sum[1][k];
-            sum[1][k] = sum[2][k];
-            sum[2][k] = bias;
-        }
+    }
+    for (size_t k = 0; k < pixels; k++)
+        store_lanes(out + k * call->channels, at_least(call->floor, sum[k]),
+                    lanes == LANES, lanes);
+}
+
+/* All channels of `pixels` outputs; width 0: taps anywhere. */
+INLINE void channels_pixels(const struct channels_call *call, size_t p,
+                            const size_t pixels, const size_t width, const size_t step)
+{
+    for (size_t c = 0; c < call->channels; c += LANES) {
+        const bool whole = c + LANES <= call->channels;
+        const size_t left = call->channels - c;
+        if (width && whole)
+            channels_near(call, p, c, LANES, pixels, width, step);
+        else if (width)
+            channels_near(call, p, c, left, pixels, width, step);
+        else if (whole)
+            channels_block(call, p, c, LANES, pixels);
+        else
+            channels_block(call, p, c, left, pixels);
     }
 }
 
-INLINE void channels_strips(const struct channels_call *call, size_t c, size_t lanes,
-                            const bool whole)
+/* Down the rows, so many columns at a time that the rows of a window stay in the
+ * first-level cache: 16 KiB of them. */
+INLINE void channels_rows(const struct channels_call *call, const size_t width,
+                          const size_t step)
 {
-    size_t p = 0;
+    enum { CACHED = 4096 };
+    const size_t height = call->taps / call->width;
+    const size_t some = CACHED / (height * call->in_step + 1) + 1;
+    const size_t columns =
+        (some + CHANNEL_PIXELS - 1) / CHANNEL_PIXELS * CHANNEL_PIXELS;
 
-    for (; p + CHANNEL_STRIP <= call->n; p += CHANNEL_STRIP)
-        channels_strip(call, p, c, lanes, whole, CHANNEL_STRIP);
-    for (; p < call->n; p++)
-        channels_strip(call, p, c, lanes, whole, 1);
-}
-
-static void channels_3x3(const struct channels_call *call)
-{
-    size_t c = 0;
-
-    for (; c + LANES <= call->channels; c += LANES)
-        channels_strips(call, c, LANES, true);
-    if (c < call->channels)
-        channels_strips(call, c, call->channels - c, false);
+    for (size_t x = 0; x < call->n; x += columns) {
+        const size_t end = call->n - x < columns ? call->n : x + columns;
+        struct channels_call row = *call;
+        for (size_t y = 0; y < call->rows; y++) {
+            size_t p = x;
+            for (; p + CHANNEL_PIXELS <= end; p += CHANNEL_PIXELS)
+                channels_pixels(&row, p, CHANNEL_PIXELS, width, step);
+            for (; p < end; p++)
+                channels_pixels(&row, p, 1, width, step);
+            row.in += row.in_pitch;
+            row.out += row.out_pitch;
+        }
+    }
 }
 
 static void convolve_channels(const struct channels_call *call)
 {
-    struct channels_call row = *call;
+    const size_t step = call->in_step / call->channels;
 
-    if (call->rolled) {
-        channels_3x3(call);
-        return;
-    }
-    for (size_t y = 0; y < call->rows; y++) {
-        channels_row(&row);
-        row.in += row.in_pitch;
-        row.out += row.out_pitch;
-    }
+    if (call->width == 3 && step == 1)
+        channels_rows(call, 3, 1);
+    else if (call->width == 3 && step == 2)
+        channels_rows(call, 3, 2);
+    else if (call->width == 5 && step == 1)
+        channels_rows(call, 5, 1);
+    else if (call->width == 5 && step == 2)
+        channels_rows(call, 5, 2);
+    else
+        channels_rows(call, 0, 0);
 }
 
 /* ---- one vector ---- */
 
-enum { VECTOR_ROWS = 4 };
+enum { VECTOR_ROWS = 8, LINE = 64 / sizeof(float) };
 
-/* The sums of `rows` more rows of weights. */
+/* n, at most LANES, sums of `rows` more rows of weights. ahead: the next such rows are
+ * fetched, as no CPU does by itself from one short stretch to the next. */
+INLINE void multiply_lanes(float *out, const vec *x, const float *weights, size_t step,
+                           size_t n, const size_t rows, const bool ahead)
+{
+    vec sum = load_lanes(out, n == LANES, n);
+
+    for (size_t r = 0; r < rows; r++) {
+        if (ahead)
+            __builtin_prefetch(weights + (r + rows) * step, 0, 2);
+        sum = v_madd(x[r], load_lanes(weights + r * step, n == LANES, n), sum);
+    }
+    store_lanes(out, sum, n == LANES, n);
+}
+
 INLINE void multiply_rows(float *out, const float *in, const float *weights,
-                          size_t step, size_t filters, const size_t rows)
+                          size_t step, size_t filters, const size_t rows,
+                          const bool ahead)
 {
     vec x[VECTOR_ROWS];
     size_t f = 0;
 
     for (size_t r = 0; r < rows; r++)
         x[r] = v_set1(in[r]);
-    for (; f + LANES <= filters; f += LANES) {
-        vec sum = v_load(out + f);
-        for (size_t r = 0; r < rows; r++)
-            sum = v_madd(x[r], v_load(weights + r * step + f), sum);
-        v_store(out + f, sum);
-    }
-    if (f < filters) {
-        vec sum = v_load_n(out + f, filters - f);
-        for (size_t r = 0; r < rows; r++)
-            sum = v_madd(x[r], v_load_n(weights + r * step + f, filters - f), sum);
-        v_store_n(out + f, sum, filters - f);
-    }
+    for (; f + LINE <= filters; f += LINE)
+        for (size_t v = 0; v < LINE; v += LANES)
+            multiply_lanes(out + f + v, x, weights + f + v, step, LANES, rows,
+                           ahead && v == 0);
+    for (; f + LANES <= filters; f += LANES)
+        multiply_lanes(out + f, x, weights + f, step, LANES, rows, false);
+    if (f < filters)
+        multiply_lanes(out + f, x, weights + f, step, filters - f, rows, false);
 }
 
 /* The sums rest in out, which stays in the nearest cache, while the weights pass. */
@@ -523,8 +526,12 @@ static void multiply_vector(float *out, const float *in, const float *weights,
 
     for (size_t f = 0; f < filters; f++)
         out[f] = bias ? bias[f] : 0.0f;
+    for (; k + 2 * VECTOR_ROWS <= n; k += VECTOR_ROWS)
+        multiply_rows(out, in + k, weights + k * step, step, filters, VECTOR_ROWS,
+                      true);
     for (; k + VECTOR_ROWS <= n; k += VECTOR_ROWS)
-        multiply_rows(out, in + k, weights + k * step, step, filters, VECTOR_ROWS);
+        multiply_rows(out, in + k, weights + k * step, step, filters, VECTOR_ROWS,
+                      false);
     for (; k < n; k++)
-        multiply_rows(out, in + k, weights + k * step, step, filters, 1);
+        multiply_rows(out, in + k, weights + k * step, step, filters, 1, false);
 }

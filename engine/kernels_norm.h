@@ -75,19 +75,34 @@ static void normalize(float *out, const float *in, const float *gamma,
 
 /* out[i] = expression of x, in[i], and of p and q, the factors' entries i % period. */
 #define PERIODIC(name, expression)                                                     \
-    static void name(float *out, const float *in, const float *first,                  \
-                     const float *second, size_t period, size_t n)                     \
+    INLINE void name##_period(float *out, const float *in, const float *first,         \
+                              const float *second, size_t n, const bool around)        \
     {                                                                                  \
+        size_t i = 0;                                                                  \
+        for (; i + LANES <= n; i += LANES) {                                           \
+            const vec x = v_load(in + i), p = v_load(first + i);                       \
+            const vec q = v_load(second + i);                                          \
+            put(out + i, expression, around);                                          \
+        }                                                                              \
+        if (i < n) {                                                                   \
+            const vec x = v_load_n(in + i, n - i), p = v_load_n(first + i, n - i);     \
+            const vec q = v_load_n(second + i, n - i);                                 \
+            v_store_n(out + i, expression, n - i);                                     \
+        }                                                                              \
+    }                                                                                  \
+    static void name(float *out, const float *in, const float *first,                  \
+                     const float *second, size_t period, size_t n, bool around)        \
+    {                                                                                  \
+        const bool lines = to_line(out) == 0 && period % KERNEL_LANES == 0;            \
         for (size_t i = 0; i < n; i += period) {                                       \
             const size_t part = n - i < period ? n - i : period;                       \
-            for (size_t k = 0; k < part; k += LANES) {                                 \
-                const size_t lanes = part - k < LANES ? part - k : LANES;              \
-                const vec x = load_part(in + i + k, lanes);                            \
-                const vec p = load_part(first + k, lanes);                             \
-                const vec q = load_part(second + k, lanes);                            \
-                store_part(out + i + k, expression, lanes);                            \
-            }                                                                          \
+            if (around && lines)                                                       \
+                name##_period(out + i, in + i, first, second, part, true);             \
+            else                                                                       \
+                name##_period(out + i, in + i, first, second, part, false);            \
         }                                                                              \
+        if (around)                                                                    \
+            v_fence();                                                                 \
     }
 
 PERIODIC(scale, v_madd(x, p, q))

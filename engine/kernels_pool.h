@@ -225,6 +225,61 @@ INLINE void pool_shared(const struct pool_call *call, const bool sum)
     }
 }
 
+/* 3x3 windows, `step` apart: `pixels` of them x one vector of channels. Columns are
+ * folded once for all the windows that share them. */
+INLINE void pool_strip(const struct pool_call *call, size_t x, size_t c, size_t lanes,
+                       bool around, const size_t pixels, const size_t step,
+                       const bool sum)
+{
+    const float *in = call->in + (x * step - call->before) * call->channels + c;
+    float *out = call->out + x * call->channels + c;
+    const vec divisor = v_set1(9.0f);
+    vec column[2 * CHANNEL_PIXELS + 1];
+
+    for (size_t k = 0; k < (pixels - 1) * step + 3; k++)
+        column[k] =
+            fold_window(in + k * call->channels, call->in_pitch, 3, 1, 0, lanes, sum);
+    for (size_t k = 0; k < pixels; k++) {
+        const vec *at = column + k * step;
+        const vec all = fold(fold(at[0], at[1], sum), at[2], sum);
+        const vec value = sum ? v_div(all, divisor) : all;
+        if (around)
+            v_stream(out + k * call->channels, value);
+        else
+            store_part(out + k * call->channels, value, lanes);
+    }
+}
+
+INLINE void pool_pixels(const struct pool_call *call, size_t x, bool around,
+                        const size_t pixels, const size_t step, const bool sum)
+{
+    size_t c = 0;
+
+    for (; c + LANES <= call->channels; c += LANES)
+        pool_strip(call, x, c, LANES, around, pixels, step, sum);
+    if (c < call->channels)
+        pool_strip(call, x, c, call->channels - c, false, pixels, step, sum);
+}
+
+INLINE void pool_strips(const struct pool_call *call, const size_t step, const bool sum)
+{
+    const bool around =
+        call->around && to_line(call->out) == 0 && call->channels % KERNEL_LANES == 0;
+    size_t first, last, x;
+
+    find_inside(call, &first, &last);
+    for (x = 0; x < first; x++)
+        pool_clipped(call, call->in, call->rows, x, sum);
+    for (; x + CHANNEL_PIXELS <= last; x += CHANNEL_PIXELS)
+        pool_pixels(call, x, around, CHANNEL_PIXELS, step, sum);
+    for (; x < last; x++)
+        pool_pixels(call, x, around, 1, step, sum);
+    for (; x < call->n; x++)
+        pool_clipped(call, call->in, call->rows, x, sum);
+    if (around)
+        v_fence();
+}
+
 /* 2x2 windows side by side over one channel: rows, then neighbours, in registers. At
  * least LANES of them; the last vector may begin inside the one before. */
 INLINE void pool_pairs(const struct pool_call *call, size_t n, const bool sum)
@@ -261,6 +316,12 @@ INLINE void pool_with(const struct pool_call *call, const bool sum)
             pool_clipped(call, call->in, call->rows, x, sum);
     } else if (call->step >= call->window && call->channels > 1) {
         pool_apart(call, sum);
+    } else if (call->rows == 3 && call->window == 3 && call->channels >= LANES &&
+               LANES > 1) {
+        if (call->step == 1)
+            pool_strips(call, 1, sum);
+        else
+            pool_strips(call, 2, sum);
     } else {
         pool_shared(call, sum);
     }
@@ -276,45 +337,82 @@ static void pool_row(const struct pool_call *call)
 
 /* ---- all cells of a map ---- */
 
-enum { CELLS = 8 }; /* read side by side: as many streams as are fetched ahead */
-
-/* x0 + x4, x2 + x6 ... pairwise */
-INLINE vec sum_eight(const float *in, size_t step, size_t n)
+/* Of four cells. */
+INLINE vec sum_four(const float *in, size_t step, size_t lanes)
 {
-    vec x[CELLS];
-
-    for (size_t i = 0; i < CELLS; i++)
-        x[i] = load_part(in + i * step, n);
-    for (size_t half = CELLS / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++)
-            x[i] = v_add(x[i], x[i + half]);
-    return x[0];
+    return v_add(v_add(load_part(in, lanes), load_part(in + 2 * step, lanes)),
+                 v_add(load_part(in + step, lanes), load_part(in + 3 * step, lanes)));
 }
 
-static void sum_cells(float *out, const float *in, size_t cells, size_t channels)
+/* Vectors of channels with their sums in registers. */
+INLINE void sum_columns(float *out, const float *in, size_t cells, size_t step,
+                        size_t lanes, vec divisor, const size_t vecs)
+{
+    vec sums[4];
+
+    for (size_t v = 0; v < vecs; v++)
+        sums[v] = v_set1(0);
+    for (; cells >= 4; cells -= 4, in += 4 * step)
+        for (size_t v = 0; v < vecs; v++)
+            sums[v] = v_add(sums[v], sum_four(in + v * LANES, step, lanes));
+    for (; cells > 0; cells--, in += step)
+        for (size_t v = 0; v < vecs; v++)
+            sums[v] = v_add(sums[v], load_part(in + v * LANES, lanes));
+    for (size_t v = 0; v < vecs; v++)
+        store_part(out + v * LANES, v_div(sums[v], divisor), lanes);
+}
+
+/* Cells so far apart that a few vectors of each would be a line here and there. */
+static void sum_rows(float *out, const float *in, size_t cells, size_t step,
+                     size_t channels, vec divisor)
 {
     memset(out, 0, channels * sizeof *out);
-    for (; cells >= CELLS; cells -= CELLS, in += CELLS * channels)
+    for (; cells >= 4; cells -= 4, in += 4 * step)
         for (size_t c = 0; c < channels; c += LANES) {
             const size_t n = channels - c < LANES ? channels - c : LANES;
-            store_part(out + c,
-                       v_add(load_part(out + c, n), sum_eight(in + c, channels, n)), n);
+            store_part(out + c, v_add(load_part(out + c, n), sum_four(in + c, step, n)),
+                       n);
         }
-    for (; cells > 0; cells--, in += channels)
+    for (; cells > 0; cells--, in += step)
         for (size_t c = 0; c < channels; c += LANES) {
             const size_t n = channels - c < LANES ? channels - c : LANES;
             store_part(out + c, v_add(load_part(out + c, n), load_part(in + c, n)), n);
         }
+    for (size_t c = 0; c < channels; c += LANES) {
+        const size_t n = channels - c < LANES ? channels - c : LANES;
+        store_part(out + c, v_div(load_part(out + c, n), divisor), n);
+    }
 }
 
-static void max_cells(float *out, const float *in, size_t cells, size_t channels)
+static void sum_cells(float *out, const float *in, size_t cells, size_t step,
+                      size_t channels, float divisor)
 {
-    for (size_t i = 0; i < cells; i += CELLS, in += CELLS * channels)
+    const vec by = v_set1(divisor);
+    size_t c = 0;
+
+    if (step > 256) {
+        sum_rows(out, in, cells, step, channels, by);
+        return;
+    }
+    for (; c + 4 * LANES <= channels; c += 4 * LANES)
+        sum_columns(out + c, in + c, cells, step, LANES, by, 4);
+    for (; c + LANES <= channels; c += LANES)
+        sum_columns(out + c, in + c, cells, step, LANES, by, 1);
+    if (c < channels)
+        sum_columns(out + c, in + c, cells, step, channels - c, by, 1);
+}
+
+static void max_cells(float *out, const float *in, size_t cells, size_t step,
+                      size_t channels)
+{
+    enum { CELLS = 8 }; /* read side by side: as many streams as are fetched ahead */
+
+    for (size_t i = 0; i < cells; i += CELLS, in += CELLS * step)
         for (size_t c = 0; c < channels; c += LANES) {
             const size_t n = channels - c < LANES ? channels - c : LANES;
             vec most = load_part(out + c, n);
             for (size_t k = 0; k < CELLS && i + k < cells; k++)
-                most = v_max(most, load_part(in + k * channels + c, n));
+                most = v_max(most, load_part(in + k * step + c, n));
             store_part(out + c, most, n);
         }
 }

@@ -6,20 +6,22 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ISA           portable
-#define LANES         1
-#define FILTER_VECS   2
-#define PIXELS        2
-#define LINE_VECS     2
-#define STRIP_3       2
-#define STRIP_5       1
-#define STRIP_7       1
-#define CHANNEL_STRIP 2
+#define ISA            portable
+#define LANES          1
+#define FILTER_VECS    2
+#define PIXELS         2
+#define LINE_VECS      2
+#define STRIP_3        2
+#define STRIP_5        1
+#define STRIP_7        1
+#define CHANNEL_PIXELS 2
 
 #define vec                float
 #define v_set1(x)          (x)
 #define v_load(p)          (*(p))
 #define v_store(p, a)      (*(p) = (a))
+#define v_stream           v_store
+#define v_fence()          ((void)0)
 #define v_load_n(p, n)     ((void)(n), *(p))
 #define v_store_n(p, a, n) ((void)(n), (void)(*(p) = (a)))
 #define v_even(a, b)       ((void)(b), (a))

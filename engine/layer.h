@@ -188,6 +188,7 @@ struct layer_task {
     size_t in_top, out_top;
     struct box box;
     float floor;    /* of kinds that rectify: what is below becomes it; or -INFINITY */
+    bool around;    /* out is best stored around the caches */
     float *scratch; /* plan->scratch floats, of this slot */
 };
 

@@ -81,7 +81,7 @@ static void softmax_across(const struct layer_task *task, size_t n, size_t inner
         const size_t at = line / inner * inner * n + line % inner;
         for (size_t i = 0; i < n; i++)
             task->scratch[i] = task->in[at + i * inner];
-        task->kernels->activate(&softmax, task->scratch, task->scratch, n, n);
+        task->kernels->activate(&softmax, task->scratch, task->scratch, n, n, false);
         for (size_t i = 0; i < n; i++)
             task->out[at + i * inner] = task->scratch[i];
     }
@@ -100,7 +100,7 @@ void softmax_run(const struct layer_task *task)
     else
         task->kernels->activate(&softmax, layer_task_out(task, task->box.top),
                                 layer_task_in(task, task->box.top), rows * row_of(plan),
-                                plan->in.dim[axis]);
+                                plan->in.dim[axis], task->around);
 }
 
 /* ---- PReLU ---- */
@@ -144,7 +144,7 @@ void prelu_run(const struct layer_task *task)
         spread_run(task, &plan->weight_shape[0], task->kernels->rectify);
     else /* one for each value, as they lie */
         task->kernels->rectify(layer_task_out(task, top), layer_task_in(task, top),
-                               alpha, alpha, n, n);
+                               alpha, alpha, n, n, task->around);
 }
 
 /* ---- x * factor + shift ---- */

@@ -6,6 +6,11 @@
 #include "engine/kernels.h"
 #include "engine/window.h"
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The stride of a pool defaults to its size. */
 static void strides_of(const struct layer *layer, int strides[2])
 {
@@ -54,6 +59,7 @@ static void pool_rows(const struct layer_task *task, bool average)
         .before = plan->pad.left,
         .n = plan->out.dim[1],
         .average = average,
+        .around = task->around,
     };
 
     for (size_t y = task->box.top; y < task->box.bottom; y++) {
@@ -79,11 +85,23 @@ void average_pool2d_run(const struct layer_task *task)
 
 /* ---- global pools ---- */
 
-enum { BLOCK = 64 }; /* cells that are added at once */
+/* Cells that are added at once, and channels of a part: some lines side by side. */
+enum { BLOCK = 128, CHANNELS_MIN = 256 };
 
 static size_t blocks_of(size_t cells)
 {
     return (cells + BLOCK - 1) / BLOCK;
+}
+
+/* Channels are independent, so parts are of channels: as many as are worth it. */
+static void divide_channels(struct layer_plan *plan)
+{
+    const size_t channels = plan->in.dim[2], cells = plan->in.dim[0] * plan->in.dim[1];
+    const double cost = (double)cells * CHANNELS_MIN / KERNEL_LANES;
+    const size_t some = (channels + CHANNELS_MIN - 1) / CHANNELS_MIN;
+
+    layer_undivided(plan);
+    plan->tile.channels = least(layer_grain(some, cost) * CHANNELS_MIN, channels);
 }
 
 bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
@@ -95,11 +113,10 @@ bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
     plan->out = layer->keepdims ? SHAPE(1, 1, channels) : SHAPE(channels);
     plan->window[0] = plan->in.dim[0];
     plan->window[1] = plan->in.dim[1];
-    layer_undivided(plan);
-    for (size_t cells = plan->in.dim[0] * plan->in.dim[1]; cells > 0;) {
-        const size_t blocks = blocks_of(cells); /* of each level of sums */
-        plan->scratch += blocks * channels;
-        cells = blocks > 1 ? blocks : 0;
+    divide_channels(plan);
+    for (size_t cells = plan->in.dim[0] * plan->in.dim[1]; cells > BLOCK;) {
+        cells = blocks_of(cells); /* of each level of sums */
+        plan->scratch += cells * plan->tile.channels;
     }
     return true;
 }
@@ -108,30 +125,33 @@ void global_max_pool2d_run(const struct layer_task *task)
 {
     const size_t channels = task->plan->in.dim[2];
     const size_t cells = task->plan->in.dim[0] * task->plan->in.dim[1];
+    const size_t first = task->box.first, last = task->box.last;
 
-    for (size_t c = 0; c < channels; c++)
+    for (size_t c = first; c < last; c++)
         task->out[c] = -INFINITY;
     for (size_t i = 0; i < cells; i += BLOCK)
-        task->kernels->max_cells(task->out, task->in + i * channels,
-                                 cells - i < BLOCK ? cells - i : BLOCK, channels);
+        task->kernels->max_cells(task->out + first, task->in + i * channels + first,
+                                 least(cells - i, BLOCK), channels, last - first);
 }
 
 /* The sums of blocks of cells are cells again, until one is left: each level behind the
  * one that it sums. */
 void global_average_pool2d_run(const struct layer_task *task)
 {
-    const size_t channels = task->plan->in.dim[2];
     const size_t all = task->plan->in.dim[0] * task->plan->in.dim[1];
-    const float *in = task->in;
+    const size_t first = task->box.first, channels = task->box.last - first;
+    const float *in = task->in + first;
+    size_t step = task->plan->in.dim[2];
     float *sums = task->scratch;
+    size_t cells = all;
 
-    for (size_t cells = all; cells > 1 || in == task->in; cells = blocks_of(cells)) {
+    for (; cells > BLOCK; cells = blocks_of(cells)) {
         for (size_t i = 0; i < cells; i += BLOCK)
-            task->kernels->sum_cells(sums + i / BLOCK * channels, in + i * channels,
-                                     cells - i < BLOCK ? cells - i : BLOCK, channels);
+            task->kernels->sum_cells(sums + i / BLOCK * channels, in + i * step,
+                                     least(cells - i, BLOCK), step, channels, 1);
         in = sums;
+        step = channels;
         sums += blocks_of(cells) * channels;
     }
-    for (size_t c = 0; c < channels; c++)
-        task->out[c] = in[c] / (float)all;
+    task->kernels->sum_cells(task->out + first, in, cells, step, channels, (float)all);
 }

@@ -93,12 +93,12 @@ void spread_run(const struct layer_task *task, const struct shape *kept,
     if (!rows_differ(plan, kept)) {
         kernel(layer_task_out(task, top), layer_task_in(task, top),
                plan->packed_weights, plan->packed_weights + n, n,
-               (task->box.bottom - top) * row);
+               (task->box.bottom - top) * row, task->around);
         return;
     }
     for (size_t y = top; y < task->box.bottom; y++) {
         spread_row(task, kept, y, first, second);
-        kernel(layer_task_out(task, y), layer_task_in(task, y), first, second, row,
-               row);
+        kernel(layer_task_out(task, y), layer_task_in(task, y), first, second, row, row,
+               task->around);
     }
 }

@@ -12,7 +12,7 @@
 #include "engine/layer.h"
 
 typedef void spread_kernel(float *out, const float *in, const float *first,
-                           const float *second, size_t period, size_t n);
+                           const float *second, size_t period, size_t n, bool around);
 
 /* Set plan->packed, in two halves of the same length, and plan->scratch. */
 void spread_plan(struct layer_plan *plan, const struct shape *kept);

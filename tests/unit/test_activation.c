@@ -74,7 +74,7 @@ Test(activation, values_are_keras)
             activation.alpha = slope;
         for (size_t i = 0; i < POINTS; i++)
             got[i] = (float)points[i];
-        kernels_find(NULL)->activate(&activation, got, got, POINTS, POINTS);
+        kernels_find(NULL)->activate(&activation, got, got, POINTS, POINTS, false);
         for (size_t i = 0; i < POINTS; i++)
             cr_assert_float_eq((double)got[i], want[i], 1e-6 + 1e-6 * fabs(want[i]),
                                "%s(%g)", name, points[i]);

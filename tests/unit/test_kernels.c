@@ -116,9 +116,8 @@ static float sum_of_cells(const float *in, size_t cells, size_t step)
 {
     float sum = 0;
 
-    for (; cells >= 8; cells -= 8, in += 8 * step)
-        sum += ((in[0] + in[4 * step]) + (in[2 * step] + in[6 * step])) +
-               ((in[step] + in[5 * step]) + (in[3 * step] + in[7 * step]));
+    for (; cells >= 4; cells -= 4, in += 4 * step)
+        sum += (in[0] + in[2 * step]) + (in[step] + in[3 * step]);
     for (; cells > 0; cells--, in += step)
         sum += *in;
     return sum;
@@ -146,10 +145,10 @@ Test(kernels, cells_fold_in_the_declared_order)
             for (size_t k = 0; kernels_nth(k); k++) {
                 for (size_t c = 0; c < channels; c++)
                     most[c] = -INFINITY;
-                kernels_nth(k)->max_cells(most, in, cells, channels);
-                kernels_nth(k)->sum_cells(sums, in, cells, channels);
+                kernels_nth(k)->max_cells(most, in, cells, channels, channels);
+                kernels_nth(k)->sum_cells(sums, in, cells, channels, channels, 3);
                 for (size_t c = 0; c < channels; c++) {
-                    const float sum = sum_of_cells(in + c, cells, channels);
+                    const float sum = sum_of_cells(in + c, cells, channels) / 3;
                     const float largest = max_of_cells(in + c, cells, channels);
                     cr_assert(same_bits(&sum, sums + c, 1) &&
                                   same_bits(&largest, most + c, 1),
@@ -215,7 +214,7 @@ static double worst_error(const struct activation *activation)
         x[i] = (float)(value < -87 ? -87 : value > 88 ? 88 : value);
     }
     memcpy(y, x, sizeof y);
-    portable()->activate(activation, y, y, POINTS, 1);
+    portable()->activate(activation, y, y, POINTS, 1, false);
     for (size_t i = 0; i < POINTS; i++) {
         const double want = function->exact((double)x[i], activation);
         const double size = fabs(want) + (function->against_x ? fabs((double)x[i]) : 0);
@@ -274,7 +273,7 @@ Test(kernels, rectifiers_follow_their_parameters)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         float x[6];
         memcpy(x, rows[i].in, sizeof x);
-        portable()->activate(&rows[i].activation, x, x, 6, 1);
+        portable()->activate(&rows[i].activation, x, x, 6, 1, false);
         for (size_t k = 0; k < 6; k++)
             cr_assert_float_eq(x[k], rows[i].want[k], 1e-6, "row %zu, x %g", i,
                                (double)rows[i].in[k]);
@@ -287,7 +286,7 @@ Test(kernels, a_nan_stays_a_nan)
         for (size_t k = 0; kernels_nth(k); k++) {
             float x[17] = {1, 2, 3, NAN, 5};
             const struct activation activation = named((enum activation_id)id);
-            kernels_nth(k)->activate(&activation, x, x, 17, 1);
+            kernels_nth(k)->activate(&activation, x, x, 17, 1, false);
             cr_expect(isnan(x[3]), "%s", activation_row(id)->name);
         }
 }
@@ -296,10 +295,12 @@ Test(kernels, activations_at_the_ends)
 {
     float x[] = {-INFINITY, INFINITY, -200, 200};
 
-    portable()->activate(&(struct activation){.id = ACTIVATION_SIGMOID}, x, x, 4, 1);
+    portable()->activate(&(struct activation){.id = ACTIVATION_SIGMOID}, x, x, 4, 1,
+                         false);
     cr_assert_arr_eq(x, ((float[]){0, 1, 0, 1}), sizeof x);
     memcpy(x, ((float[]){-INFINITY, INFINITY, -200, 200}), sizeof x);
-    portable()->activate(&(struct activation){.id = ACTIVATION_TANH}, x, x, 4, 1);
+    portable()->activate(&(struct activation){.id = ACTIVATION_TANH}, x, x, 4, 1,
+                         false);
     cr_assert_arr_eq(x, ((float[]){-1, 1, -1, 1}), sizeof x);
 }
 
@@ -311,7 +312,7 @@ Test(kernels, softmax_is_its_formula)
     fill_random(x, PIXELS * CHANNELS, 30, 4);
     memcpy(y, x, sizeof y);
     portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, y, y,
-                         PIXELS * CHANNELS, CHANNELS);
+                         PIXELS * CHANNELS, CHANNELS, false);
     for (size_t p = 0; p < PIXELS; p++) {
         const float *in = x + p * CHANNELS;
         double most = -INFINITY, sum = 0;
@@ -333,9 +334,9 @@ Test(kernels, log_softmax_is_the_logarithm_of_softmax)
     fill_random(x, CHANNELS, 9, 4);
     memcpy(y, x, sizeof y);
     portable()->activate(&(struct activation){.id = ACTIVATION_SOFTMAX}, x, x, CHANNELS,
-                         CHANNELS);
+                         CHANNELS, false);
     portable()->activate(&(struct activation){.id = ACTIVATION_LOG_SOFTMAX}, y, y,
-                         CHANNELS, CHANNELS);
+                         CHANNELS, CHANNELS, false);
     for (size_t c = 0; c < CHANNELS; c++)
         cr_assert_float_eq((double)y[c], log((double)x[c]), 3e-6);
 }
@@ -352,7 +353,7 @@ Test(kernels, sparsemax_is_the_projection)
         fill_random(x, CHANNELS, pow(10, (double)(seed % 5) - 2), seed);
         memcpy(y, x, sizeof y);
         portable()->activate(&(struct activation){.id = ACTIVATION_SPARSEMAX}, y, y,
-                             CHANNELS, CHANNELS);
+                             CHANNELS, CHANNELS, false);
         for (size_t c = 0; c < CHANNELS; c++) {
             sum += (double)y[c];
             if (y[c] > 0)
@@ -370,7 +371,8 @@ Test(kernels, sparsemax_of_large_values_sums_to_1)
 {
     float x[] = {3e29f, -1, 2e29f, 3e29f};
 
-    portable()->activate(&(struct activation){.id = ACTIVATION_SPARSEMAX}, x, x, 4, 4);
+    portable()->activate(&(struct activation){.id = ACTIVATION_SPARSEMAX}, x, x, 4, 4,
+                         false);
     cr_assert_arr_eq(x, ((float[]){0.5f, 0, 0, 0.5f}), sizeof x);
 }
 
@@ -390,13 +392,61 @@ Test(kernels, activations_give_the_same_bits)
                 if (n % channels)
                     continue;
                 memcpy(want, in, n * sizeof *in);
-                portable()->activate(&activation, want, want, n, channels);
-                for (size_t k = 1; kernels_nth(k); k++) {
+                portable()->activate(&activation, want, want, n, channels, false);
+                for (size_t k = 0; kernels_nth(k); k++) {
                     memcpy(got, in, n * sizeof *in);
-                    kernels_nth(k)->activate(&activation, got, got, n, channels);
+                    kernels_nth(k)->activate(&activation, got, got, n, channels, false);
                     cr_assert(same_bits(want, got, n), "%s, %s, n %zu, channels %zu",
                               activation_row(a)->name, kernels_nth(k)->name, n,
                               channels);
+                    memset(got, 0, n * sizeof *got);
+                    kernels_nth(k)->activate(&activation, got, in, n, channels, true);
+                    cr_assert(same_bits(want, got, n), "%s, %s, n %zu, around",
+                              activation_row(a)->name, kernels_nth(k)->name, n);
+                }
+            }
+        }
+}
+
+/* ---- two numbers for each value ---- */
+
+static float with_numbers(int kind, float x, float p, float q)
+{
+    return kind == 0 ? fmaf(x, p, q) : kind == 1 ? (x - p) / q : x > 0 ? x : p * x;
+}
+
+static void apply_numbers(const struct kernels *k, int kind, float *out,
+                          const float *in, const float *numbers, size_t period,
+                          size_t n, bool around)
+{
+    (kind == 0   ? k->scale
+     : kind == 1 ? k->standardize
+                 : k->rectify)(out, in, numbers, numbers + period, period, n, around);
+}
+
+Test(kernels, numbers_come_again_after_a_period)
+{
+    static const size_t periods[] = {1, 3, 16, 48, 100};
+    enum { N_PERIODS = sizeof periods / sizeof *periods, KINDS = 3 };
+
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t round = 0; round < N_PERIODS * KINDS * 2; round++) {
+            const size_t n = lengths[i], period = periods[round % N_PERIODS];
+            const int kind = (int)(round / N_PERIODS % KINDS);
+            const bool around = round >= N_PERIODS * KINDS;
+            float *in = guarded_floats(n), *out = guarded_floats(n);
+            float *numbers = guarded_floats(2 * period);
+
+            fill_random(in, n, 3, round);
+            fill_random(numbers, 2 * period, 3, round + 1);
+            for (size_t k = 0; kernels_nth(k); k++) {
+                apply_numbers(kernels_nth(k), kind, out, in, numbers, period, n,
+                              around);
+                for (size_t v = 0; v < n; v++) {
+                    const float *p = numbers + v % period;
+                    const float want = with_numbers(kind, in[v], *p, p[period]);
+                    cr_assert(same_bits(&want, out + v, 1), "%s, kind %d, %zu of %zu",
+                              kernels_nth(k)->name, kind, period, n);
                 }
             }
         }

@@ -332,6 +332,7 @@ static void check_channels_at(size_t channels, size_t n, size_t taps, size_t in_
                                  .weights = weights,
                                  .offsets = place_offsets(taps, apart, side),
                                  .taps = taps,
+                                 .width = 1,
                                  .bias = bias,
                                  .floor = floor_of(seed),
                                  .channels = channels,
@@ -353,35 +354,37 @@ static void check_channels_at(size_t channels, size_t n, size_t taps, size_t in_
     }
 }
 
-/* A 3x3 window whose every step is one cell goes down the rows. */
-static void check_rolled(size_t channels, size_t n, size_t rows, bool wild, int side)
+/* A window of three rows, of cells side by side, goes down the rows of a map. */
+static void check_near(size_t channels, size_t n, size_t width, size_t step, bool wild,
+                       int side)
 {
-    enum { TAPS = 9 };
-    const size_t pitch = (n + 2) * channels, gap = rows % 3;
-    const size_t n_in = (rows + 2) * pitch, n_out = rows * (n * channels + gap) - gap;
+    const size_t rows = 1 + n % 4, taps = 3 * width, gap = rows % 3;
+    const size_t pitch = ((n - 1) * step + width) * channels;
+    const size_t n_in = ((rows - 1) * step + 3) * pitch;
+    const size_t n_out = rows * (n * channels + gap) - gap;
     const uint64_t seed = channels * 1000 + n * 10 + rows;
-    float *in = place(IN, n_in, side), *weights = place(WEIGHTS, TAPS * channels, side);
+    float *in = place(IN, n_in, side), *weights = place(WEIGHTS, taps * channels, side);
     float *bias = place(BIAS, channels, side), *want = place(WANT, n_out, side);
-    ptrdiff_t offsets[TAPS];
+    ptrdiff_t offsets[3 * 5];
     struct channels_call call = {.out = want,
                                  .out_pitch = n * channels + gap,
                                  .in = in,
-                                 .in_pitch = pitch,
-                                 .in_step = channels,
+                                 .in_pitch = step * pitch,
+                                 .in_step = step * channels,
                                  .weights = weights,
                                  .offsets = offsets,
-                                 .taps = TAPS,
-                                 .rolled = true,
+                                 .taps = taps,
+                                 .width = width,
                                  .bias = bias,
                                  .floor = floor_of(seed),
                                  .channels = channels,
                                  .rows = rows,
                                  .n = n};
 
-    for (size_t t = 0; t < TAPS; t++)
-        offsets[t] = (ptrdiff_t)(t / 3 * pitch + t % 3 * channels);
+    for (size_t t = 0; t < taps; t++)
+        offsets[t] = (ptrdiff_t)(t / width * pitch + t % width * channels);
     fill_values(in, n_in, wild, seed);
-    fill_values(weights, TAPS * channels, false, seed + 1);
+    fill_values(weights, taps * channels, false, seed + 1);
     fill_values(bias, channels, wild, seed + 2);
     fill_values(want, n_out, false, seed + 3);
     channels_want(&call);
@@ -389,19 +392,20 @@ static void check_rolled(size_t channels, size_t n, size_t rows, bool wild, int 
         call.out = place(OUT, n_out, side);
         fill_values(call.out, n_out, false, seed + 3);
         kernels_nth(k)->convolve_channels(&call);
-        cr_assert(same_bits(want, call.out, n_out), "%s: %zu channels, %zu x %zu",
-                  kernels_nth(k)->name, channels, rows, n);
+        cr_assert(same_bits(want, call.out, n_out),
+                  "%s: %zu channels, %zu wide, %zu apart, %zu x %zu",
+                  kernels_nth(k)->name, channels, width, step, rows, n);
     }
 }
 
-Test(kernels_convolve, a_3x3_window_goes_down_the_rows)
+Test(kernels_convolve, windows_go_down_the_rows)
 {
     for (size_t channels = 1; channels <= 40; channels += 3)
-        for (size_t n = 1; n <= 15; n++)
-            for (size_t rows = 1; rows <= 6; rows++) {
-                check_rolled(channels, n, rows, false, AT_END);
-                check_rolled(channels, n, rows, true, AT_BEGIN);
-            }
+        for (size_t n = 1; n <= 19; n += 1 + n / 10)
+            for (size_t width = 2; width <= 5; width++)
+                for (size_t step = 1; step <= 3; step++)
+                    check_near(channels, n, width, step, (n + width) % 4 == 0,
+                               n % 2 ? AT_END : AT_BEGIN);
 }
 
 Test(kernels_convolve, every_number_of_channels_and_pixels)
