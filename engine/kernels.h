@@ -134,6 +134,19 @@ struct between {
     float part;
 };
 
+/* A row of cells between those of two rows, `apart` floats from each other, part of the
+ * way from the first to the second, which is the first where apart is 0: first between
+ * the rows, then between the columns, each time low + (high - low) * part, fused; low
+ * itself where it is high. */
+struct blend_call {
+    float *out;
+    const float *in;
+    size_t apart;
+    float part;
+    const struct between *at; /* of each output: the columns it lies between */
+    size_t n, channels;
+};
+
 struct kernels {
     const char *name;
 
@@ -165,13 +178,7 @@ struct kernels {
     void (*max_cells)(float *out, const float *in, size_t cells, size_t step,
                       size_t channels);
 
-    /* out[x * channels + c] = low + (high - low) * part, fused, of channel c of the
-     * cells that x < n lies between; the cell itself where low is high. */
-    void (*blend)(float *out, const float *in, const struct between *at, size_t n,
-                  size_t channels);
-    /* out[i] = in[i] + (in[i + apart] - in[i]) * part, fused, i < n; in[i] where apart
-     * is 0. */
-    void (*blend_rows)(float *out, const float *in, size_t apart, float part, size_t n);
+    void (*blend)(const struct blend_call *call);
     /* Each cell of `channels` floats, `times` times. */
     void (*repeat)(float *out, const float *in, size_t cells, size_t channels,
                    size_t times);

@@ -69,59 +69,77 @@ INLINE size_t to_line(const float *p)
 
 /* ---- resampling: lanes are channels ---- */
 
-INLINE void blend_rows_n(float *out, const float *in, size_t apart, vec part, size_t n)
-{
-    size_t i = 0;
+enum { BLEND_VECS = 4 };
 
-    for (; i + LANES <= n; i += LANES) {
-        const vec low = v_load(in + i);
-        v_store(out + i, v_madd(v_sub(v_load(in + apart + i), low), part, low));
-    }
-    if (i < n) {
-        const vec low = v_load_n(in + i, n - i);
-        const vec high = v_load_n(in + apart + i, n - i);
-        v_store_n(out + i, v_madd(v_sub(high, low), part, low), n - i);
+/* Vectors of a column of the map, between two rows unless they are one. */
+INLINE void blend_rows(vec *to, const struct blend_call *call, size_t column, size_t c,
+                       size_t lanes, const size_t vecs, const bool one)
+{
+    const float *in = call->in + column * call->channels + c;
+    const vec part = v_set1(call->part);
+
+    for (size_t v = 0; v < vecs; v++) {
+        const vec low = load_part(in + v * LANES, lanes);
+        to[v] = low;
+        if (!one)
+            to[v] = v_madd(v_sub(load_part(in + call->apart + v * LANES, lanes), low),
+                           part, low);
     }
 }
 
-static void blend_rows(float *out, const float *in, size_t apart, float part, size_t n)
+/* Some vectors of channels, from left to right: a column is blended once for all that
+ * lie beside it. */
+INLINE void blend_columns(const struct blend_call *call, size_t c, size_t lanes,
+                          const size_t vecs, const bool one)
 {
-    if (apart == 0)
-        memcpy(out, in, n * sizeof *out);
+    const struct between *at = call->at, *end = at + call->n;
+    float *out = call->out + c;
+    size_t last = at->low; /* the column that high holds */
+    vec low[BLEND_VECS], high[BLEND_VECS], apart[BLEND_VECS];
+
+    blend_rows(high, call, last, c, lanes, vecs, one);
+    while (at < end) {
+        const struct between *first = at;
+        if (first->low != last)
+            blend_rows(high, call, first->low, c, lanes, vecs, one);
+        for (size_t v = 0; v < vecs; v++)
+            low[v] = high[v];
+        if (first->high != first->low)
+            blend_rows(high, call, first->high, c, lanes, vecs, one);
+        last = first->high;
+        for (size_t v = 0; v < vecs; v++)
+            apart[v] = v_sub(high[v], low[v]);
+        for (; at < end && at->low == first->low && at->high == first->high; at++) {
+            const vec part = v_set1(at->part);
+            for (size_t v = 0; v < vecs; v++)
+                store_part(out + v * LANES,
+                           first->high == first->low ? low[v]
+                                                     : v_madd(apart[v], part, low[v]),
+                           lanes);
+            out += call->channels;
+        }
+    }
+}
+
+INLINE void blend_with(const struct blend_call *call, const bool one)
+{
+    const size_t channels = call->channels;
+    size_t c = 0;
+
+    for (; c + BLEND_VECS * LANES <= channels; c += BLEND_VECS * LANES)
+        blend_columns(call, c, LANES, BLEND_VECS, one);
+    for (; c + LANES <= channels; c += LANES)
+        blend_columns(call, c, LANES, 1, one);
+    if (c < channels)
+        blend_columns(call, c, channels - c, 1, one);
+}
+
+static void blend(const struct blend_call *call)
+{
+    if (call->apart == 0)
+        blend_with(call, true);
     else
-        blend_rows_n(out, in, apart, v_set1(part), n);
-}
-
-/* n cells that lie between the same two. */
-INLINE void blend_between(float *out, const float *in, const struct between *at,
-                          size_t n, size_t channels)
-{
-    const float *low = in + at->low * channels, *high = in + at->high * channels;
-
-    for (size_t c = 0; c < channels; c += LANES) {
-        const size_t lanes = channels - c < LANES ? channels - c : LANES;
-        const vec first = load_part(low + c, lanes);
-        const vec apart = v_sub(load_part(high + c, lanes), first);
-        for (size_t k = 0; k < n; k++)
-            store_part(out + k * channels + c, v_madd(apart, v_set1(at[k].part), first),
-                       lanes);
-    }
-}
-
-static void blend(float *out, const float *in, const struct between *at, size_t n,
-                  size_t channels)
-{
-    for (size_t x = 0, same; x < n; x += same) {
-        for (same = 1; x + same < n && at[x + same].low == at[x].low &&
-                       at[x + same].high == at[x].high;)
-            same++;
-        if (at[x].low != at[x].high)
-            blend_between(out + x * channels, in, at + x, same, channels);
-        else
-            for (size_t k = x; k < x + same; k++)
-                memcpy(out + k * channels, in + at[x].low * channels,
-                       channels * sizeof *out);
-    }
+        blend_with(call, false);
 }
 
 static void repeat(float *out, const float *in, size_t cells, size_t channels,
@@ -158,7 +176,6 @@ const struct kernels TABLE_NAME(ISA) = {
     .sum_cells = sum_cells,
     .max_cells = max_cells,
     .blend = blend,
-    .blend_rows = blend_rows,
     .repeat = repeat,
     .scale = scale,
     .standardize = standardize,

@@ -90,14 +90,6 @@ void cropping2d_run(const struct layer_task *task)
 
 /* ---- UpSampling2D ---- */
 
-/* Floats that where the columns lie between takes, in whole vectors. */
-static size_t betweens_size(const struct layer_plan *plan)
-{
-    const size_t floats = plan->out.dim[1] * sizeof(struct between) / sizeof(float);
-
-    return (floats + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
-}
-
 bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
                          struct error *err)
 {
@@ -106,7 +98,7 @@ bool up_sampling2d_infer(const struct layer *layer, struct layer_plan *plan,
     set_out(plan, plan->in.dim[0] * (size_t)layer->size[0],
             plan->in.dim[1] * (size_t)layer->size[1]);
     if (layer->interpolation == BILINEAR)
-        plan->scratch = betweens_size(plan) + row_of(&plan->in);
+        plan->scratch = plan->out.dim[1] * sizeof(struct between) / sizeof(float);
     return true;
 }
 
@@ -125,41 +117,26 @@ static struct between locate(size_t i, size_t factor, size_t n)
     return (struct between){low, low + 1, (float)past / (float)(2 * factor)};
 }
 
-/* Output row y: first between two rows, and then between the columns, in strips that
- * leave the blended row in the first-level cache: 8 KiB of output at a time. */
-static void bilinear_row(const struct layer_task *task, const struct between *across,
-                         float *row, size_t y)
-{
-    const struct layer_plan *plan = task->plan;
-    const size_t channels = plan->in.dim[2], columns = plan->out.dim[1];
-    const size_t strip = channels < 2048 ? 2048 / channels : 1;
-    const struct between in_map =
-        locate(y, (size_t)task->layer->size[0], plan->in.dim[0]);
-    const struct between down = {0, in_map.high - in_map.low, in_map.part};
-    float *out = layer_task_out(task, y);
-    size_t done = 0;
-
-    for (size_t x = 0, n; x < columns; x += n) {
-        n = columns - x < strip ? columns - x : strip;
-        const size_t needed = across[x + n - 1].high + 1;
-        task->kernels->blend_rows(
-            row + done * channels, layer_task_in(task, in_map.low) + done * channels,
-            down.high * row_of(&plan->in), down.part, (needed - done) * channels);
-        done = needed;
-        task->kernels->blend(out + x * channels, row, across + x, n, channels);
-    }
-}
-
 static void bilinear(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     struct between *across = (struct between *)(void *)task->scratch;
-    float *row = task->scratch + betweens_size(plan);
 
     for (size_t x = 0; x < plan->out.dim[1]; x++)
         across[x] = locate(x, (size_t)task->layer->size[1], plan->in.dim[1]);
-    for (size_t y = task->box.top; y < task->box.bottom; y++)
-        bilinear_row(task, across, row, y);
+    for (size_t y = task->box.top; y < task->box.bottom; y++) {
+        const struct between rows =
+            locate(y, (size_t)task->layer->size[0], plan->in.dim[0]);
+        task->kernels->blend(&(struct blend_call){
+            .out = layer_task_out(task, y),
+            .in = layer_task_in(task, rows.low),
+            .apart = (rows.high - rows.low) * row_of(&plan->in),
+            .part = rows.part,
+            .at = across,
+            .n = plan->out.dim[1],
+            .channels = plan->in.dim[2],
+        });
+    }
 }
 
 void up_sampling2d_run(const struct layer_task *task)

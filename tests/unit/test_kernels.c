@@ -160,33 +160,68 @@ Test(kernels, cells_fold_in_the_declared_order)
 
 /* ---- resampling ---- */
 
-Test(kernels, cells_are_blended_and_repeated)
+static float between(float low, float high, float part)
+{
+    return fmaf(high - low, part, low);
+}
+
+/* Channel c of output x, as kernels.h declares. */
+static float blended(const struct blend_call *call, size_t x, size_t c)
+{
+    const struct between *at = &call->at[x];
+    float columns[2];
+
+    for (size_t side = 0; side < 2; side++) {
+        const float *low = call->in + (side ? at->high : at->low) * call->channels + c;
+        columns[side] =
+            call->apart ? between(*low, low[call->apart], call->part) : *low;
+    }
+    return at->low == at->high ? columns[0] : between(columns[0], columns[1], at->part);
+}
+
+Test(kernels, cells_are_blended)
+{
+    enum { CELLS = 5, N = 7 };
+    static const struct between at[N] = {{0, 0, 0},     {0, 1, 0.5f}, {1, 4, 0.25f},
+                                         {1, 4, 0.75f}, {4, 4, 0},    {4, 4, 0},
+                                         {3, 4, 0.9f}};
+
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t rows = 1; rows <= 2; rows++) {
+            const size_t n = lengths[i];
+            float *in = guarded_floats(rows * CELLS * n), *out = guarded_floats(N * n);
+            const struct blend_call call = {.out = out,
+                                            .in = in,
+                                            .apart = (rows - 1) * CELLS * n,
+                                            .part = 0.3f,
+                                            .at = at,
+                                            .n = N,
+                                            .channels = n};
+            fill_random(in, rows * CELLS * n, 3, n);
+            in[0] = INFINITY; /* taken as it is, not blended with itself */
+            for (size_t k = 0; kernels_nth(k); k++) {
+                kernels_nth(k)->blend(&call);
+                for (size_t p = 0; p < N * n; p++) {
+                    const float want = blended(&call, p / n, p % n);
+                    cr_assert(same_bits(&want, out + p, 1), "%s, %zu channels",
+                              kernels_nth(k)->name, n);
+                }
+            }
+        }
+}
+
+Test(kernels, cells_are_repeated)
 {
     enum { CELLS = 5, TIMES = 3 };
-    static const struct between at[] = {
-        {0, 0, 0}, {1, 4, 0.25f}, {4, 4, 0}, {3, 4, 0.9f}};
-    enum { N = sizeof at / sizeof *at };
 
     for (size_t i = 0; i < N_LENGTHS; i++) {
         const size_t n = lengths[i];
-        float *in = guarded_floats(CELLS * n), *out = guarded_floats(N * n),
-              *copies = guarded_floats(CELLS * TIMES * n);
+        float *in = guarded_floats(CELLS * n), *out = guarded_floats(CELLS * TIMES * n);
         fill_random(in, CELLS * n, 3, n);
-        in[0] = INFINITY; /* taken as it is, not blended with itself */
         for (size_t k = 0; kernels_nth(k); k++) {
-            kernels_nth(k)->blend(out, in, at, N, n);
-            kernels_nth(k)->repeat(copies, in, CELLS, n, TIMES);
-            for (size_t p = 0; p < N * n; p++) {
-                const struct between *b = &at[p / n];
-                const float low = in[b->low * n + p % n],
-                            high = in[b->high * n + p % n];
-                const float want =
-                    b->low == b->high ? low : fmaf(high - low, b->part, low);
-                cr_assert(same_bits(&want, out + p, 1), "%s, %zu channels",
-                          kernels_nth(k)->name, n);
-            }
+            kernels_nth(k)->repeat(out, in, CELLS, n, TIMES);
             for (size_t p = 0; p < CELLS * TIMES * n; p++)
-                cr_assert_eq(copies[p], in[p / n / TIMES * n + p % n]);
+                cr_assert_eq(out[p], in[p / n / TIMES * n + p % n]);
         }
     }
 }
