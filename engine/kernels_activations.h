@@ -12,12 +12,11 @@
 /*
  * e^x = 2^n e^r with |r| <= ln(2) / 2. ln 2 is split in two floats (Cody and Waite),
  * and *p is e^r - 1 = r + r^2 Q(r), with a minimax fit of our own: error 3.1e-9 of e^r,
- * a twentieth of an ulp. x is kept in [-104, 89]: beyond lie 0 and infinity. A NaN goes
- * into both.
+ * a twentieth of an ulp. x is in [-104, 89]: beyond lie 0 and infinity. A NaN goes into
+ * both.
  */
 INLINE vec reduce_exp(vec x, vec *p)
 {
-    x = v_min(C(89.0f), v_max(C(-104.0f), x)); /* a NaN passes through */
     const vec n = v_floor(v_madd(x, C(0x1.715476p+0f), C(0.5f)));
     vec r = v_madd(n, C(-0x1.62e400p-1f), x);
     r = v_madd(n, C(-0x1.7f7d1cp-20f), r);
@@ -31,20 +30,27 @@ INLINE vec reduce_exp(vec x, vec *p)
     return n;
 }
 
+/* e^x for x <= 0, within 1 ulp. A NaN passes through a maximum that it comes second in.
+ */
+INLINE vec v_exp_down(vec x)
+{
+    vec p;
+    const vec n = reduce_exp(v_max(C(-104.0f), x), &p);
+
+    return v_ldexp(v_add(p, C(1.0f)), n);
+}
+
 /* e^x within 1 ulp. */
 INLINE vec v_exp(vec x)
 {
-    vec p;
-    const vec n = reduce_exp(x, &p);
-
-    return v_ldexp(v_add(p, C(1.0f)), n);
+    return v_exp_down(v_min(C(89.0f), x));
 }
 
 /* e^x - 1 for x <= 0, where e^x would cancel; within 2 ulp. */
 INLINE vec v_expm1(vec x)
 {
     vec p;
-    const vec n = v_max(reduce_exp(x, &p), C(-126.0f)), power = v_pow2(n);
+    const vec power = v_pow2(reduce_exp(v_max(C(-87.0f), x), &p)); /* >= 2^-126 */
 
     return v_madd(p, power, v_sub(power, C(1.0f)));
 }
@@ -119,7 +125,7 @@ INLINE vec f_tanh(vec x, const struct activation *a)
 INLINE vec f_elu(vec x, const struct activation *a)
 {
     const vec below = v_mul(C(a->alpha), v_expm1(v_min(x, C(0.0f))));
-    return v_less(C(0.0f), x, x, v_less(x, C(0.0f), below, x));
+    return v_less(x, C(0.0f), below, x);
 }
 
 INLINE vec f_selu(vec x, const struct activation *a)
@@ -140,7 +146,7 @@ INLINE vec f_celu(vec x, const struct activation *a)
 /* max(x, 0) + ln(1 + e^-|x|): neither term overflows or cancels. */
 INLINE vec f_softplus(vec x, const struct activation *a)
 {
-    const vec tail = v_log1p(v_exp(v_sub(C(0.0f), v_abs(x))));
+    const vec tail = v_log1p(v_exp_down(v_sub(C(0.0f), v_abs(x))));
     return v_add(f_relu(x, a), tail);
 }
 

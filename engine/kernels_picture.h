@@ -109,22 +109,68 @@ static size_t gather_finite(float *to, const float *values, size_t n, size_t str
     return finite;
 }
 
+/* Least, largest, sum and deviations of n >= 1 values, all finite, or false. Sums are
+ * taken about the first value c: with d = value - c, the deviations from the mean are
+ * sum(d^2) - sum(d)^2 / n. As c is one of the values, what cancels is at most n times
+ * what is left, and a double has 28 bits more than a value's square needs. */
+static bool sum_finite(const float *values, size_t n, struct block_statistics *out)
+{
+    enum { SUMS = KERNEL_LANES / DOUBLES };
+    const dvec center = d_set1((double)values[0]);
+    double lanes[KERNEL_LANES], squares[KERNEL_LANES];
+    dvec sums[SUMS], products[SUMS];
+    struct extremes e = {v_set1(INFINITY), v_set1(-INFINITY), v_set1(0)};
+    float low = INFINITY, high = -INFINITY, odd = 0;
+    size_t i = 0;
+
+    for (size_t s = 0; s < SUMS; s++)
+        sums[s] = products[s] = d_set1(0);
+    for (; i + KERNEL_LANES <= n; i += KERNEL_LANES) {
+        for (size_t v = 0; v < KERNEL_LANES; v += LANES) {
+            const vec x = v_load(values + i + v);
+            e = (struct extremes){v_min(x, e.low), v_max(x, e.high),
+                                  v_madd(x, v_set1(0), e.odd)};
+        }
+        for (size_t s = 0; s < SUMS; s++) {
+            const dvec d = d_sub(d_load(values + i + s * DOUBLES), center);
+            sums[s] = d_add(sums[s], d);
+            products[s] = d_add(products[s], d_mul(d, d));
+        }
+    }
+    for (size_t s = 0; s < SUMS; s++) {
+        d_store(lanes + s * DOUBLES, sums[s]);
+        d_store(squares + s * DOUBLES, products[s]);
+    }
+    extremes_fold(&e, 0, 1, &low, &high, &odd);
+    for (size_t l = 0; i < n; i++, l++) {
+        const double d = (double)values[i] - (double)values[0];
+        lanes[l] += d;
+        squares[l] += d * d;
+        low = values[i] < low ? values[i] : low;
+        high = values[i] > high ? values[i] : high;
+        odd += values[i] - values[i];
+    }
+    if (odd != 0)
+        return false;
+    const double sum = sum_double_lanes(lanes);
+    out->min = low + 0.0f; /* -0 or 0 must not depend on the lanes */
+    out->max = high + 0.0f;
+    out->sum = (double)values[0] * (double)n + sum;
+    out->deviations = sum_double_lanes(squares) - sum * sum / (double)n;
+    return true;
+}
+
 static void statistics(const float *values, size_t n, size_t stride,
                        struct block_statistics *out)
 {
-    float block[STATISTICS_BLOCK], odd = 0;
+    float block[STATISTICS_BLOCK];
 
     *out = (struct block_statistics){.finite = n, .min = INFINITY, .max = -INFINITY};
-    range(&out->min, &out->max, &odd, values, n, stride, 1);
-    if (odd != 0 || stride > 1) {
-        out->finite = gather_finite(block, values, n, stride, out);
-        values = block;
-    }
-    if (out->finite == 0)
+    if (stride == 1 && n > 0 && sum_finite(values, n, out))
         return;
-    out->sum = sum_block(values, out->finite, 0, false);
-    out->deviations =
-        sum_block(values, out->finite, out->sum / (double)out->finite, true);
+    out->finite = gather_finite(block, values, n, stride, out);
+    if (out->finite > 0)
+        sum_finite(block, out->finite, out);
 }
 
 /* ---- colour indices ---- */

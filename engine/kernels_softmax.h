@@ -57,7 +57,7 @@ INLINE vec fold_run(const vec *run, const bool sum)
 INLINE void exp_run(vec *run, vec most)
 {
     for (size_t v = 0; v < RUN; v++)
-        run[v] = v_exp(v_sub(run[v], most));
+        run[v] = v_exp_down(v_sub(run[v], most));
 }
 
 /* Channels that fit the registers. */

@@ -15,13 +15,17 @@ static size_t row_of(const struct layer_plan *plan)
     return map.width * map.channels;
 }
 
+/* Vector steps that a vector takes to be read and written, or its exp to be computed.
+ */
+enum { MEMORY_STEPS = 4 };
+
 bool activation_infer(const struct layer *layer, struct layer_plan *plan,
                       struct error *err)
 {
     (void)layer;
     (void)err;
     plan->out = plan->in;
-    plan->row_cost = (double)row_of(plan) / KERNEL_LANES;
+    plan->row_cost = (double)row_of(plan) / KERNEL_LANES * MEMORY_STEPS;
     plan->follows = FOLLOWS_CELLS;
     return true;
 }
@@ -55,6 +59,21 @@ static size_t planned_axis(const struct layer *layer, const struct layer_plan *p
 
 /* ---- Softmax ---- */
 
+/* A line crosses rows: parts are of columns, some lines of memory side by side. */
+static void divide_columns(struct layer_plan *plan)
+{
+    enum { COLUMNS = 16 };
+    const struct extent map = shape_extent(&plan->in);
+    const size_t some = (map.width + COLUMNS - 1) / COLUMNS;
+    const double cost =
+        plan->row_cost / (double)map.width * (double)map.height * COLUMNS;
+    const size_t width = layer_grain(some, cost) * COLUMNS;
+
+    layer_undivided(plan);
+    plan->tile.width = width < map.width ? width : map.width;
+    plan->follows = FOLLOWS_NOT;
+}
+
 bool softmax_infer(const struct layer *layer, struct layer_plan *plan,
                    struct error *err)
 {
@@ -63,27 +82,53 @@ bool softmax_infer(const struct layer *layer, struct layer_plan *plan,
     if (!one_axis(layer, plan, &axis, err))
         return false;
     activation_infer(layer, plan, err);
-    if (axis + 1 < plan->in.rank) { /* a line crosses rows */
-        layer_undivided(plan);
-        plan->follows = FOLLOWS_NOT;
+    if (axis + 1 < plan->in.rank) { /* a value at a time */
+        plan->row_cost *= KERNEL_LANES;
         plan->scratch = plan->in.dim[axis];
     }
+    if (axis + 2 < plan->in.rank)
+        divide_columns(plan);
     return true;
 }
 
-/* Lines that are not the last axis, one at a time through scratch. */
-static void softmax_across(const struct layer_task *task, size_t n, size_t inner)
+/* A line that is not the last axis, through scratch: n values, `step` floats apart. */
+static void softmax_line(const struct layer_task *task, float *out, const float *in,
+                         size_t n, size_t step)
 {
     const struct activation softmax = {.id = ACTIVATION_SOFTMAX};
-    const size_t lines = shape_elements(&task->plan->in) / n;
+
+    for (size_t i = 0; i < n; i++)
+        task->scratch[i] = in[i * step];
+    task->kernels->activate(&softmax, task->scratch, task->scratch, n, n, false);
+    for (size_t i = 0; i < n; i++)
+        out[i * step] = task->scratch[i];
+}
+
+/* Lines within rows. */
+static void softmax_across(const struct layer_task *task, size_t n, size_t inner)
+{
+    const size_t top = task->box.top;
+    const size_t lines = (task->box.bottom - top) * row_of(task->plan) / n;
 
     for (size_t line = 0; line < lines; line++) {
         const size_t at = line / inner * inner * n + line % inner;
-        for (size_t i = 0; i < n; i++)
-            task->scratch[i] = task->in[at + i * inner];
-        task->kernels->activate(&softmax, task->scratch, task->scratch, n, n, false);
-        for (size_t i = 0; i < n; i++)
-            task->out[at + i * inner] = task->scratch[i];
+        softmax_line(task, layer_task_out(task, top) + at,
+                     layer_task_in(task, top) + at, n, inner);
+    }
+}
+
+/* Lines that cross rows: those in the columns of the box. */
+static void softmax_down(const struct layer_task *task, size_t n, size_t inner)
+{
+    const struct extent map = shape_extent(&task->plan->in);
+    const size_t row = map.width * map.channels;
+    const size_t lines = map.height * row / n;
+
+    for (size_t line = 0; line < lines; line += row) {
+        const size_t at = line / inner * inner * n + line % inner;
+        for (size_t i = task->box.left * map.channels;
+             i < task->box.right * map.channels; i++)
+            softmax_line(task, task->out + at + i, task->in + at + i, n, inner);
     }
 }
 
@@ -95,7 +140,9 @@ void softmax_run(const struct layer_task *task)
     size_t inner;
     const size_t axis = planned_axis(task->layer, plan, &inner);
 
-    if (inner > 1)
+    if (axis + 2 < plan->in.rank)
+        softmax_down(task, plan->in.dim[axis], inner);
+    else if (inner > 1)
         softmax_across(task, plan->in.dim[axis], inner);
     else
         task->kernels->activate(&softmax, layer_task_out(task, task->box.top),

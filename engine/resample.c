@@ -12,7 +12,7 @@ enum { NEAREST, BILINEAR };
 static void set_out(struct layer_plan *plan, size_t height, size_t width)
 {
     plan->out = SHAPE(height, width, plan->in.dim[2]);
-    plan->row_cost = (double)width * (double)plan->in.dim[2] / KERNEL_LANES;
+    plan->row_cost = 4 * (double)width * (double)plan->in.dim[2] / KERNEL_LANES;
 }
 
 static size_t row_of(const struct shape *shape)
