@@ -47,6 +47,20 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
+/* The first n lanes; whole vectors without a mask. */
+INLINE vec load_part(const float *p, size_t n)
+{
+    return n < LANES ? v_load_n(p, n) : v_load(p);
+}
+
+INLINE void store_part(float *p, vec a, size_t n)
+{
+    if (n < LANES)
+        v_store_n(p, a, n);
+    else
+        v_store(p, a);
+}
+
 /* A store as the caller wishes, who sees to the fence. */
 INLINE void put(float *p, vec a, const bool around)
 {

@@ -10,7 +10,7 @@
  *   PIXELS x FILTER_VECS    pixels x vectors of filters, of convolve_filters
  *   LINE_VECS               vectors of columns, of convolve_columns
  *   STRIP_3, _5, _7         the same for 3x3, 5x5 and 7x7 windows, times 3, 5, 7 sums
- *   CHANNEL_STRIP           columns of a depthwise 3x3 window, times 3 sums
+ *   CHANNEL_PIXELS          pixels of a depthwise convolution
  */
 
 /* Whole vectors, or the first `lanes` of one. */
@@ -377,18 +377,15 @@ INLINE void channels_block(const struct channels_call *call, size_t p, size_t c,
     vec sum[CHANNEL_PIXELS];
 
     for (size_t k = 0; k < pixels; k++)
-        sum[k] = load_lanes(call->bias + c, lanes == LANES, lanes);
+        sum[k] = load_part(call->bias + c, lanes);
     for (size_t t = 0; t < call->taps; t++) {
-        const vec w =
-            load_lanes(call->weights + t * call->channels + c, lanes == LANES, lanes);
+        const vec w = load_part(call->weights + t * call->channels + c, lanes);
         const float *x = in + call->offsets[t];
         for (size_t k = 0; k < pixels; k++)
-            sum[k] = v_madd(load_lanes(x + k * call->in_step, lanes == LANES, lanes), w,
-                            sum[k]);
+            sum[k] = v_madd(load_part(x + k * call->in_step, lanes), w, sum[k]);
     }
     for (size_t k = 0; k < pixels; k++)
-        store_lanes(out + k * call->channels, at_least(call->floor, sum[k]),
-                    lanes == LANES, lanes);
+        store_part(out + k * call->channels, at_least(call->floor, sum[k]), lanes);
 }
 
 /* The same where the taps of a row of the window are `width` neighbours and the windows
@@ -403,21 +400,20 @@ INLINE void channels_near(const struct channels_call *call, size_t p, size_t c,
     vec sum[CHANNEL_PIXELS];
 
     for (size_t k = 0; k < pixels; k++)
-        sum[k] = load_lanes(call->bias + c, lanes == LANES, lanes);
+        sum[k] = load_part(call->bias + c, lanes);
     for (size_t t = 0; t < call->taps; t += width) {
         const float *row = in + call->offsets[t];
         vec x[(CHANNEL_PIXELS - 1) * 2 + 5];
         for (size_t k = 0; k < (pixels - 1) * step + width; k++)
-            x[k] = load_lanes(row + k * call->channels, lanes == LANES, lanes);
+            x[k] = load_part(row + k * call->channels, lanes);
         for (size_t kx = 0; kx < width; kx++, weights += call->channels) {
-            const vec w = load_lanes(weights, lanes == LANES, lanes);
+            const vec w = load_part(weights, lanes);
             for (size_t k = 0; k < pixels; k++)
                 sum[k] = v_madd(x[k * step + kx], w, sum[k]);
         }
     }
     for (size_t k = 0; k < pixels; k++)
-        store_lanes(out + k * call->channels, at_least(call->floor, sum[k]),
-                    lanes == LANES, lanes);
+        store_part(out + k * call->channels, at_least(call->floor, sum[k]), lanes);
 }
 
 /* All channels of `pixels` outputs; width 0: taps anywhere. */
@@ -482,21 +478,21 @@ static void convolve_channels(const struct channels_call *call)
 
 /* ---- one vector ---- */
 
-enum { VECTOR_ROWS = 8, LINE = 64 / sizeof(float) };
+enum { VECTOR_ROWS = 8, LINE = KERNEL_LANES };
 
 /* n, at most LANES, sums of `rows` more rows of weights. ahead: the next such rows are
  * fetched, as no CPU does by itself from one short stretch to the next. */
 INLINE void multiply_lanes(float *out, const vec *x, const float *weights, size_t step,
                            size_t n, const size_t rows, const bool ahead)
 {
-    vec sum = load_lanes(out, n == LANES, n);
+    vec sum = load_part(out, n);
 
     for (size_t r = 0; r < rows; r++) {
         if (ahead)
             __builtin_prefetch(weights + (r + rows) * step, 0, 2);
-        sum = v_madd(x[r], load_lanes(weights + r * step, n == LANES, n), sum);
+        sum = v_madd(x[r], load_part(weights + r * step, n), sum);
     }
-    store_lanes(out, sum, n == LANES, n);
+    store_part(out, sum, n);
 }
 
 INLINE void multiply_rows(float *out, const float *in, const float *weights,

@@ -12,20 +12,6 @@ INLINE vec fold(vec a, vec b, const bool sum)
     return sum ? v_add(a, b) : v_max(a, b);
 }
 
-/* The first n lanes; whole vectors without a mask. */
-INLINE vec load_part(const float *p, size_t n)
-{
-    return n < LANES ? v_load_n(p, n) : v_load(p);
-}
-
-INLINE void store_part(float *p, vec a, size_t n)
-{
-    if (n < LANES)
-        v_store_n(p, a, n);
-    else
-        v_store(p, a);
-}
-
 /* Rows of `columns` cells, `step` floats apart: n lanes of their fold. */
 INLINE vec fold_window(const float *in, size_t pitch, size_t rows, size_t columns,
                        size_t step, size_t n, const bool sum)

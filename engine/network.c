@@ -12,11 +12,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "engine/size.h"
+
 static size_t aligned(size_t floats)
 {
-    const size_t unit = ARENA_ALIGN / sizeof(float);
-
-    return (floats + unit - 1) / unit * unit;
+    return size_whole(floats, ARENA_ALIGN / sizeof(float));
 }
 
 /* ---- plan ---- */
@@ -150,11 +150,6 @@ static bool may_follow(const struct network *network, const struct plan *plan,
                 : (double)rows * head->row_cost <= LAYER_STEPS_MAX);
 }
 
-static size_t round_up(size_t n, size_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 /* How many rows of the first layer are in work at a time: their output and what follows
  * from it stay in the second-level cache. Fewer, in the first-level one, would have the
  * strips of columns begin anew too often. */
@@ -172,10 +167,10 @@ static void set_band(struct plan *plan, const struct group *group)
         head->band = head->tile.height;
         return;
     }
-    head->band = round_up(row * ROWS_MIN < CACHE ? CACHE / row : ROWS_MIN, unit);
+    head->band = size_whole(row * ROWS_MIN < CACHE ? CACHE / row : ROWS_MIN, unit);
     if (head->band > out.height)
-        head->band = round_up(out.height, unit);
-    head->tile.height = round_up(head->tile.height, head->band);
+        head->band = size_whole(out.height, unit);
+    head->tile.height = size_whole(head->tile.height, head->band);
 }
 
 static void form_groups(const struct network *network, struct plan *plan)
@@ -199,7 +194,7 @@ static size_t band_size(const struct plan *plan, const struct group *group, size
 {
     const struct extent out = shape_extent(&plan->layers[i].out);
     const size_t unit = rows_for_one(plan, group->first, i);
-    const size_t rows = round_up(plan->layers[group->first].band, unit) / unit;
+    const size_t rows = size_whole(plan->layers[group->first].band, unit) / unit;
 
     return aligned((rows < out.height ? rows : out.height) * out.width * out.channels);
 }

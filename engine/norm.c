@@ -5,15 +5,8 @@
 #include <string.h>
 
 #include "engine/kernels.h"
+#include "engine/size.h"
 #include "engine/spread.h"
-
-/* Floats of a row of the map. */
-static size_t row_of(const struct layer_plan *plan)
-{
-    const struct extent map = shape_extent(&plan->in);
-
-    return map.width * map.channels;
-}
 
 /* Vector steps that a vector takes to be read and written, or its exp to be computed.
  */
@@ -25,7 +18,7 @@ bool activation_infer(const struct layer *layer, struct layer_plan *plan,
     (void)layer;
     (void)err;
     plan->out = plan->in;
-    plan->row_cost = (double)row_of(plan) / KERNEL_LANES * MEMORY_STEPS;
+    plan->row_cost = (double)shape_row(&plan->in) / KERNEL_LANES * MEMORY_STEPS;
     plan->follows = FOLLOWS_CELLS;
     return true;
 }
@@ -64,13 +57,13 @@ static void divide_columns(struct layer_plan *plan)
 {
     enum { COLUMNS = 16 };
     const struct extent map = shape_extent(&plan->in);
-    const size_t some = (map.width + COLUMNS - 1) / COLUMNS;
+    const size_t some = size_parts(map.width, COLUMNS);
     const double cost =
         plan->row_cost / (double)map.width * (double)map.height * COLUMNS;
     const size_t width = layer_grain(some, cost) * COLUMNS;
 
     layer_undivided(plan);
-    plan->tile.width = width < map.width ? width : map.width;
+    plan->tile.width = size_least(width, map.width);
     plan->follows = FOLLOWS_NOT;
 }
 
@@ -108,7 +101,7 @@ static void softmax_line(const struct layer_task *task, float *out, const float 
 static void softmax_across(const struct layer_task *task, size_t n, size_t inner)
 {
     const size_t top = task->box.top;
-    const size_t lines = (task->box.bottom - top) * row_of(task->plan) / n;
+    const size_t lines = (task->box.bottom - top) * shape_row(&task->plan->in) / n;
 
     for (size_t line = 0; line < lines; line++) {
         const size_t at = line / inner * inner * n + line % inner;
@@ -146,8 +139,9 @@ void softmax_run(const struct layer_task *task)
         softmax_across(task, plan->in.dim[axis], inner);
     else
         task->kernels->activate(&softmax, layer_task_out(task, task->box.top),
-                                layer_task_in(task, task->box.top), rows * row_of(plan),
-                                plan->in.dim[axis], task->around);
+                                layer_task_in(task, task->box.top),
+                                rows * shape_row(&plan->in), plan->in.dim[axis],
+                                task->around);
 }
 
 /* ---- PReLU ---- */
@@ -183,7 +177,7 @@ void prelu_pack(const struct layer *layer, const struct layer_plan *plan, float 
 void prelu_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
-    const size_t top = task->box.top, row = row_of(plan);
+    const size_t top = task->box.top, row = shape_row(&plan->in);
     const size_t n = (task->box.bottom - top) * row;
     const float *alpha = task->layer->weights[0].values + top * row;
 

@@ -4,12 +4,8 @@
 #include <math.h>
 
 #include "engine/kernels.h"
+#include "engine/size.h"
 #include "engine/window.h"
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* The stride of a pool defaults to its size. */
 static void strides_of(const struct layer *layer, int strides[2])
@@ -88,20 +84,15 @@ void average_pool2d_run(const struct layer_task *task)
 /* Cells that are added at once, and channels of a part: some lines side by side. */
 enum { BLOCK = 128, CHANNELS_MIN = 256 };
 
-static size_t blocks_of(size_t cells)
-{
-    return (cells + BLOCK - 1) / BLOCK;
-}
-
 /* Channels are independent, so parts are of channels: as many as are worth it. */
 static void divide_channels(struct layer_plan *plan)
 {
     const size_t channels = plan->in.dim[2], cells = plan->in.dim[0] * plan->in.dim[1];
     const double cost = (double)cells * CHANNELS_MIN / KERNEL_LANES;
-    const size_t some = (channels + CHANNELS_MIN - 1) / CHANNELS_MIN;
+    const size_t some = size_parts(channels, CHANNELS_MIN);
 
     layer_undivided(plan);
-    plan->tile.channels = least(layer_grain(some, cost) * CHANNELS_MIN, channels);
+    plan->tile.channels = size_least(layer_grain(some, cost) * CHANNELS_MIN, channels);
 }
 
 bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
@@ -115,7 +106,7 @@ bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
     plan->window[1] = plan->in.dim[1];
     divide_channels(plan);
     for (size_t cells = plan->in.dim[0] * plan->in.dim[1]; cells > BLOCK;) {
-        cells = blocks_of(cells); /* of each level of sums */
+        cells = size_parts(cells, BLOCK); /* of each level of sums */
         plan->scratch += cells * plan->tile.channels;
     }
     return true;
@@ -131,7 +122,7 @@ void global_max_pool2d_run(const struct layer_task *task)
         task->out[c] = -INFINITY;
     for (size_t i = 0; i < cells; i += BLOCK)
         task->kernels->max_cells(task->out + first, task->in + i * channels + first,
-                                 least(cells - i, BLOCK), channels, last - first);
+                                 size_least(cells - i, BLOCK), channels, last - first);
 }
 
 /* The sums of blocks of cells are cells again, until one is left: each level behind the
@@ -145,13 +136,13 @@ void global_average_pool2d_run(const struct layer_task *task)
     float *sums = task->scratch;
     size_t cells = all;
 
-    for (; cells > BLOCK; cells = blocks_of(cells)) {
+    for (; cells > BLOCK; cells = size_parts(cells, BLOCK)) {
         for (size_t i = 0; i < cells; i += BLOCK)
             task->kernels->sum_cells(sums + i / BLOCK * channels, in + i * step,
-                                     least(cells - i, BLOCK), step, channels, 1);
+                                     size_least(cells - i, BLOCK), step, channels, 1);
         in = sums;
         step = channels;
-        sums += blocks_of(cells) * channels;
+        sums += size_parts(cells, BLOCK) * channels;
     }
     task->kernels->sum_cells(task->out + first, in, cells, step, channels, (float)all);
 }

@@ -15,11 +15,6 @@ static void set_out(struct layer_plan *plan, size_t height, size_t width)
     plan->row_cost = 4 * (double)width * (double)plan->in.dim[2] / KERNEL_LANES;
 }
 
-static size_t row_of(const struct shape *shape)
-{
-    return shape->dim[1] * shape->dim[2];
-}
-
 /* ---- ZeroPadding2D and Cropping2D ---- */
 
 static struct pads margins_of(const struct layer *layer)
@@ -45,7 +40,7 @@ bool zero_padding2d_infer(const struct layer *layer, struct layer_plan *plan,
 void zero_padding2d_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
-    const size_t in_row = row_of(&plan->in), out_row = row_of(&plan->out);
+    const size_t in_row = shape_row(&plan->in), out_row = shape_row(&plan->out);
 
     for (size_t y = task->box.top; y < task->box.bottom; y++) {
         float *out = layer_task_out(task, y);
@@ -80,7 +75,7 @@ void cropping2d_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const struct pads cut = margins_of(task->layer);
-    const size_t out_row = row_of(&plan->out);
+    const size_t out_row = shape_row(&plan->out);
 
     for (size_t y = task->box.top; y < task->box.bottom; y++)
         memcpy(layer_task_out(task, y),
@@ -130,7 +125,7 @@ static void bilinear(const struct layer_task *task)
         task->kernels->blend(&(struct blend_call){
             .out = layer_task_out(task, y),
             .in = layer_task_in(task, rows.low),
-            .apart = (rows.high - rows.low) * row_of(&plan->in),
+            .apart = (rows.high - rows.low) * shape_row(&plan->in),
             .part = rows.part,
             .at = across,
             .n = plan->out.dim[1],

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "engine/size.h"
 #include "engine/stopwatch.h"
 
 /* What the parts of a group share. */
@@ -30,37 +31,27 @@ struct band {
     size_t top;
 };
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static size_t count_parts(const struct layer_plan *plan)
 {
     const struct extent out = shape_extent(&plan->out), *tile = &plan->tile;
 
-    return divide_up(out.height, tile->height) * divide_up(out.width, tile->width) *
-           divide_up(out.channels, tile->channels);
+    return size_parts(out.height, tile->height) * size_parts(out.width, tile->width) *
+           size_parts(out.channels, tile->channels);
 }
 
 /* Neighbouring parts share their rows. */
 static struct box box_of(const struct layer_plan *plan, size_t part)
 {
     const struct extent out = shape_extent(&plan->out), *tile = &plan->tile;
-    const size_t across = divide_up(out.width, tile->width);
-    const size_t deep = divide_up(out.channels, tile->channels);
+    const size_t across = size_parts(out.width, tile->width);
+    const size_t deep = size_parts(out.channels, tile->channels);
     const size_t y = part / (across * deep) * tile->height;
     const size_t x = part / deep % across * tile->width;
     const size_t c = part % deep * tile->channels;
 
-    return (struct box){y, least(y + tile->height, out.height),
-                        x, least(x + tile->width, out.width),
-                        c, least(c + tile->channels, out.channels)};
+    return (struct box){y, size_least(y + tile->height, out.height),
+                        x, size_least(x + tile->width, out.width),
+                        c, size_least(c + tile->channels, out.channels)};
 }
 
 /* The part of a layer's output that follows from a part of its input. */
@@ -71,9 +62,12 @@ static struct box followed(const struct layer_plan *plan, struct box box)
 
     if (plan->follows != FOLLOWS_ROWS)
         return box;
-    return (struct box){
-        box.top / step, least(divide_up(box.bottom, step), out.height), 0, out.width, 0,
-        out.channels};
+    return (struct box){box.top / step,
+                        size_least(size_parts(box.bottom, step), out.height),
+                        0,
+                        out.width,
+                        0,
+                        out.channels};
 }
 
 static float *row_of(const struct band *band, const struct extent *map, size_t y)
@@ -226,7 +220,7 @@ static void run_part(void *context, size_t part, size_t slot)
     for (size_t y = box.top; y < box.bottom; y += head->band) {
         struct box band = box;
         band.top = y;
-        band.bottom = least(y + head->band, box.bottom);
+        band.bottom = size_least(y + head->band, box.bottom);
         run_band(step, band, step->scratch + slot * step->plan->scratch);
     }
 }
@@ -310,7 +304,7 @@ bool network_run(const struct network *network, struct plan *plan,
         plan->layers[i].duration_ms = NAN;
     for (size_t g = 0; g < plan->n_groups && plan->groups[g].first < needed; g++) {
         step.group = &plan->groups[g];
-        step.last = least(step.group->last, needed - 1);
+        step.last = size_least(step.group->last, needed - 1);
         run_group(&step, plan, parallel);
         if (parallel->cancelled(parallel->self))
             return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while computing %s",

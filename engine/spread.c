@@ -17,17 +17,10 @@ static size_t period_of(const struct shape *kept, const struct shape *in)
     return period;
 }
 
-static size_t row_of(const struct layer_plan *plan)
-{
-    const struct extent map = shape_extent(&plan->in);
-
-    return map.width * map.channels;
-}
-
 /* The numbers differ from row to row: they are spread over each as it comes. */
 static bool rows_differ(const struct layer_plan *plan, const struct shape *kept)
 {
-    return period_of(kept, &plan->in) > row_of(plan);
+    return period_of(kept, &plan->in) > shape_row(&plan->in);
 }
 
 void spread_plan(struct layer_plan *plan, const struct shape *kept)
@@ -36,7 +29,7 @@ void spread_plan(struct layer_plan *plan, const struct shape *kept)
 
     if (rows_differ(plan, kept)) {
         plan->packed = 2 * shape_elements(kept);
-        plan->scratch = 2 * row_of(plan);
+        plan->scratch = 2 * shape_row(&plan->in);
     } else {
         plan->packed = 2 * period * ((LONG_ENOUGH + period - 1) / period);
     }
@@ -70,7 +63,8 @@ static void spread_row(const struct layer_task *task, const struct shape *kept,
                        size_t y, float *first, float *second)
 {
     const struct layer_plan *plan = task->plan;
-    const size_t row = row_of(plan), channels = shape_extent(&plan->in).channels;
+    const size_t row = shape_row(&plan->in),
+                 channels = shape_extent(&plan->in).channels;
     const bool alike = kept->dim[kept->rank - 1] == 1;
 
     for (size_t i = 0; i < row; i += channels) {
@@ -87,7 +81,7 @@ void spread_run(const struct layer_task *task, const struct shape *kept,
                 spread_kernel *kernel)
 {
     const struct layer_plan *plan = task->plan;
-    const size_t row = row_of(plan), n = plan->packed / 2, top = task->box.top;
+    const size_t row = shape_row(&plan->in), n = plan->packed / 2, top = task->box.top;
     float *first = task->scratch, *second = first + row;
 
     if (!rows_differ(plan, kept)) {

@@ -36,6 +36,13 @@ struct extent shape_extent(const struct shape *shape)
     return extent;
 }
 
+size_t shape_row(const struct shape *shape)
+{
+    const struct extent extent = shape_extent(shape);
+
+    return extent.width * extent.channels;
+}
+
 bool shape_equal(const struct shape *a, const struct shape *b)
 {
     if (a->rank != b->rank)

@@ -40,6 +40,9 @@ bool shape_count(const struct shape *shape, size_t *count) MUST_CHECK;
 size_t shape_elements(const struct shape *shape);
 
 struct extent shape_extent(const struct shape *shape);
+
+/* Elements of a row: its width and channels. */
+size_t shape_row(const struct shape *shape);
 bool shape_equal(const struct shape *a, const struct shape *b);
 
 /* True if NumPy broadcasts the small shape to the large one: aligned at the last axis,
