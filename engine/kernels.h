@@ -145,6 +145,7 @@ struct blend_call {
     float part;
     const struct between *at; /* of each output: the columns it lies between */
     size_t n, channels;
+    bool around; /* as for activate */
 };
 
 struct kernels {

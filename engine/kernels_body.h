@@ -101,36 +101,49 @@ INLINE void blend_rows(vec *to, const struct blend_call *call, size_t column, si
     }
 }
 
+/* How many outputs from x on lie between the same two columns. */
+INLINE size_t count_same(const struct blend_call *call, size_t x)
+{
+    const struct between *at = call->at + x, first = *at;
+    size_t n = 1;
+
+    while (x + n < call->n && at[n].low == first.low && at[n].high == first.high)
+        n++;
+    return n;
+}
+
 /* Some vectors of channels, from left to right: a column is blended once for all that
- * lie beside it. */
-INLINE void blend_columns(const struct blend_call *call, size_t c, size_t lanes,
+ * lie beside it. A copy of the call, as a store might change the caller's. */
+INLINE void blend_columns(const struct blend_call call, size_t c, size_t lanes,
                           const size_t vecs, const bool one)
 {
-    const struct between *at = call->at, *end = at + call->n;
-    float *out = call->out + c;
-    size_t last = at->low; /* the column that high holds */
+    float *out = call.out + c;
+    size_t last = call.at->low; /* the column that high holds */
     vec low[BLEND_VECS], high[BLEND_VECS], apart[BLEND_VECS];
 
-    blend_rows(high, call, last, c, lanes, vecs, one);
-    while (at < end) {
-        const struct between *first = at;
-        if (first->low != last)
-            blend_rows(high, call, first->low, c, lanes, vecs, one);
+    blend_rows(high, &call, last, c, lanes, vecs, one);
+    for (size_t x = 0, same; x < call.n; x += same) {
+        const size_t left = call.at[x].low, right = call.at[x].high;
+        same = count_same(&call, x);
+        if (left != last)
+            blend_rows(high, &call, left, c, lanes, vecs, one);
         for (size_t v = 0; v < vecs; v++)
             low[v] = high[v];
-        if (first->high != first->low)
-            blend_rows(high, call, first->high, c, lanes, vecs, one);
-        last = first->high;
+        if (right != left)
+            blend_rows(high, &call, right, c, lanes, vecs, one);
+        last = right;
         for (size_t v = 0; v < vecs; v++)
             apart[v] = v_sub(high[v], low[v]);
-        for (; at < end && at->low == first->low && at->high == first->high; at++) {
-            const vec part = v_set1(at->part);
-            for (size_t v = 0; v < vecs; v++)
-                store_part(out + v * LANES,
-                           first->high == first->low ? low[v]
-                                                     : v_madd(apart[v], part, low[v]),
-                           lanes);
-            out += call->channels;
+        for (size_t k = x; k < x + same; k++, out += call.channels) {
+            const vec part = v_set1(call.at[k].part);
+            for (size_t v = 0; v < vecs; v++) {
+                const vec cell =
+                    right == left ? low[v] : v_madd(apart[v], part, low[v]);
+                if (call.around)
+                    v_stream(out + v * LANES, cell);
+                else
+                    store_part(out + v * LANES, cell, lanes);
+            }
         }
     }
 }
@@ -141,19 +154,24 @@ INLINE void blend_with(const struct blend_call *call, const bool one)
     size_t c = 0;
 
     for (; c + BLEND_VECS * LANES <= channels; c += BLEND_VECS * LANES)
-        blend_columns(call, c, LANES, BLEND_VECS, one);
+        blend_columns(*call, c, LANES, BLEND_VECS, one);
     for (; c + LANES <= channels; c += LANES)
-        blend_columns(call, c, LANES, 1, one);
+        blend_columns(*call, c, LANES, 1, one);
     if (c < channels)
-        blend_columns(call, c, channels - c, 1, one);
+        blend_columns(*call, c, channels - c, 1, one);
 }
 
 static void blend(const struct blend_call *call)
 {
+    struct blend_call lines = *call;
+
+    lines.around &= to_line(call->out) == 0 && call->channels % KERNEL_LANES == 0;
     if (call->apart == 0)
-        blend_with(call, true);
+        blend_with(&lines, true);
     else
-        blend_with(call, false);
+        blend_with(&lines, false);
+    if (lines.around)
+        v_fence();
 }
 
 static void repeat(float *out, const float *in, size_t cells, size_t channels,

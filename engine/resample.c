@@ -130,6 +130,7 @@ static void bilinear(const struct layer_task *task)
             .at = across,
             .n = plan->out.dim[1],
             .channels = plan->in.dim[2],
+            .around = task->around,
         });
     }
 }

@@ -78,6 +78,7 @@ static void check_pool_row(struct pool_call *call)
     for (size_t i = 0; i < n; i++)
         want[i] = window_of(call, i / call->channels, i % call->channels);
     for (size_t k = 0; kernels_nth(k); k++) {
+        memset(call->out, 0, n * sizeof *want);
         kernels_nth(k)->pool_row(call);
         cr_assert(same_bits(want, call->out, n),
                   "%s, %zu rows, width %zu, channels %zu, window %zu, step %zu, "
@@ -95,17 +96,18 @@ Test(kernels, pools_fold_windows_in_the_declared_order)
         for (size_t c = 0; c < 5; c++)
             for (size_t window = 1; window <= 5 && window <= widths[i]; window++)
                 for (size_t step = 1; step <= 4; step++)
-                    for (size_t same = 0; same < 4; same++) {
-                        const size_t total = same / 2 * (window - 1);
+                    for (size_t round = 0; round < 8; round++) {
+                        const size_t total = round / 2 % 2 * (window - 1);
                         struct pool_call call = {
-                            .rows = 1 + (window + step) % 4,
+                            .rows = round / 4 ? window : 1 + (window + step) % 4,
                             .width = widths[i],
                             .channels = channels[c],
                             .window = window,
                             .step = step,
                             .before = total / 2,
                             .n = (widths[i] + total - window) / step + 1,
-                            .average = same % 2,
+                            .average = round % 2,
+                            .around = c % 2 == 0,
                         };
                         check_pool_row(&call);
                     }
@@ -187,8 +189,8 @@ Test(kernels, cells_are_blended)
                                          {3, 4, 0.9f}};
 
     for (size_t i = 0; i < N_LENGTHS; i++)
-        for (size_t rows = 1; rows <= 2; rows++) {
-            const size_t n = lengths[i];
+        for (size_t round = 0; round < 4; round++) {
+            const size_t n = lengths[i], rows = 1 + round % 2;
             float *in = guarded_floats(rows * CELLS * n), *out = guarded_floats(N * n);
             const struct blend_call call = {.out = out,
                                             .in = in,
@@ -196,7 +198,8 @@ Test(kernels, cells_are_blended)
                                             .part = 0.3f,
                                             .at = at,
                                             .n = N,
-                                            .channels = n};
+                                            .channels = n,
+                                            .around = round / 2};
             fill_random(in, rows * CELLS * n, 3, n);
             in[0] = INFINITY; /* taken as it is, not blended with itself */
             for (size_t k = 0; kernels_nth(k); k++) {
