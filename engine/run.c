@@ -142,14 +142,17 @@ static bool rectifies_next(const struct step *step, size_t i)
            activation_of(next).id == ACTIVATION_RELU;
 }
 
-/* Whether a layer's output is so large that little of it is left in the caches when the
- * next group comes to it. Around them a relu of 12 MiB takes half the time, and with a
- * read of all of it at once 1.2 times; from 16 MiB on that is no slower, either. */
+/* Whether so much is read and written that little of a layer's output is left in the
+ * caches when the next group comes to it. Around them a relu of 16 MiB then takes half
+ * the time, and with a read of all of it at once about as long as through them; an
+ * output of 12 MiB that fits would be read at half the speed. */
 static bool is_far(const struct step *step, size_t i)
 {
-    enum { FAR = 12 << 20 };
+    enum { CACHES = 32 << 20 };
+    const struct layer_plan *head = &step->plan->layers[step->group->first];
+    const double read = (double)shape_elements(&head->in) * sizeof(float);
 
-    return i == step->last && step->plan->layers[i].bytes >= FAR;
+    return i == step->last && read + step->plan->layers[i].bytes >= CACHES;
 }
 
 /* One layer's part: from `in` to its place. Returns where it went. */
