@@ -39,7 +39,8 @@ INLINE vec at_least(float floor, vec x)
 enum { PER_BASE = 3, BASES = (PIXELS + PER_BASE - 1) / PER_BASE };
 
 /* One block: `pixels` outputs x `vecs` vectors of filters, of which the first `filters`
- * floats are stored. */
+ * floats are stored. The lines that it writes are fetched while it computes: else each
+ * store would wait for its own. Unrolled, or gcc would keep the sums in memory too. */
 INLINE void filters_block(const struct filters_call *call, float *out, const float *in,
                           const float *weights, const float *bias, size_t filters,
                           const size_t pixels, const size_t vecs)
@@ -48,9 +49,12 @@ INLINE void filters_block(const struct filters_call *call, float *out, const flo
     const bool whole = last >= LANES;
     vec sum[PIXELS][FILTER_VECS];
 
+    UNROLL
     for (size_t p = 0; p < pixels; p++)
         for (size_t v = 0; v < vecs; v++) {
             const float *from = out + p * call->out_step + v * LANES;
+            if (bias)
+                __builtin_prefetch(from, 1);
             sum[p][v] = bias                    ? v_load(bias + v * LANES)
                         : whole || v + 1 < vecs ? v_load(from)
                                                 : v_load_n(from, last);
@@ -58,6 +62,7 @@ INLINE void filters_block(const struct filters_call *call, float *out, const flo
 
     for (size_t r = 0; r < call->n_runs; r++) {
         const float *base[BASES];
+        UNROLL
         for (size_t b = 0; b * PER_BASE < pixels; b++)
             base[b] = in + call->runs[r].offset + b * PER_BASE * step;
         for (size_t i = call->runs[r].length; i > 0; i--) {
@@ -65,16 +70,19 @@ INLINE void filters_block(const struct filters_call *call, float *out, const flo
             for (size_t v = 0; v < vecs; v++)
                 w[v] = v_load(weights + v * LANES);
             weights += call->weight_step;
+            UNROLL
             for (size_t p = 0; p < pixels; p++) {
                 const vec pixel = v_set1(base[p / PER_BASE][p % PER_BASE * step]);
                 for (size_t v = 0; v < vecs; v++)
                     sum[p][v] = v_madd(pixel, w[v], sum[p][v]);
             }
+            UNROLL
             for (size_t b = 0; b * PER_BASE < pixels; b++)
                 base[b]++;
         }
     }
 
+    UNROLL
     for (size_t p = 0; p < pixels; p++)
         for (size_t v = 0; v < vecs; v++) {
             float *to = out + p * call->out_step + v * LANES;
