@@ -350,12 +350,16 @@ static void columns_any(const struct columns_call *call)
         columns_plain(call, call->in_step);
 }
 
-/* A square window over one channel, every step one cell. */
+/* A square window over one channel, every step one cell. In planes for each phase of a
+ * stride the last tap may lie where it would, and others not. */
 static bool is_square(const struct columns_call *call, size_t size)
 {
-    return call->kernel_rows == size && call->row_taps == size && call->in_step == 1 &&
-           call->stride == 1 && call->dilation == 1 &&
-           call->offsets[size - 1] == (ptrdiff_t)size - 1;
+    bool square = call->kernel_rows == size && call->row_taps == size &&
+                  call->in_step == 1 && call->stride == 1 && call->dilation == 1;
+
+    for (size_t t = 0; square && t < size; t++)
+        square = call->offsets[t] == (ptrdiff_t)t;
+    return square;
 }
 
 static void convolve_columns(const struct columns_call *call)
