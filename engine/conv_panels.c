@@ -2,11 +2,14 @@
 #include "engine/conv_panels.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 enum {
-    PIXELS = 224,      /* of a part */
+    PARTS = 16,        /* of a layer, if they are worth a hand-over */
+    PIXELS = 224,      /* of a part, at most: they pay for fetching a panel */
+    PIXELS_SPLIT = 56, /* with fewer, the filters are split rather */
     PIXELS_MIN = 14,   /* a register block */
-    STEPS_MIN = 32768, /* some 10 us: many times a hand-over */
+    STEPS_MIN = 16384, /* some 5 us: many times a hand-over */
 };
 
 static size_t least(size_t a, size_t b)
@@ -78,26 +81,53 @@ void conv_panels_run(const struct conv_panels *panels)
         run_panel(panels, f);
 }
 
+/* Rows of a part, of about as many pixels, where all parts have nearly the same. An
+ * even number where that changes little or leaves many parts: pools of two rows can
+ * follow then. */
+static double rows_of(double height, double across, double pixels, double most)
+{
+    const double rows = fmin(height, fmax(1, floor(pixels)));
+    const double equal = ceil(height / ceil(height / rows));
+    const bool odd = fmod(equal, 2) > 0;
+
+    return odd && equal + 1 <= fmin(height, most) &&
+                   (equal > 1 || across * height / 2 >= PARTS)
+               ? equal + 1
+               : equal;
+}
+
+/* Filters of a part: all, or fewer whole panels, where the parts would be too few or
+ * would take too long. steps: those of a part with all filters. */
+static double filters_of(double filters, double parts, double steps)
+{
+    const double wanted = fmin(PARTS / parts, steps / STEPS_MIN);
+    const double shares = fmax(1, fmax(wanted, steps / CONV_STEPS_MAX));
+
+    return shares > 1
+               ? fmax(CONV_PANEL, floor(filters / shares / CONV_PANEL) * CONV_PANEL)
+               : filters;
+}
+
 struct extent conv_panels_tile(const struct extent *out, size_t taps, size_t filters,
                                bool split)
 {
-    const double padded = (double)conv_round_up(filters, KERNEL_LANES);
-    const double pixel = fmax(1, (double)taps * padded / KERNEL_LANES);
-    double pixels = fmax(PIXELS, STEPS_MIN / pixel), part = padded;
-
-    if (split && pixels * pixel > CONV_STEPS_MAX)
-        part = fmax(CONV_PANEL,
-                    floor(padded * (CONV_STEPS_MAX / (pixels * pixel)) / CONV_PANEL) *
-                        CONV_PANEL);
-    const double steps = pixels * pixel * fmin(1, part / padded);
-    if (steps > CONV_STEPS_MAX)
-        pixels = fmax(PIXELS_MIN, floor(pixels * CONV_STEPS_MAX / steps));
-
     const double width = (double)out->width, height = (double)out->height;
+    const double padded = (double)conv_round_up(filters, KERNEL_LANES);
+    const double pixel = fmax(1, (double)taps * padded / KERNEL_LANES); /* in steps */
+    const double most = CONV_STEPS_MAX / pixel;
+    double pixels = fmin(PIXELS, floor(width * height / PARTS));
+
+    pixels = fmax(pixels, fmax(PIXELS_MIN, floor(STEPS_MIN / pixel)));
+    if (pixels > most)
+        pixels = fmax(split ? fmin(pixels, PIXELS_SPLIT) : PIXELS_MIN, floor(most));
+
     const double columns = width <= 2 * pixels ? width : floor(pixels);
-    const double rows = fmin(height, fmax(1, floor(pixels / columns)));
-    const double parts = ceil(height / rows); /* as equal as they can be */
-    return (struct extent){.height = (size_t)ceil(height / parts),
+    const double across = ceil(width / columns);
+    const double rows = rows_of(height, across, pixels / columns, most / columns);
+    double part = padded;
+    if (split)
+        part = filters_of(padded, across * ceil(height / rows), rows * columns * pixel);
+    return (struct extent){.height = (size_t)rows,
                            .width = (size_t)columns,
                            .channels = part >= padded ? out->channels : (size_t)part};
 }
