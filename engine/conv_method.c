@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const struct conv_method *const methods[] = {&conv_winograd, &conv_channels,
-                                                    &conv_columns, &conv_filters};
+static const struct conv_method *const methods[] = {
+    &conv_winograd, &conv_channels, &conv_groups, &conv_columns, &conv_filters};
 
 const struct conv_method *conv_method_of(const struct conv_shape *shape)
 {

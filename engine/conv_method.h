@@ -56,6 +56,7 @@ struct conv_method {
 
 extern const struct conv_method conv_winograd; /* 3x3 windows over deep maps */
 extern const struct conv_method conv_channels; /* depthwise */
+extern const struct conv_method conv_groups;   /* groups with few filters each */
 extern const struct conv_method conv_columns;  /* few filters: lanes are columns */
 extern const struct conv_method conv_filters;  /* many filters: lanes are filters */
 

@@ -42,8 +42,8 @@ size_t conv_panels_width(size_t filters, size_t f);
 size_t conv_panels_cut(struct filters_run *runs, size_t n, size_t offset,
                        size_t length);
 
-/* A part of the output for sums of `taps` taps: no more work than CONV_STEPS_MAX, but as
- * many pixels as pay for fetching a panel, and small enough that many threads have
+/* A part of the output for sums of `taps` taps: no more work than CONV_STEPS_MAX, but
+ * as many pixels as pay for fetching a panel, and small enough that many threads have
  * work. Filters are split only where pixels are too few for that, and where split says
  * they may be: each split reads the same input again. */
 struct extent conv_panels_tile(const struct extent *out, size_t taps, size_t filters,

@@ -38,7 +38,7 @@ struct block_statistics {
 };
 
 /*
- * Three loops for convolutions. Each output begins with its bias and adds its taps in
+ * Four loops for convolutions. Each output begins with its bias and adds its taps in
  * order, fused; floor is its least value: sum becomes floor > sum ? floor : sum, so
  * -INFINITY leaves all as it is, a NaN too, and 0 rectifies. Nothing is read that no
  * output needs.
@@ -99,6 +99,25 @@ struct channels_call {
     size_t channels, rows, n;
 };
 
+/* Few filters for each of some groups of channels, lanes are the filters of all: for y
+ * < rows, p < n, g < groups and m < filters, out[y * out_pitch + p * out_step + g *
+ * filters + m] is the sum over t < taps and c < channels of in[y * in_pitch + p *
+ * in_step + offsets[t] + g * channels + c] * weights[(t * channels + c) * KERNEL_LANES
+ * + g * filters + m]. channels <= filters <= KERNEL_LANES / 2; groups * filters <=
+ * KERNEL_LANES, so many floats of bias are readable, and of each tap's weights. */
+struct groups_call {
+    float *out;
+    size_t out_pitch, out_step;
+    const float *in;
+    size_t in_pitch, in_step;
+    const float *weights;
+    const ptrdiff_t *offsets;
+    size_t taps, groups, channels, filters;
+    const float *bias;
+    float floor;
+    size_t rows, n;
+};
+
 /* A row of tiles of Winograd's F(4x4, 3x3); conv_winograd.c says what it is for. map
  * points at the first tile's first cell; 36 planes lie `plane` floats apart, the tiles
  * of each `pitch` floats. */
@@ -154,6 +173,7 @@ struct kernels {
     void (*convolve_columns)(const struct columns_call *call);
     void (*convolve_filters)(const struct filters_call *call);
     void (*convolve_channels)(const struct channels_call *call);
+    void (*convolve_groups)(const struct groups_call *call);
 
     /* out[f] = bias[f] + sum over k < n of in[k] * weights[k * step + f], in the order
      * of k, fused; f < filters. bias may be NULL. Reads the weights once, as they lie.

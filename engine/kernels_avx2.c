@@ -21,6 +21,10 @@
 #define v_fence            _mm_sfence
 #define v_load_n(p, n)     _mm256_maskload_ps(p, first_lanes(n))
 #define v_store_n(p, a, n) _mm256_maskstore_ps(p, first_lanes(n), a)
+#define ivec               __m256i
+#define i_load(p)          _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define v_pick(p, i)       _mm256_permutevar8x32_ps(v_load(p), i)
+#define v_pick_n(p, n, i)  _mm256_permutevar8x32_ps(v_load_n(p, n), i)
 #define v_add              _mm256_add_ps
 #define v_sub              _mm256_sub_ps
 #define v_mul              _mm256_mul_ps

@@ -21,6 +21,10 @@
 #define v_fence            _mm_sfence
 #define v_load_n(p, n)     _mm512_maskz_loadu_ps(first_lanes(n), p)
 #define v_store_n(p, a, n) _mm512_mask_storeu_ps(p, first_lanes(n), a)
+#define ivec               __m512i
+#define i_load(p)          _mm512_loadu_si512(p)
+#define v_pick(p, i)       _mm512_permutexvar_ps(i, v_load(p))
+#define v_pick_n(p, n, i)  _mm512_permutexvar_ps(i, v_load_n(p, n))
 #define v_add              _mm512_add_ps
 #define v_sub              _mm512_sub_ps
 #define v_mul              _mm512_mul_ps

@@ -15,10 +15,13 @@
  *   v_madd       (a, b, c) -> a * b + c, rounded once (fused)
  *   v_max, v_min (a, b) -> a > b ? a : b, a < b ? a : b
  *   v_less       (a, b, x, y) -> a < b ? x : y
- *   v_load_n, v_store_n  the first n < LANES lanes only; the others read as anything
+ *   v_load_n, v_store_n  the first n <= LANES lanes only; the others read as anything
  *   v_even, v_odd        of two vectors side by side: every second lane
  *   v_load_2, v_load_3   every second, every third float; v_gather (p, step) every
  *                step-th; none reads past the last one
+ *   ivec         a vector of LANES int32_t; i_load
+ *   v_pick       (p, i) -> lane l is p[i[l]], of the LANES floats at p; v_pick_n
+ *                (p, n, i) of the first n <= LANES, the other lanes as anything
  *   v_pow2       2^n for an integral float n in [-126, 127]
  *   v_ldexp      (a, n) -> a * 2^n, rounded once, for a in [1/2, 2] and an integral n
  *                in [-151, 129], or NaN for two NaNs
@@ -77,6 +80,7 @@ INLINE size_t to_line(const float *p)
 }
 
 #include "engine/kernels_convolve.h"
+#include "engine/kernels_groups.h"
 #include "engine/kernels_pool.h"
 #include "engine/kernels_activations.h"
 #include "engine/kernels_winograd.h"
@@ -200,6 +204,7 @@ const struct kernels TABLE_NAME(ISA) = {
     .convolve_columns = convolve_columns,
     .convolve_filters = convolve_filters,
     .convolve_channels = convolve_channels,
+    .convolve_groups = convolve_groups,
     .multiply_vector = multiply_vector,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,

@@ -29,6 +29,10 @@
 #define v_load_2(p)        (*(p))
 #define v_load_3(p)        (*(p))
 #define v_gather(p, step)  ((void)(step), *(p))
+#define ivec               int32_t
+#define i_load(p)          (*(p))
+#define v_pick(p, i)       ((p)[i])
+#define v_pick_n(p, n, i)  ((void)(n), (p)[i])
 #define v_add(a, b)        ((a) + (b))
 #define v_sub(a, b)        ((a) - (b))
 #define v_mul(a, b)        ((a) * (b))

@@ -15,6 +15,7 @@ static const struct {
     size_t rows, columns, filters; /* a part begins at a multiple of these */
 } methods[] = {{"winograd", &conv_winograd, 4, 4, 32},
                {"channels", &conv_channels, 1, 1, SIZE_MAX},
+               {"groups", &conv_groups, 1, 1, SIZE_MAX},
                {"columns", &conv_columns, 1, 1, SIZE_MAX},
                {"filters", &conv_filters, 1, 1, 32}};
 enum { N_METHODS = sizeof methods / sizeof *methods, WINOGRAD = 0 };
@@ -341,6 +342,30 @@ static struct conv_shape deep_shape(uint64_t *seed)
                                .groups = 1};
 }
 
+/* Groups with few filters, enough of them to fill a vector or nearly. */
+static struct conv_shape grouped_shape(uint64_t *seed)
+{
+    struct conv_shape s = any_shape(seed);
+    const size_t filters = (size_t)draw(seed, 1, 8);
+
+    s.groups = (size_t)draw(seed, (int)(14 / filters + 1), (int)(60 / filters));
+    s.in.channels = s.groups * (size_t)draw(seed, 1, (int)filters);
+    s.out.channels = s.groups * filters;
+    return s;
+}
+
+static struct conv_shape draw_shape(uint64_t round, uint64_t *seed)
+{
+    switch (round % 8) {
+    case 0:
+        return deep_shape(seed);
+    case 4:
+        return grouped_shape(seed);
+    default:
+        return any_shape(seed);
+    }
+}
+
 /* Pads it at random; false if no window fits. */
 static bool pad(struct conv_shape *s, uint64_t *seed)
 {
@@ -363,7 +388,7 @@ Test(conv_method, every_method_is_the_definition)
 
     for (uint64_t round = 0; round < 300; round++) {
         uint64_t seed = round * 7919;
-        struct conv_shape s = round % 8 ? any_shape(&seed) : deep_shape(&seed);
+        struct conv_shape s = draw_shape(round, &seed);
         struct problem p;
 
         if (!pad(&s, &seed))
@@ -378,13 +403,17 @@ Test(conv_method, every_method_is_the_definition)
     }
 }
 
-/* Layers that are split along every axis: a wide map, many filters, deep windows. */
+/* Layers that are split along every axis: a wide map, many filters, deep windows. In
+ * the last the taps of a kernel row lie at 0, 3, 6, 1 and 4: no row of five, but so
+ * long. */
 static const struct conv_shape large[] = {
     {.in = {12, 20, 256}, .out = {0, 0, 256}, .kh = 3, .kw = 3},
     {.in = {31, 2400, 16}, .out = {0, 0, 16}, .kh = 31, .kw = 31, .groups = 16},
+    {.in = {9, 70, 256}, .out = {0, 0, 256}, .kh = 3, .kw = 3, .groups = 64},
     {.in = {63, 1500, 1}, .out = {0, 0, 7}, .kh = 63, .kw = 63},
     {.in = {3, 900, 40}, .out = {0, 0, 40}, .kh = 3, .kw = 3, .sx = 2},
     {.in = {3, 40, 1500}, .out = {0, 0, 70}, .kh = 1, .kw = 1},
+    {.in = {9, 8, 1}, .out = {0, 0, 1}, .kh = 5, .kw = 5, .sx = 3},
 };
 
 Test(conv_method, large_layers_are_their_definitions_in_parts)

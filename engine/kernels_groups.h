@@ -1,0 +1,121 @@
+/*
+ * kernels_groups.h - convolutions of groups with few filters: lanes are the filters of
+ * neighbouring groups.
+ *
+ * A part of kernels_body.h, where the vocabulary is described. A vector holds as many
+ * whole groups as fit. Their input channels lie side by side and, being no more than
+ * the filters, fit a vector too: for each channel of the groups, v_pick hands every
+ * filter the one of its own group. Each output is one chain of fused adds in the order
+ * of the taps, as everywhere.
+ */
+
+enum {
+    GROUP_PIXELS = 8,                 /* sums; enough to hide the latency of each */
+    GROUP_FILTERS = KERNEL_LANES / 2, /* the most of a group */
+};
+
+_Static_assert(LANES == 1 || LANES >= GROUP_FILTERS, "a vector holds whole groups");
+
+/* For each channel of a group, where in a vector of input the filters find it. */
+INLINE void list_picks(const struct groups_call *call, int32_t *picks)
+{
+    for (size_t c = 0; c < call->channels; c++)
+        for (size_t i = 0, g = 0; i < LANES; i++) {
+            g += i > 0 && i % call->filters == 0;
+            *picks++ = (int32_t)(g * call->channels + c);
+        }
+}
+
+/* Filters f to f + filters - 1, which a vector holds, and their channels of input. */
+struct groups_piece {
+    size_t f, filters, c, channels;
+    const int32_t *picks;
+};
+
+/* `pixels` outputs of a piece; whole: vectors of filters and channels are full. */
+INLINE void groups_block(const struct groups_call *call,
+                         const struct groups_piece *piece, float *out, const float *in,
+                         const bool whole, const size_t pixels)
+{
+    const float *weights = call->weights + piece->f;
+    const size_t step = call->in_step;
+    vec sum[GROUP_PIXELS];
+
+    UNROLL
+    for (size_t p = 0; p < pixels; p++)
+        sum[p] = load_lanes(call->bias + piece->f, whole, piece->filters);
+    for (size_t t = 0; t < call->taps; t++) {
+        const float *x = in + call->offsets[t];
+        for (size_t c = 0; c < call->channels; c++, weights += KERNEL_LANES) {
+            const vec w = load_lanes(weights, whole, piece->filters);
+            const ivec pick = i_load(piece->picks + c * LANES);
+            UNROLL
+            for (size_t p = 0; p < pixels; p++) {
+                const vec mine = whole ? v_pick(x + p * step, pick)
+                                       : v_pick_n(x + p * step, piece->channels, pick);
+                sum[p] = v_madd(mine, w, sum[p]);
+            }
+        }
+    }
+    UNROLL
+    for (size_t p = 0; p < pixels; p++)
+        store_lanes(out + p * call->out_step, at_least(call->floor, sum[p]), whole,
+                    piece->filters);
+}
+
+/* A row in as few blocks as there can be, and these as equal as they can be. */
+INLINE void groups_row(const struct groups_call *call, const struct groups_piece *piece,
+                       float *out, const float *in, const bool whole)
+{
+    size_t blocks = (call->n + GROUP_PIXELS - 1) / GROUP_PIXELS;
+
+    for (size_t p = 0, pixels; blocks > 0; blocks--, p += pixels) {
+        float *to = out + p * call->out_step;
+        const float *from = in + p * call->in_step;
+        pixels = (call->n - p) / blocks;
+        switch (pixels) {
+#define CASE(count)                                                                    \
+    case count:                                                                        \
+        groups_block(call, piece, to, from, whole, count);                             \
+        break;
+            CASE(1)
+            CASE(2)
+            CASE(3)
+            CASE(4)
+            CASE(5)
+            CASE(6)
+            CASE(7)
+            CASE(8)
+#undef CASE
+        }
+    }
+}
+
+INLINE void groups_rows(const struct groups_call *call,
+                        const struct groups_piece *piece, const bool whole)
+{
+    for (size_t y = 0; y < call->rows; y++)
+        groups_row(call, piece, call->out + y * call->out_pitch + piece->f,
+                   call->in + y * call->in_pitch + piece->c, whole);
+}
+
+static void convolve_groups(const struct groups_call *call)
+{
+    const size_t all = call->groups * call->filters;
+    const size_t width = LANES > 1 ? LANES / call->filters * call->filters : 1;
+    int32_t picks[GROUP_FILTERS * LANES];
+
+    list_picks(call, picks);
+    for (size_t f = 0; f < all; f += width) {
+        struct groups_piece piece = {.f = f, .filters = width, .picks = picks};
+        if (all - f < width)
+            piece.filters = all - f;
+        piece.c = f / call->filters * call->channels;
+        piece.channels =
+            (piece.filters + call->filters - 1) / call->filters * call->channels;
+        if (piece.filters == LANES && piece.channels == LANES)
+            groups_rows(call, &piece, true);
+        else
+            groups_rows(call, &piece, false);
+    }
+}
