@@ -91,6 +91,19 @@ static size_t touched(const struct axis *a, size_t n)
     return (n - 1) / a->stride + 2 + margin(a);
 }
 
+/* Every output has at most one input cell along this axis, and that there is: nothing
+ * outside the input is touched. */
+static bool touches_one(const struct axis *a)
+{
+    return a->kernel <= a->stride && a->dilation == 1 &&
+           (a->out - 1 + a->cut) / a->stride < a->in;
+}
+
+static bool copied(const struct axis axes[2])
+{
+    return !touches_one(&axes[0]) || !touches_one(&axes[1]);
+}
+
 static size_t runs_floats(const struct layer_plan *plan, const struct axis axes[2])
 {
     const size_t taps = axes[0].kernel * axes[1].kernel * plan->in.dim[2];
@@ -114,9 +127,10 @@ static void set_needs(const struct layer *layer, struct layer_plan *plan)
                                   out.channels,
                                   !activation_crosses_channels(layer->activation.id));
     plan->band = plan->tile.height;
-    plan->scratch = runs_floats(plan, axes) + touched(&axes[0], plan->tile.height) *
-                                                  touched(&axes[1], plan->tile.width) *
-                                                  plan->in.dim[2];
+    plan->scratch = runs_floats(plan, axes);
+    if (copied(axes))
+        plan->scratch += touched(&axes[0], plan->tile.height) *
+                         touched(&axes[1], plan->tile.width) * plan->in.dim[2];
 }
 
 bool conv2d_transpose_infer(const struct layer *layer, struct layer_plan *plan,
@@ -236,7 +250,8 @@ static size_t first_of(const struct axis *a, size_t phase, size_t i, size_t end,
 }
 
 struct source {
-    float *cells; /* a copy of the input with zeros around */
+    const float
+        *cells; /* of the input, counted with the margin, from top and left on */
     size_t top, left, pitch;
 };
 
@@ -268,7 +283,7 @@ static void run_phase(const struct layer_task *task, const struct axis axes[2],
     conv_panels_run(&p);
 }
 
-/* The input cells that the part touches, with zeros around them. */
+/* A copy of the cells that the part touches, with zeros around. */
 static struct source copy_input(const struct layer_task *task,
                                 const struct axis axes[2])
 {
@@ -280,15 +295,26 @@ static struct source copy_input(const struct layer_task *task,
                                      .left = margin(&axes[1])};
     const struct conv_call call = {
         .shape = &shape, .in = task->in, .in_top = task->in_top};
-    const struct source source = {.cells = task->scratch + runs_floats(plan, axes),
+    float *copy = task->scratch + runs_floats(plan, axes);
+    const struct source source = {.cells = copy,
                                   .top = (box->top + axes[0].cut) / axes[0].stride,
                                   .left = (box->left + axes[1].cut) / axes[1].stride,
                                   .pitch = columns * plan->in.dim[2]};
 
     conv_method_copy(&call, source.top, source.left,
                      touched(&axes[0], box->bottom - box->top), columns,
-                     plan->in.dim[2], source.cells);
+                     plan->in.dim[2], copy);
     return source;
+}
+
+static struct source source_of(const struct layer_task *task, const struct axis axes[2])
+{
+    if (copied(axes))
+        return copy_input(task, axes);
+    return (struct source){.cells = task->in,
+                           .top = margin(&axes[0]) + task->in_top,
+                           .left = margin(&axes[1]),
+                           .pitch = axes[1].in * task->plan->in.dim[2]};
 }
 
 void conv2d_transpose_run(const struct layer_task *task)
@@ -301,7 +327,7 @@ void conv2d_transpose_run(const struct layer_task *task)
     struct axis axes[2];
 
     axes_of(task->layer, plan, axes);
-    const struct source source = copy_input(task, axes);
+    const struct source source = source_of(task, axes);
     struct conv_panels p = {.kernels = task->kernels,
                             .biases = plan->packed_weights + taps * padded,
                             .filters = filters,
