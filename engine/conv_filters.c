@@ -35,6 +35,13 @@ static size_t runs_floats(const struct conv_shape *s)
                          KERNEL_LANES);
 }
 
+static size_t ranges_floats(const struct conv_shape *s, size_t rows)
+{
+    return s->padded ? conv_round_up(rows * sizeof(struct conv_range) / sizeof(float),
+                                     KERNEL_LANES)
+                     : 0;
+}
+
 static struct conv_needs needs(const struct conv_shape *s)
 {
     const size_t taps = conv_method_taps(s), filters = s->out.channels / s->groups;
@@ -46,7 +53,8 @@ static struct conv_needs needs(const struct conv_shape *s)
 
     return (struct conv_needs){
         .packed = s->groups * conv_panels_packed(taps, filters),
-        .scratch = runs_floats(s) + (copied(s) ? cells * cell_of(s) : 0),
+        .scratch = runs_floats(s) + ranges_floats(s, tile.height) +
+                   (copied(s) ? cells * cell_of(s) : 0),
         .tile = tile,
     };
 }
@@ -90,6 +98,25 @@ static size_t list_runs(const struct conv_shape *s, size_t pitch,
     return n;
 }
 
+/* Kernel rows before the one that reaches row `end` of the padded input. */
+static size_t kernel_rows_before(const struct conv_shape *s, size_t y, size_t end)
+{
+    const size_t top = y * s->sy, n = top < end ? (end - top + s->dy - 1) / s->dy : 0;
+
+    return n < s->kh ? n : s->kh;
+}
+
+/* For each row of the box the runs that lie in the input: the others add nothing. */
+static void list_ranges(const struct conv_shape *s, const struct box *box,
+                        size_t row_runs, struct conv_range *ranges)
+{
+    for (size_t y = box->top; y < box->bottom; y++)
+        *ranges++ = (struct conv_range){
+            kernel_rows_before(s, y, s->top) * row_runs,
+            kernel_rows_before(s, y, s->top + s->in.height) * row_runs,
+        };
+}
+
 /* The panels of one group; the others' lie behind it. */
 static struct conv_panels panels_of(const struct conv_call *call)
 {
@@ -122,11 +149,13 @@ static void run(const struct conv_call *call)
     const struct conv_shape *s = call->shape;
     struct conv_panels p = panels_of(call);
     struct filters_run *runs = (struct filters_run *)(void *)call->scratch;
+    float *room = call->scratch + runs_floats(s);
+    struct conv_range *ranges = (struct conv_range *)(void *)room;
     size_t pitch = s->in.width * s->in.channels;
 
     if (copied(s)) {
         const size_t columns = conv_method_columns(s, p.n);
-        float *copy = call->scratch + runs_floats(s);
+        float *copy = room + ranges_floats(s, p.rows);
         conv_method_copy(call, call->box.top * s->sy, call->box.left * s->sx,
                          conv_method_rows(s, p.rows), columns, cell_of(s), copy);
         pitch = columns * cell_of(s);
@@ -134,12 +163,16 @@ static void run(const struct conv_call *call)
         p.in_pitch = s->sy * pitch;
         p.in_step = s->sx * cell_of(s);
     }
-    if (s->kh * s->kw * s->sy * s->sx == 1 && p.n == s->out.width) {
+    if (!s->padded && s->kh * s->kw * s->sy * s->sx == 1 && p.n == s->out.width) {
         p.n *= p.rows; /* windows of one cell: all rows are one */
         p.rows = 1;
     }
     p.runs = runs;
     p.n_runs = list_runs(s, pitch, runs);
+    if (s->padded) {
+        list_ranges(s, &call->box, p.n_runs / s->kh, ranges);
+        p.ranges = ranges;
+    }
     for (size_t g = 0; g < s->groups; g++) {
         conv_panels_run(&p);
         p.weights += conv_panels_packed(p.taps, p.filters);

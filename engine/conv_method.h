@@ -3,7 +3,8 @@
  *
  * A method is chosen by shape alone, never by the CPU: the first of the table that
  * fits. All but Winograd's take a sum in the order of ky, kx, c, each step fused,
- * beginning with the bias.
+ * beginning with the bias. Taps outside the input multiply a 0 or are left out, as the
+ * shape decides: that is the same but for the sign of a sum that is 0.
  */
 #ifndef ENGINE_CONV_METHOD_H
 #define ENGINE_CONV_METHOD_H

@@ -2,7 +2,6 @@
 #include "engine/conv_panels.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 enum {
     PARTS = 16,        /* of a layer, if they are worth a hand-over */
@@ -46,6 +45,39 @@ static size_t take_block(const struct filters_run *runs, size_t n, size_t *taps)
     return taken;
 }
 
+static size_t count_taps(const struct filters_run *runs, size_t n)
+{
+    size_t taps = 0;
+
+    for (size_t r = 0; r < n; r++)
+        taps += runs[r].length;
+    return taps;
+}
+
+/* Runs first to last - 1 of one row, as far as they are its own: the sum begins with
+ * the first of these and ends with the last. */
+static void run_row(const struct conv_panels *p, size_t y, struct conv_range block,
+                    struct filters_call row)
+{
+    const struct conv_range all = {0, p->n_runs}, own = p->ranges ? p->ranges[y] : all;
+    const size_t first = block.first > own.first ? block.first : own.first;
+    const size_t last = least(block.last, own.last);
+    const bool none = own.first >= own.last; /* there is still the bias */
+
+    if (none ? block.first > 0 : first >= last)
+        return;
+    row.runs = p->runs + first;
+    row.n_runs = none ? 0 : last - first;
+    if (!none && first > own.first)
+        row.bias = NULL;
+    if (none || last == own.last)
+        row.floor = p->floor;
+    if (!none)
+        row.weights +=
+            count_taps(p->runs + block.first, first - block.first) * row.weight_step;
+    p->kernels->convolve_filters(&row);
+}
+
 static void run_panel(const struct conv_panels *p, size_t f)
 {
     struct filters_call row = {
@@ -53,26 +85,26 @@ static void run_panel(const struct conv_panels *p, size_t f)
         .in_step = p->in_step,
         .weights = p->weights + f * p->taps,
         .weight_step = conv_panels_width(p->filters, f),
+        .bias = p->biases + f,
+        .floor = -INFINITY,
         .filters = least(CONV_PANEL, p->last - f),
         .n = p->n,
     };
-    size_t r = 0, taps;
+    struct conv_range block = {0, 0};
+    size_t taps;
 
     do { /* without a run there is still the bias */
-        row.runs = p->runs + r;
-        row.n_runs = take_block(row.runs, p->n_runs - r, &taps);
-        row.bias = r == 0 ? p->biases + f : NULL;
-        r += row.n_runs;
-        row.floor = r == p->n_runs ? p->floor : -INFINITY;
+        block.last += take_block(p->runs + block.first, p->n_runs - block.first, &taps);
         row.out = p->out + f;
         row.in = p->in;
         for (size_t y = 0; y < p->rows; y++) {
-            p->kernels->convolve_filters(&row);
+            run_row(p, y, block, row);
             row.out += p->out_pitch;
             row.in += p->in_pitch;
         }
         row.weights += taps * row.weight_step;
-    } while (r < p->n_runs);
+        block.first = block.last;
+    } while (block.first < p->n_runs);
 }
 
 void conv_panels_run(const struct conv_panels *panels)

@@ -13,6 +13,11 @@
 
 enum { CONV_PANEL = 32, CONV_TAPS = 1024 };
 
+/* Runs first to last - 1. */
+struct conv_range {
+    size_t first, last;
+};
+
 /* rows x n pixels of filters first to last - 1. */
 struct conv_panels {
     const struct kernels *kernels;
@@ -21,7 +26,8 @@ struct conv_panels {
     size_t first, last;            /* first is a multiple of CONV_PANEL */
     const struct filters_run *runs;
     size_t n_runs;
-    float *out; /* of filter 0, at the first pixel */
+    const struct conv_range *ranges; /* of runs, for each row; NULL: all */
+    float *out;                      /* of filter 0, at the first pixel */
     size_t out_step, out_pitch;
     const float *in;
     size_t in_step, in_pitch;
