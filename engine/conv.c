@@ -2,6 +2,7 @@
 #include "engine/conv.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/conv_method.h"
 #include "engine/window.h"
@@ -80,6 +81,21 @@ static void set_needs(const struct layer *layer, const struct conv_shape *shape,
         plan->tile.channels = shape->out.channels;
 }
 
+/* Where the method would rather have its parts share memory. */
+static void share(const struct conv_shape *shape, struct layer_plan *plan)
+{
+    const struct conv_method *method = conv_method_of(shape);
+    struct conv_shared shared;
+
+    if (!method->share || !method->share(shape, &shared))
+        return;
+    plan->shared = shared.floats;
+    plan->scratch = shared.scratch;
+    plan->tile = shared.tile;
+    plan->band = shared.tile.height;
+    memcpy(plan->passes, shared.parts, sizeof plan->passes);
+}
+
 static bool infer_window(const struct layer *layer, struct layer_plan *plan,
                          struct error *err)
 {
@@ -120,6 +136,7 @@ bool conv2d_infer(const struct layer *layer, struct layer_plan *plan, struct err
     if (layer->use_bias)
         plan->weight_shape[1] = SHAPE(filters);
     set_needs(layer, &shape, plan);
+    share(&shape, plan);
     return true;
 }
 
@@ -252,16 +269,33 @@ static struct conv_call call_of(const struct layer_task *task,
                               .out_top = task->out_top,
                               .box = task->box,
                               .floor = task->floor,
-                              .scratch = task->scratch};
+                              .scratch = task->scratch,
+                              .shared = task->shared};
+}
+
+static struct conv_shape conv2d_shape(const struct layer_task *task)
+{
+    return shape_of(task->layer, task->plan, (size_t)task->layer->groups,
+                    task->plan->out.dim[2]);
+}
+
+void conv2d_prepare(const struct layer_task *task, size_t pass, size_t part)
+{
+    const struct conv_shape shape = conv2d_shape(task);
+    const struct conv_call call = call_of(task, &shape);
+
+    conv_method_of(&shape)->prepare(&call, pass, part);
 }
 
 void conv2d_run(const struct layer_task *task)
 {
-    const struct conv_shape shape = shape_of(
-        task->layer, task->plan, (size_t)task->layer->groups, task->plan->out.dim[2]);
+    const struct conv_shape shape = conv2d_shape(task);
     const struct conv_call call = call_of(task, &shape);
 
-    conv_method_run(&call);
+    if (call.shared)
+        conv_method_of(&shape)->finish(&call);
+    else
+        conv_method_run(&call);
 }
 
 void depthwise_conv2d_run(const struct layer_task *task)

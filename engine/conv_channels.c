@@ -164,4 +164,5 @@ static void run(const struct conv_call *call)
                                    .right = box.right});
 }
 
-const struct conv_method conv_channels = {fits, needs, pack, run};
+const struct conv_method conv_channels = {
+    .fits = fits, .needs = needs, .pack = pack, .run = run};

@@ -213,4 +213,5 @@ static void run(const struct conv_call *call)
     }
 }
 
-const struct conv_method conv_columns = {fits, needs, pack, run};
+const struct conv_method conv_columns = {
+    .fits = fits, .needs = needs, .pack = pack, .run = run};

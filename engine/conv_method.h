@@ -33,6 +33,14 @@ struct conv_needs {
     double row_cost;
 };
 
+/* What it needs to run with memory that all parts share: passes over it, each of so
+ * many parts, that come before the parts of the tile. */
+struct conv_shared {
+    size_t floats, scratch;
+    size_t parts[LAYER_PASSES];
+    struct extent tile;
+};
+
 /* One part of one convolution. */
 struct conv_call {
     const struct conv_shape *shape;
@@ -44,7 +52,7 @@ struct conv_call {
     size_t in_top, out_top; /* the rows at in and out */
     struct box box;
     float floor;
-    float *scratch;
+    float *scratch, *shared;
 };
 
 struct conv_method {
@@ -53,6 +61,12 @@ struct conv_method {
     void (*pack)(const struct conv_shape *shape, const float *kernel, const float *bias,
                  float *packed); /* bias may be NULL */
     void (*run)(const struct conv_call *call);
+
+    /* Another way to run, which ends with `finish` in place of run; false: not for this
+     * shape. NULL: for none. */
+    bool (*share)(const struct conv_shape *shape, struct conv_shared *shared);
+    void (*prepare)(const struct conv_call *call, size_t pass, size_t part);
+    void (*finish)(const struct conv_call *call); /* a box of whole rows */
 };
 
 extern const struct conv_method conv_winograd; /* 3x3 windows over deep maps */

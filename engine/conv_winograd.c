@@ -2,15 +2,19 @@
  * conv_winograd.c - 3x3 convolutions over deep maps, by Winograd's F(4x4, 3x3).
  *
  * The map is cut into tiles of 4x4 outputs. Each is transformed to 36 values a channel,
- * one matrix [tile][channel] for each; each is multiplied with the matrix
- * [channel][filter] of transformed weights; and the products are transformed back. That
- * is a quarter of the definition's products.
+ * which go to as many planes; each plane is multiplied with its matrix of transformed
+ * weights; and the products are transformed back. That is a quarter of the definition's
+ * products.
+ *
+ * Where the planes of the whole map are not too large, all parts share them: the tiles
+ * are transformed once, and each plane and its weights, which are many there, are read
+ * once. Else each part has planes of its own.
  *
  * Error: with the points of kernels_winograd.h at most some 5e-6 of the largest output
  * (measured against double precision over 16 to 512 channels; the definition's own
  * order has 3e-6). An infinity, a NaN or a number of 2^48 and more would spread over
- * its tile, so a part whose input holds one is computed by the definition, from the
- * weights as they are; so is all of a layer with such weights.
+ * its tile, so a row of tiles whose input holds one is computed by the definition, from
+ * the weights as they are; so is all of a layer with such weights.
  */
 #include "engine/conv_panels.h"
 
@@ -23,9 +27,12 @@ enum {
     POSITIONS = WINDOW * WINDOW,
     CHANNELS_MIN = 16,
     FILTERS_MIN = 32,
-    TILES = 56,            /* of a part: matrices that the second-level cache holds */
-    TILES_MIN = 14,        /* a register block */
-    FILTERS_PART = 128,    /* splitting filters repeats the transform of the input */
+    TILES = 56,         /* of a part with planes of its own: they pay for the weights */
+    TILES_MIN = 14,     /* a register block */
+    FILTERS_PART = 128, /* splitting filters repeats the transform of the input */
+    SHARED_MAX = 4 << 20,  /* floats of planes that are shared */
+    STEPS_MIN = 1 << 17,   /* of a part of the products: some 40 us */
+    TRANSFORM_STEPS = 192, /* of a vector of channels of a tile, either way */
     HEADER = KERNEL_LANES, /* packed[0]: whether the weights are tame */
 };
 
@@ -74,46 +81,65 @@ static struct extent tile_of(const struct conv_shape *s)
     return tile;
 }
 
-/* Floats from one tile's channels to the next's: an odd number of vectors. A power of
- * two would put all tiles of a register block in the same few sets of the cache. */
-static size_t pitch_of(size_t channels)
-{
-    return conv_round_up(channels, KERNEL_LANES) | KERNEL_LANES;
-}
-
-/* Floats from one position's weights to the next's; likewise. */
+/* Floats from one position's weights to the next's: an odd number of vectors. A power
+ * of two would put what is written at a time in the same few sets of the cache. */
 static size_t weights_plane(const struct conv_shape *s)
 {
     return s->in.channels * s->out.channels + KERNEL_LANES;
 }
 
-/* Floats of the pieces of scratch memory for a box of this size. */
-struct pieces {
-    size_t copy, in, out;
+/* The planes of some tiles, and in front of them, for each row of tiles, whether it is
+ * left to the definition. */
+struct planes {
+    size_t across, down, tiles;
+    size_t pitch; /* as in struct winograd_call */
+    size_t in_plane, out_plane;
+    float *wild, *in, *out;
 };
 
-static struct pieces pieces_of(const struct conv_shape *s, size_t height, size_t width,
-                               size_t filters)
+static size_t plane_floats(size_t tiles, size_t channels)
 {
-    const size_t across = count_tiles(width), down = count_tiles(height);
-    const size_t tiles = across * down;
+    return conv_round_up(channels, KERNEL_LANES) * tiles | KERNEL_LANES;
+}
 
-    return (struct pieces){
-        .copy = conv_round_up((down * TILE + 2) * (across * TILE + 2) * s->in.channels,
-                              KERNEL_LANES),
-        .in = POSITIONS * tiles * pitch_of(s->in.channels),
-        .out = POSITIONS * tiles * pitch_of(filters),
-    };
+static struct planes planes_at(float *memory, const struct conv_shape *s, size_t height,
+                               size_t width, size_t filters)
+{
+    struct planes p = {.across = count_tiles(width), .down = count_tiles(height)};
+
+    p.tiles = p.across * p.down;
+    p.pitch = p.tiles * KERNEL_LANES;
+    p.in_plane = plane_floats(p.tiles, s->in.channels);
+    p.out_plane = plane_floats(p.tiles, filters);
+    p.wild = memory;
+    p.in = memory + conv_round_up(p.down, KERNEL_LANES);
+    p.out = p.in + POSITIONS * p.in_plane;
+    return p;
+}
+
+static size_t planes_size(const struct conv_shape *s, size_t height, size_t width,
+                          size_t filters)
+{
+    const struct planes p = planes_at(NULL, s, height, width, filters);
+
+    return conv_round_up(p.down, KERNEL_LANES) + POSITIONS * (p.in_plane + p.out_plane);
+}
+
+/* The cells under a row of tiles. */
+static size_t copy_size(const struct conv_shape *s, size_t width)
+{
+    return conv_round_up(WINDOW * (count_tiles(width) * TILE + 2) * s->in.channels,
+                         KERNEL_LANES);
 }
 
 static struct conv_needs needs(const struct conv_shape *s)
 {
     const struct extent tile = tile_of(s);
-    const struct pieces p = pieces_of(s, tile.height, tile.width, tile.channels);
 
     return (struct conv_needs){
         .packed = HEADER + s->out.channels + POSITIONS * weights_plane(s),
-        .scratch = p.copy + p.in + p.out,
+        .scratch = copy_size(s, tile.width) +
+                   planes_size(s, tile.height, tile.width, tile.channels),
         .tile = tile,
     };
 }
@@ -158,7 +184,7 @@ static void transform_panel(const float *kernel, size_t tap, size_t width, float
     }
 }
 
-static bool tame_weights(const float *kernel, size_t n)
+static bool are_tame(const float *kernel, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (!(fabsf(kernel[i]) < 0x1p48f))
@@ -173,7 +199,7 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
     const size_t channels = s->in.channels, filters = s->out.channels;
     const size_t tap = channels * filters;
 
-    packed[0] = tame_weights(kernel, 9 * tap);
+    packed[0] = are_tame(kernel, 9 * tap);
     packed += HEADER;
     memset(packed, 0, filters * sizeof *packed);
     if (bias)
@@ -187,112 +213,226 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
     }
 }
 
-/* The definition, from the weights as Keras has them. */
-static void run_definition(const struct conv_call *call, const float *copy,
-                           size_t columns)
+/* One row of tiles, by the definition, from the weights as Keras has them. */
+static void run_definition(const struct conv_call *call, const struct box *box,
+                           const float *copy, size_t columns)
 {
     const struct conv_shape *s = call->shape;
     const size_t pitch = columns * s->in.channels, run = 3 * s->in.channels;
     const struct filters_run runs[] = {
         {0, run}, {(ptrdiff_t)pitch, run}, {(ptrdiff_t)(2 * pitch), run}};
 
-    for (size_t y = call->box.top; y < call->box.bottom; y++)
+    for (size_t y = box->top; y < box->bottom; y++)
         call->kernels->convolve_filters(&(struct filters_call){
-            .out = conv_method_out(call, y, call->box.left) + call->box.first,
+            .out = conv_method_out(call, y, box->left) + box->first,
             .out_step = s->out.channels,
-            .in = copy + (y - call->box.top) * pitch,
+            .in = copy + (y - box->top) * pitch,
             .in_step = s->in.channels,
             .runs = runs,
             .n_runs = 3,
-            .weights = call->kernel + call->box.first,
+            .weights = call->kernel + box->first,
             .weight_step = s->out.channels,
-            .bias = call->packed + HEADER + call->box.first,
+            .bias = call->packed + HEADER + box->first,
             .floor = call->floor,
-            .filters = call->box.last - call->box.first,
-            .n = call->box.right - call->box.left,
+            .filters = box->last - box->first,
+            .n = box->right - box->left,
         });
 }
 
-/* products[position][tile][filter] of a range of filters. */
-static void multiply(const struct conv_call *call, const float *in, float *products,
-                     size_t tiles)
+static bool tame_weights(const struct conv_call *call)
+{
+    return call->packed[0] != 0;
+}
+
+/* The row of tiles under output row y of a box, as row `row` of the planes. */
+static void transform_in(const struct conv_call *call, const struct planes *p,
+                         const struct box *box, size_t y, size_t row)
+{
+    const size_t channels = call->shape->in.channels, columns = p->across * TILE + 2;
+    float *copy = call->scratch;
+
+    p->wild[row] = 1;
+    if (!tame_weights(call))
+        return;
+    conv_method_copy(call, y, box->left, WINDOW, columns, channels, copy);
+    if (!call->kernels->tame(copy, WINDOW * columns * channels))
+        return;
+    p->wild[row] = 0;
+    call->kernels->winograd_in(&(struct winograd_call){
+        .map = copy,
+        .map_pitch = columns * channels,
+        .planes = p->in + row * p->across * KERNEL_LANES,
+        .plane = p->in_plane,
+        .pitch = p->pitch,
+        .channels = channels,
+        .tiles = p->across,
+    });
+}
+
+/* The products of a plane with filters first to last - 1; the planes begin with filter
+ * box->first. */
+static void multiply(const struct conv_call *call, const struct planes *p, size_t plane,
+                     size_t first, size_t last)
 {
     const struct conv_shape *s = call->shape;
     const size_t channels = s->in.channels, all = s->out.channels;
-    const size_t filters = call->box.last - call->box.first;
-    const size_t in_pitch = pitch_of(channels), out_pitch = pitch_of(filters);
-    const float *weights = call->packed + HEADER + all;
-    static const float zeros[CONV_PANEL] = {0};
+    const float *weights = call->packed + HEADER + all + plane * weights_plane(s);
 
-    for (size_t i = 0; i < POSITIONS; i++) {
-        const struct filters_run run = {0, channels};
-        for (size_t f = 0, width; f < filters; f += width) {
-            const size_t first = call->box.first + f;
-            width = all - first < CONV_PANEL ? all - first : CONV_PANEL;
-            call->kernels->convolve_filters(&(struct filters_call){
-                .out = products + i * tiles * out_pitch + f,
-                .out_step = out_pitch,
-                .in = in + i * tiles * in_pitch,
-                .in_step = in_pitch,
-                .runs = &run,
-                .n_runs = 1,
-                .weights = weights + i * weights_plane(s) + first * channels,
-                .weight_step = width,
-                .bias = zeros,
-                .floor = -INFINITY,
-                .filters = width,
-                .n = tiles,
-            });
-        }
+    for (size_t f = first, width; f < last && tame_weights(call); f += width) {
+        width = all - f < CONV_PANEL ? all - f : CONV_PANEL;
+        call->kernels->winograd_multiply(&(struct tiles_call){
+            .out = p->out + plane * p->out_plane + (f - call->box.first) * p->tiles,
+            .out_pitch = p->pitch,
+            .in = p->in + plane * p->in_plane,
+            .in_pitch = p->pitch,
+            .weights = weights + f * channels,
+            .soon = weights + (f + width < last ? f + width : f) * channels,
+            .channels = channels,
+            .filters = width,
+            .tiles = p->tiles,
+        });
     }
+}
+
+/* The other way: row `row` of the planes to output row y of the box and three more. */
+static void transform_out(const struct conv_call *call, const struct planes *p,
+                          const struct box *box, size_t y, size_t row)
+{
+    const struct conv_shape *s = call->shape;
+    const size_t rows = box->bottom - y < TILE ? box->bottom - y : TILE;
+    const size_t columns = p->across * TILE + 2;
+
+    if (p->wild[row]) {
+        struct box part = *box;
+        part.top = y;
+        part.bottom = y + rows;
+        conv_method_copy(call, y, box->left, WINDOW, columns, s->in.channels,
+                         call->scratch);
+        run_definition(call, &part, call->scratch, columns);
+        return;
+    }
+    call->kernels->winograd_out(&(struct winograd_call){
+        .map = conv_method_out(call, y, box->left) + box->first,
+        .map_pitch = s->out.width * s->out.channels,
+        .map_step = s->out.channels,
+        .planes = p->out + row * p->across * KERNEL_LANES,
+        .plane = p->out_plane,
+        .pitch = p->pitch,
+        .channels = box->last - box->first,
+        .tiles = p->across,
+        .rows = rows,
+        .columns = box->right - box->left,
+        .bias = call->packed + HEADER + box->first,
+        .floor = call->floor,
+    });
 }
 
 static void run(const struct conv_call *call)
 {
-    const struct conv_shape *s = call->shape;
     const struct box *box = &call->box;
-    const size_t height = box->bottom - box->top, width = box->right - box->left;
-    const size_t filters = box->last - box->first;
-    const size_t across = count_tiles(width), down = count_tiles(height);
-    const size_t columns = across * TILE + 2, rows = down * TILE + 2;
-    const struct pieces p = pieces_of(s, height, width, filters);
-    float *copy = call->scratch, *in = copy + p.copy, *out = in + p.in;
+    const struct conv_shape *s = call->shape;
+    const size_t width = box->right - box->left;
+    const struct planes p =
+        planes_at(call->scratch + copy_size(s, width), s, box->bottom - box->top, width,
+                  box->last - box->first);
 
-    conv_method_copy(call, box->top, box->left, rows, columns, s->in.channels, copy);
-    if (call->packed[0] == 0 ||
-        !call->kernels->tame(copy, rows * columns * s->in.channels)) {
-        run_definition(call, copy, columns);
-        return;
-    }
-
-    struct winograd_call part = {
-        .map_pitch = columns * s->in.channels,
-        .plane = across * down * pitch_of(s->in.channels),
-        .pitch = pitch_of(s->in.channels),
-        .channels = s->in.channels,
-        .tiles = across,
-    };
-    for (size_t y = 0; y < down; y++) {
-        part.map = copy + y * TILE * part.map_pitch;
-        part.planes = in + y * across * part.pitch;
-        call->kernels->winograd_in(&part);
-    }
-    multiply(call, in, out, across * down);
-
-    part.map_pitch = s->out.width * s->out.channels;
-    part.map_step = s->out.channels;
-    part.pitch = pitch_of(filters);
-    part.plane = across * down * part.pitch;
-    part.channels = filters;
-    part.columns = width;
-    part.bias = call->packed + HEADER + box->first;
-    part.floor = call->floor;
-    for (size_t y = 0; y < down; y++) {
-        part.map = conv_method_out(call, box->top + y * TILE, box->left) + box->first;
-        part.planes = out + y * across * part.pitch;
-        part.rows = height - y * TILE < TILE ? height - y * TILE : TILE;
-        call->kernels->winograd_out(&part);
-    }
+    for (size_t row = 0; row < p.down; row++)
+        transform_in(call, &p, box, box->top + row * TILE, row);
+    for (size_t i = 0; i < POSITIONS; i++)
+        multiply(call, &p, i, box->first, box->last);
+    for (size_t row = 0; row < p.down; row++)
+        transform_out(call, &p, box, box->top + row * TILE, row);
 }
 
-const struct conv_method conv_winograd = {fits, needs, pack, run};
+/* ---- planes that are shared ---- */
+
+/* How the passes are cut, by the plan alone. */
+struct cut {
+    size_t rows;            /* of tiles, of a part of either transform */
+    size_t planes, filters; /* of a part of the products */
+};
+
+static struct cut cut_of(const struct conv_shape *s)
+{
+    const size_t across = count_tiles(s->out.width), down = count_tiles(s->out.height);
+    const size_t channels = s->in.channels, filters = s->out.channels;
+    const size_t vectors = (channels < filters ? channels : filters) / KERNEL_LANES;
+    const double plane =
+        (double)(across * down) * (double)channels * (double)(filters / KERNEL_LANES);
+    const double planes = STEPS_MIN / plane, panels = CONV_STEPS_MAX / plane;
+    struct cut cut = {
+        .rows = layer_grain(down, (double)(TRANSFORM_STEPS * across * vectors)),
+        .planes = planes < 1           ? 1
+                  : planes > POSITIONS ? POSITIONS
+                                       : (size_t)planes,
+        .filters = filters};
+
+    if (panels < 1)
+        cut.filters = conv_round_up((size_t)((double)filters * panels) + 1, CONV_PANEL);
+    return cut;
+}
+
+static size_t divide_up(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static bool share(const struct conv_shape *s, struct conv_shared *shared)
+{
+    const struct extent *out = &s->out;
+    const size_t floats = planes_size(s, out->height, out->width, out->channels);
+
+    if (floats > SHARED_MAX)
+        return false;
+    const struct cut cut = cut_of(s);
+    *shared =
+        (struct conv_shared){.floats = floats,
+                             .scratch = copy_size(s, out->width),
+                             .tile = {.height = cut.rows * TILE,
+                                      .width = out->width,
+                                      .channels = out->channels},
+                             .parts = {divide_up(count_tiles(out->height), cut.rows),
+                                       divide_up(POSITIONS, cut.planes) *
+                                           divide_up(out->channels, cut.filters)}};
+    if (shared->tile.height > out->height)
+        shared->tile.height = out->height;
+    return true;
+}
+
+static struct planes shared_planes(const struct conv_call *call)
+{
+    const struct extent *out = &call->shape->out;
+
+    return planes_at(call->shared, call->shape, out->height, out->width, out->channels);
+}
+
+static void prepare(const struct conv_call *call, size_t pass, size_t part)
+{
+    const struct planes p = shared_planes(call);
+    const struct cut cut = cut_of(call->shape);
+    const size_t filters = call->shape->out.channels;
+
+    if (pass == 0) {
+        const struct box whole = {0};
+        for (size_t row = part * cut.rows; row < p.down && row < (part + 1) * cut.rows;
+             row++)
+            transform_in(call, &p, &whole, row * TILE, row);
+        return;
+    }
+    const size_t ranges = divide_up(filters, cut.filters);
+    const size_t first = part % ranges * cut.filters, i = part / ranges * cut.planes;
+    const size_t last = first + cut.filters < filters ? first + cut.filters : filters;
+    for (size_t plane = i; plane < POSITIONS && plane < i + cut.planes; plane++)
+        multiply(call, &p, plane, first, last);
+}
+
+static void finish(const struct conv_call *call)
+{
+    const struct planes p = shared_planes(call);
+
+    for (size_t y = call->box.top; y < call->box.bottom; y += TILE)
+        transform_out(call, &p, &call->box, y, y / TILE);
+}
+
+const struct conv_method conv_winograd = {fits,  needs,   pack,  run,
+                                          share, prepare, finish};

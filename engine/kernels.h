@@ -119,8 +119,9 @@ struct groups_call {
 };
 
 /* A row of tiles of Winograd's F(4x4, 3x3); conv_winograd.c says what it is for. map
- * points at the first tile's first cell; 36 planes lie `plane` floats apart, the tiles
- * of each `pitch` floats. */
+ * points at the first tile's first cell. Each of 36 planes, `plane` floats apart, holds
+ * groups of KERNEL_LANES channels, `pitch` floats apart, of a group its tiles, and of a
+ * tile its channels of that group. */
 struct winograd_call {
     float *map, *planes;
     size_t map_pitch; /* floats from a row of the map to the next */
@@ -129,6 +130,18 @@ struct winograd_call {
     size_t rows, columns; /* winograd_out: that lie in the map */
     const float *bias;
     float floor;
+};
+
+/* Many filters over the tiles of a plane as above: for t < tiles and f < filters, the
+ * sum over c of in[tile t, channel c] * weights[c * filters + f], in the order of c.
+ * soon: as many more weights, which the next call will want. */
+struct tiles_call {
+    float *out;
+    size_t out_pitch;
+    const float *in;
+    size_t in_pitch;
+    const float *weights, *soon;
+    size_t channels, filters, tiles; /* filters: a multiple of KERNEL_LANES */
 };
 
 /* A row of windows over `rows` rows of the input, in_pitch floats apart: output x < n
@@ -181,10 +194,10 @@ struct kernels {
     void (*multiply_vector)(float *out, const float *in, const float *weights,
                             size_t step, const float *bias, size_t n, size_t filters);
 
-    /* From 6x6 cells every 4 columns to planes [tile][channel]; and back, from planes
-     * [tile][channel] to 4x4 cells plus bias. Channels of the way back are a multiple
-     * of KERNEL_LANES. */
+    /* From 6x6 cells every 4 columns to planes; and back, from planes to 4x4 cells plus
+     * bias. Channels of the way back are a multiple of KERNEL_LANES. */
     void (*winograd_in)(const struct winograd_call *call);
+    void (*winograd_multiply)(const struct tiles_call *call);
     void (*winograd_out)(const struct winograd_call *call);
     /* Whether all n values are numbers below 2^48. */
     bool (*tame)(const float *x, size_t n);

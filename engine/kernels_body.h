@@ -207,6 +207,7 @@ const struct kernels TABLE_NAME(ISA) = {
     .convolve_groups = convolve_groups,
     .multiply_vector = multiply_vector,
     .winograd_in = winograd_in,
+    .winograd_multiply = winograd_multiply,
     .winograd_out = winograd_out,
     .tame = tame,
     .pool_row = pool_row,

@@ -41,6 +41,15 @@ INLINE void winograd_back(const vec m[6], vec to[4])
                    v_madd(v_set1(WINOGRAD_A / 2), near_odd, m[5]));
 }
 
+/* Where a channel lies in a plane. */
+INLINE size_t plane_at(size_t pitch, size_t channel)
+{
+    return channel / KERNEL_LANES * pitch + channel % KERNEL_LANES;
+}
+
+/* Into the second-level cache. */
+#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
+
 INLINE void winograd_in_tile(const struct winograd_call *call, float *out,
                              const float *in, const bool whole, size_t lanes)
 {
@@ -65,15 +74,19 @@ INLINE void winograd_in_tile(const struct winograd_call *call, float *out,
 
 static void winograd_in(const struct winograd_call *call)
 {
-    for (size_t t = 0; t < call->tiles; t++) {
-        const float *in = call->map + t * 4 * call->channels;
-        float *out = call->planes + t * call->pitch;
-        size_t c = 0;
+    for (size_t c = 0; c < call->channels; c += LANES) {
+        const size_t left = call->channels - c;
+        const float *in = call->map + c;
+        float *out = call->planes + plane_at(call->pitch, c);
 
-        for (; c + LANES <= call->channels; c += LANES)
-            winograd_in_tile(call, out + c, in + c, true, LANES);
-        if (c < call->channels)
-            winograd_in_tile(call, out + c, in + c, false, call->channels - c);
+        for (size_t t = 0; t < call->tiles; t++) {
+            if (left >= LANES)
+                winograd_in_tile(call, out, in, true, LANES);
+            else
+                winograd_in_tile(call, out, in, false, left);
+            in += 4 * call->channels;
+            out += KERNEL_LANES;
+        }
     }
 }
 
@@ -102,13 +115,96 @@ INLINE void winograd_out_tile(const struct winograd_call *call, float *out,
 
 static void winograd_out(const struct winograd_call *call)
 {
-    for (size_t t = 0; t < call->tiles; t++) {
-        const size_t left = call->columns - t * 4, columns = left < 4 ? left : 4;
-        const float *in = call->planes + t * call->pitch;
-        float *out = call->map + t * 4 * call->map_step;
+    for (size_t f = 0; f < call->channels; f += LANES) {
+        const float *in = call->planes + plane_at(call->pitch, f);
+        float *out = call->map + f;
 
-        for (size_t f = 0; f < call->channels; f += LANES)
-            winograd_out_tile(call, out + f, in + f, call->bias + f, columns);
+        for (size_t t = 0; t < call->tiles; t++) {
+            const size_t left = call->columns - t * 4, columns = left < 4 ? left : 4;
+            winograd_out_tile(call, out, in, call->bias + f, columns);
+            in += KERNEL_LANES;
+            out += 4 * call->map_step;
+        }
+    }
+}
+
+/* ---- between them: the products ---- */
+
+/* One block: `pixels` tiles x `vecs` vectors of filters. On the way the tiles of the
+ * block after it, a line of the weights for each channel, and the lines that will be
+ * written are called into the second-level cache. */
+INLINE void tiles_block(const struct tiles_call *call, float *out, const float *in,
+                        const float *weights, const float *soon, const size_t pixels,
+                        const size_t vecs)
+{
+    vec sum[PIXELS][FILTER_VECS];
+
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t v = 0; v < vecs; v++) {
+            sum[p][v] = v_set1(0.0f);
+            PREFETCH(out + plane_at(call->out_pitch, v * LANES) + p * KERNEL_LANES);
+        }
+    for (size_t c = 0; c < call->channels; in += call->in_pitch - KERNEL_LANES)
+        for (size_t i = 0; i < KERNEL_LANES && c < call->channels; i++, c++, in++) {
+            vec w[FILTER_VECS];
+            for (size_t v = 0; v < vecs; v++)
+                w[v] = v_load(weights + v * LANES);
+            PREFETCH(soon);
+            PREFETCH(in + (pixels + i) * KERNEL_LANES);
+            weights += call->filters;
+            soon += KERNEL_LANES;
+            for (size_t p = 0; p < pixels; p++) {
+                const vec pixel = v_set1(in[p * KERNEL_LANES]);
+                for (size_t v = 0; v < vecs; v++)
+                    sum[p][v] = v_madd(pixel, w[v], sum[p][v]);
+            }
+        }
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t v = 0; v < vecs; v++)
+            v_store(out + plane_at(call->out_pitch, v * LANES) + p * KERNEL_LANES,
+                    sum[p][v]);
+}
+
+typedef void tiles_block_fn(const struct tiles_call *call, float *out, const float *in,
+                            const float *weights, const float *soon);
+
+#define DEFINE(pixels)                                                                 \
+    static void tiles_wide_##pixels(const struct tiles_call *call, float *out,         \
+                                    const float *in, const float *weights,             \
+                                    const float *soon)                                 \
+    {                                                                                  \
+        tiles_block(call, out, in, weights, soon, pixels, FILTER_VECS);                \
+    }                                                                                  \
+    static void tiles_narrow_##pixels(const struct tiles_call *call, float *out,       \
+                                      const float *in, const float *weights,           \
+                                      const float *soon)                               \
+    {                                                                                  \
+        tiles_block(call, out, in, weights, soon, pixels, 1);                          \
+    }
+FOR_EACH_PIXELS(DEFINE)
+#undef DEFINE
+
+static tiles_block_fn *const tiles_blocks[][2] = {
+#define ROW(pixels) {tiles_narrow_##pixels, tiles_wide_##pixels},
+    FOR_EACH_PIXELS(ROW)
+#undef ROW
+};
+
+/* The tiles in as few blocks as there can be, and these as equal as they can be. */
+static void winograd_multiply(const struct tiles_call *call)
+{
+    const size_t blocks = (call->tiles + PIXELS - 1) / PIXELS;
+    const size_t lines = call->channels * KERNEL_LANES;
+
+    for (size_t f = 0, vecs; f < call->filters; f += vecs * LANES) {
+        vecs = call->filters - f > LANES ? FILTER_VECS : 1;
+        for (size_t b = 0, p = 0, pixels; b < blocks; b++, p += pixels) {
+            pixels = (call->tiles - p) / (blocks - b);
+            tiles_blocks[pixels - 1][vecs > 1](
+                call, call->out + plane_at(call->out_pitch, f) + p * KERNEL_LANES,
+                call->in + p * KERNEL_LANES, call->weights + f,
+                call->soon + b % (call->filters / KERNEL_LANES) * lines);
+        }
     }
 }
 

@@ -64,7 +64,7 @@ struct filter_bank {
                                      : [filters][height][width]; NULL: none given */
 };
 
-enum { LAYER_MAX_WEIGHTS = 4, LAYER_MAX_INTS = 4 };
+enum { LAYER_MAX_WEIGHTS = 4, LAYER_MAX_INTS = 4, LAYER_PASSES = 2 };
 
 struct int_list {
     int n;
@@ -146,6 +146,8 @@ struct layer_plan {
     size_t packing; /* where pack depends on the maps only by their channels and by a
                        choice that infer made: a number for that choice, not 0 */
     size_t scratch; /* floats of working memory per slot */
+    size_t shared;  /* floats of working memory that all slots share, or 0; then */
+    size_t passes[LAYER_PASSES]; /* parts of each call of prepare */
     struct extent tile; /* of one part of the output: 0 of an axis is all of it, but
                            rows, which then follow from row_cost */
     double row_cost;    /* about how many vectorised steps an output row takes */
@@ -190,6 +192,7 @@ struct layer_task {
     float floor;    /* of kinds that rectify: what is below becomes it; or -INFINITY */
     bool around;    /* out is best stored around the caches */
     float *scratch; /* plan->scratch floats, of this slot */
+    float *shared;  /* plan->shared floats; NULL if that is 0 */
 };
 
 /* Where row y of the input and of the output lies. */
@@ -214,6 +217,9 @@ struct layer_kind {
     /* Fill packed from layer->weights; NULL where plan->packed is 0. */
     void (*pack)(const struct layer *layer, const struct layer_plan *plan,
                  float *packed);
+    /* Where plan->shared is not 0: part `part` of a pass over the input, whose results
+     * run finds in task->shared. A pass begins when the one before has ended. */
+    void (*prepare)(const struct layer_task *task, size_t pass, size_t part);
     /* Compute task->box of the output, before the activation. NULL: the output is the
      * input. */
     void (*run)(const struct layer_task *task);

@@ -271,6 +271,9 @@ static void place_group(const struct stage_request *wanted, struct plan *plan, s
             bands += band_size(plan, group, i);
         }
     }
+    if (plan->layers[group->first].shared)
+        plan->shared_offsets[g] =
+            first_fit(memory, aligned(plan->layers[group->first].shared), g, g);
     for (size_t i = group->first; i <= group->last; i++)
         if (plan->places[i].band)
             plan->places[i].offset += scratch;
@@ -283,12 +286,14 @@ static bool lay_out(const struct network *network, const struct stage_request *w
 {
     const size_t n = network->n_layers;
     size_t *last = arena_take(arena, n, sizeof *last);
-    struct memory memory = {arena_take(arena, 2 * n + 1, sizeof *memory.spans), 0, 0};
+    struct memory memory = {arena_take(arena, 3 * n + 1, sizeof *memory.spans), 0, 0};
 
     plan->groups = arena_alloc(arena, n, sizeof *plan->groups);
     plan->places = arena_alloc(arena, n, sizeof *plan->places);
     plan->pre_offsets = arena_alloc(arena, n, sizeof *plan->pre_offsets);
-    if (!last || !memory.spans || !plan->groups || !plan->places || !plan->pre_offsets)
+    plan->shared_offsets = arena_alloc(arena, n, sizeof *plan->shared_offsets);
+    if (!last || !memory.spans || !plan->groups || !plan->places ||
+        !plan->pre_offsets || !plan->shared_offsets)
         return false;
 
     form_groups(network, plan);

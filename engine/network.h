@@ -49,11 +49,12 @@ struct plan {
     size_t n_groups;
 
     /* How network_run lays out its memory, in floats. */
-    struct place *places; /* of each layer's output */
-    size_t *pre_offsets;  /* of each layer's pre-activation in the block, if wanted */
-    size_t block;         /* floats in all, for outputs */
-    size_t packed;        /* floats, for packed weights */
-    size_t scratch;       /* floats per slot */
+    struct place *places;   /* of each layer's output */
+    size_t *pre_offsets;    /* of each layer's pre-activation in the block, if wanted */
+    size_t *shared_offsets; /* of the shared working memory of a group's first layer */
+    size_t block;           /* floats in all, for outputs */
+    size_t packed;          /* floats, for packed weights */
+    size_t scratch;         /* floats per slot */
 };
 
 /* Infer every layer from the input's shape, lay out the memory, check the limits

@@ -23,6 +23,8 @@ struct step {
     size_t last; /* layer of the group that is run: the others nobody needs */
     const float *input;
     float *block, *scratch;
+    float *shared; /* of the group's first layer; NULL: none */
+    size_t pass;   /* that is prepared */
 };
 
 /* Rows of a map from row `top` on. */
@@ -180,8 +182,9 @@ static struct band run_box(const struct step *step, size_t i, const struct box *
                                     .out_top = raw.top,
                                     .box = *box,
                                     .floor = rectified ? 0.0f : -INFINITY,
-                                    .around = far && last,
-                                    .scratch = scratch};
+                                     .around = far && last,
+                                     .scratch = scratch,
+                                     .shared = step->shared};
 
     if (layer->kind->run) {
         layer->kind->run(&task);
@@ -195,16 +198,24 @@ static struct band run_box(const struct step *step, size_t i, const struct box *
     return out;
 }
 
+/* What the group's first layer reads. */
+static struct band input_band(const struct step *step)
+{
+    const size_t source = step->network->layers[step->group->first].inputs[0];
+
+    /* A layer's run function does not write to its input. */
+    return (struct band){source == 0
+                             ? (float *)(uintptr_t)step->input
+                             : step->block + step->plan->places[source - 1].offset,
+                         0};
+}
+
 /* The layers of the group, one after the other, over one band. */
 static void run_band(const struct step *step, struct box box, float *scratch)
 {
     const struct plan *plan = step->plan;
-    const size_t source = step->network->layers[step->group->first].inputs[0];
-    struct band in = {NULL, 0};
+    struct band in = input_band(step);
 
-    /* A layer's run function does not write to its input. */
-    in.values = source == 0 ? (float *)(uintptr_t)step->input
-                            : step->block + plan->places[source - 1].offset;
     for (size_t i = step->group->first; i <= step->last; i++) {
         if (i > step->group->first)
             box = followed(&plan->layers[i], box);
@@ -212,6 +223,26 @@ static void run_band(const struct step *step, struct box box, float *scratch)
         if (rectifies_next(step, i))
             i++;
     }
+}
+
+static float *scratch_of(const struct step *step, size_t slot)
+{
+    return step->scratch + slot * step->plan->scratch;
+}
+
+static void prepare_part(void *context, size_t part, size_t slot)
+{
+    const struct step *step = context;
+    const struct layer *layer = &step->network->layers[step->group->first];
+
+    layer->kind->prepare(
+        &(struct layer_task){.layer = layer,
+                             .plan = &step->plan->layers[step->group->first],
+                             .kernels = step->kernels,
+                             .in = input_band(step).values,
+                             .scratch = scratch_of(step, slot),
+                             .shared = step->shared},
+        step->pass, part);
 }
 
 static void run_part(void *context, size_t part, size_t slot)
@@ -224,7 +255,7 @@ static void run_part(void *context, size_t part, size_t slot)
         struct box band = box;
         band.top = y;
         band.bottom = size_least(y + head->band, box.bottom);
-        run_band(step, band, step->scratch + slot * step->plan->scratch);
+        run_band(step, band, scratch_of(step, slot));
     }
 }
 
@@ -255,16 +286,28 @@ static bool pack_weights(const struct network *network, size_t n, struct plan *p
     return true;
 }
 
+static void run_parts(struct step *step, size_t parts, parallel_body *body,
+                      const struct parallel *parallel)
+{
+    if (parts == 1) /* not worth a call of the others */
+        body(step, 0, 0);
+    else
+        parallel->run(parallel->self, parts, body, step);
+}
+
 static void run_group(struct step *step, struct plan *plan,
                       const struct parallel *parallel)
 {
     const double start = stopwatch_ms();
-    const size_t parts = count_parts(&plan->layers[step->group->first]);
+    const struct layer_plan *head = &plan->layers[step->group->first];
 
-    if (parts == 1) /* not worth a call of the others */
-        run_part(step, 0, 0);
-    else
-        parallel->run(parallel->self, parts, run_part, step);
+    step->shared = NULL;
+    if (head->shared) {
+        step->shared = step->block + plan->shared_offsets[step->group - plan->groups];
+        for (step->pass = 0; step->pass < LAYER_PASSES; step->pass++)
+            run_parts(step, head->passes[step->pass], prepare_part, parallel);
+    }
+    run_parts(step, count_parts(head), run_part, parallel);
     for (size_t i = step->group->first; i < step->last; i++)
         plan->layers[i].duration_ms = NAN;
     plan->layers[step->last].duration_ms = stopwatch_ms() - start;

@@ -99,22 +99,35 @@ static size_t map_floats(const struct winograd_call *call)
     return 5 * call->map_pitch + ((call->tiles - 1) * 4 + 6) * call->channels;
 }
 
+/* Where a value of a plane lies. */
+static size_t plane_at(size_t pitch, size_t tile, size_t channel)
+{
+    return channel / KERNEL_LANES * pitch + tile * KERNEL_LANES +
+           channel % KERNEL_LANES;
+}
+
 static size_t planes_floats(const struct winograd_call *call)
 {
-    return (POSITIONS - 1) * call->plane + (call->tiles - 1) * call->pitch +
-           call->channels;
+    return (POSITIONS - 1) * call->plane +
+           plane_at(call->pitch, call->tiles - 1, call->channels - 1) + 1;
+}
+
+/* Floats of a plane without gaps. */
+static size_t plane_floats(size_t pitch, size_t channels)
+{
+    return (channels + KERNEL_LANES - 1) / KERNEL_LANES * pitch;
 }
 
 static struct winograd_call in_call(const struct in_case *c, bool wild, uint64_t seed,
                                     int side)
 {
-    struct winograd_call call = {
-        .channels = c->channels,
-        .tiles = c->tiles,
-        .map_pitch = (c->tiles * 4 + 2) * c->channels + c->pitch_gap,
-        .pitch = c->channels + c->pitch_gap,
-        .plane = c->tiles * (c->channels + c->pitch_gap) + c->plane_gap};
+    struct winograd_call call = {.channels = c->channels,
+                                 .tiles = c->tiles,
+                                 .map_pitch =
+                                     (c->tiles * 4 + 2) * c->channels + c->pitch_gap,
+                                 .pitch = c->tiles * KERNEL_LANES + c->pitch_gap};
 
+    call.plane = plane_floats(call.pitch, c->channels) + c->plane_gap;
     call.map = place(IN, map_floats(&call), side);
     fill_values(call.map, map_floats(&call), wild, seed);
     return call;
@@ -136,7 +149,7 @@ Test(kernels_winograd, in_is_its_matrix)
                                         (tile * 4 + i % CELLS) * c.channels + channel]);
             for (size_t i = 0; i < POSITIONS; i++)
                 assert_close(
-                    call.planes[i * call.plane + tile * call.pitch + channel],
+                    call.planes[i * call.plane + plane_at(call.pitch, tile, channel)],
                     transformed(t.input[i / CELLS], t.input[i % CELLS], d, CELLS),
                     ROUNDINGS_IN, "in");
         }
@@ -190,11 +203,11 @@ static struct winograd_call out_call(const struct out_case *c, bool wild, uint64
                                  .columns = c->columns,
                                  .map_step = step,
                                  .map_pitch = c->columns * step + c->pitch_gap,
-                                 .pitch = step,
-                                 .plane = tiles * step,
+                                 .pitch = tiles * KERNEL_LANES + c->pitch_gap,
                                  .bias = bias,
                                  .floor = c->floor};
 
+    call.plane = plane_floats(call.pitch, c->channels);
     call.planes = place(IN, planes_floats(&call), side);
     fill_values(call.planes, planes_floats(&call), wild, seed);
     fill_values(bias, c->channels, wild, seed + 1);
@@ -222,8 +235,8 @@ Test(kernels_winograd, out_is_its_matrix)
             for (size_t f = 0; f < c.channels; f++) {
                 struct exact m[POSITIONS];
                 for (size_t i = 0; i < POSITIONS; i++)
-                    m[i] =
-                        exactly(call.planes[i * call.plane + x / 4 * call.pitch + f]);
+                    m[i] = exactly(
+                        call.planes[i * call.plane + plane_at(call.pitch, x / 4, f)]);
                 struct exact want = transformed(t.output[y], t.output[x % 4], m, CELLS);
                 want.value += (double)call.bias[f];
                 want.magnitude += fabs((double)call.bias[f]);
@@ -277,10 +290,61 @@ Test(kernels_winograd, out_gives_the_same_bits_and_writes_only_the_map)
             }
 }
 
+/* ---- the products ---- */
+
+/* Each is one chain of fused adds in the order of the channels, in every table. */
+static void check_products(struct tiles_call call, bool wild, uint64_t seed, int side)
+{
+    const size_t n_in = plane_at(call.in_pitch, call.tiles - 1, call.channels - 1) + 1;
+    const size_t n_out = plane_at(call.out_pitch, call.tiles - 1, call.filters - 1) + 1;
+    const size_t n_weights = call.channels * call.filters;
+    float *in = place(IN, n_in, side), *weights = place(BIAS, n_weights, side);
+    float *want = place(WANT, n_out, side), *out = place(OUT, n_out, side);
+
+    fill_values(in, n_in, wild, seed);
+    fill_values(weights, n_weights, false, seed + 1);
+    fill_values(want, n_out, false, seed + 2); /* what lies between stays */
+    for (size_t t = 0; t < call.tiles; t++)
+        for (size_t f = 0; f < call.filters; f++) {
+            float sum = 0;
+            for (size_t c = 0; c < call.channels; c++)
+                sum = fmaf(in[plane_at(call.in_pitch, t, c)],
+                           weights[c * call.filters + f], sum);
+            want[plane_at(call.out_pitch, t, f)] = sum;
+        }
+    call.in = in;
+    call.out = out;
+    call.weights = call.soon = weights;
+    for (size_t k = 0; kernels_nth(k); k++) {
+        fill_values(out, n_out, false, seed + 2);
+        kernels_nth(k)->winograd_multiply(&call);
+        cr_assert(same_bits(want, out, n_out),
+                  "%s: %zu channels, %zu tiles, %zu filters", kernels_nth(k)->name,
+                  call.channels, call.tiles, call.filters);
+    }
+}
+
+Test(kernels_winograd, products_are_chains)
+{
+    static const size_t channels[] = {1, 15, 16, 17, 40};
+    uint64_t seed = 0;
+
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+        for (size_t tiles = 1; tiles <= 45; tiles++)
+            for (size_t vectors = 1; vectors <= 2; vectors++, seed++)
+                check_products(
+                    (struct tiles_call){.channels = channels[i],
+                                        .tiles = tiles,
+                                        .filters = vectors * KERNEL_LANES,
+                                        .in_pitch = tiles * KERNEL_LANES + seed % 3,
+                                        .out_pitch = (tiles + seed % 5) * KERNEL_LANES},
+                    seed % 2, seed, seed % 3 ? AT_END : AT_BEGIN);
+}
+
 /* ---- there and back ---- */
 
 /* One tile of a 3x3 convolution of `CHANNELS` channels with KERNEL_LANES filters. */
-enum { CHANNELS = 24, FILTERS = KERNEL_LANES };
+enum { CHANNELS = 24, PLANE = 2 * KERNEL_LANES, FILTERS = KERNEL_LANES };
 
 struct tile {
     float map[POSITIONS * CHANNELS], kernel[TAPS * TAPS * CHANNELS * FILTERS];
@@ -301,20 +365,29 @@ static struct exact weight(const struct transforms *t, const struct tile *tile,
 static void run_tile(const struct transforms *t, struct tile *tile,
                      const struct kernels *kernels)
 {
-    float in[POSITIONS * CHANNELS], products[POSITIONS * FILTERS] = {0};
+    float in[POSITIONS * PLANE], products[POSITIONS * FILTERS];
+    float weights[CHANNELS * FILTERS];
 
     kernels->winograd_in(&(struct winograd_call){.map = tile->map,
                                                  .planes = in,
                                                  .map_pitch = CELLS * CHANNELS,
-                                                 .plane = CHANNELS,
+                                                 .plane = PLANE,
+                                                 .pitch = KERNEL_LANES,
                                                  .channels = CHANNELS,
                                                  .tiles = 1});
-    for (size_t i = 0; i < POSITIONS; i++)
+    for (size_t i = 0; i < POSITIONS; i++) {
         for (size_t c = 0; c < CHANNELS; c++)
             for (size_t f = 0; f < FILTERS; f++)
-                products[i * FILTERS + f] =
-                    fmaf(in[i * CHANNELS + c], (float)weight(t, tile, i, c, f).value,
-                         products[i * FILTERS + f]);
+                weights[c * FILTERS + f] = (float)weight(t, tile, i, c, f).value;
+        kernels->winograd_multiply(&(struct tiles_call){.out = products + i * FILTERS,
+                                                        .in = in + i * PLANE,
+                                                        .in_pitch = KERNEL_LANES,
+                                                        .weights = weights,
+                                                        .soon = weights,
+                                                        .channels = CHANNELS,
+                                                        .filters = FILTERS,
+                                                        .tiles = 1});
+    }
     kernels->winograd_out(&(struct winograd_call){.map = tile->out,
                                                   .planes = products,
                                                   .map_pitch = OUTPUTS * FILTERS,
