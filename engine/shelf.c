@@ -169,7 +169,11 @@ static void *take_memory(size_t bytes)
         return aligned_alloc(ARENA_ALIGN, bytes);
     void *memory =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED)
+        return NULL;
+    /* As the arena's: weights are read from end to end. */
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    return memory;
 }
 
 static void free_entry(struct shelf_entry *entry)
