@@ -13,7 +13,8 @@
 enum {
     FEW = KERNEL_LANES / 2, /* filters of a group: more make better lanes themselves */
     ROWS = 8,
-    STEP_MAX = 4, /* floats between neighbouring lanes */
+    STEP_MAX = 4,  /* floats between neighbouring lanes */
+    FAR = 4 << 20, /* cells of a map that no cache holds */
 };
 
 static bool fits(const struct conv_shape *s)
@@ -187,6 +188,7 @@ static void run_rows(const struct conv_call *call, const struct view *v,
             .floor = call->floor,
             .rows = rows,
             .n = width,
+            .far = s->in.width * s->in.height > FAR,
         };
         call->kernels->convolve_columns(&columns);
         if (filters > 1)

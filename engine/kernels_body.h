@@ -79,6 +79,9 @@ INLINE size_t to_line(const float *p)
     return -((uintptr_t)p / sizeof *p) % KERNEL_LANES;
 }
 
+/* Call a line into the second-level cache; p may point anywhere. */
+#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
+
 #include "engine/kernels_convolve.h"
 #include "engine/kernels_groups.h"
 #include "engine/kernels_pool.h"

@@ -259,6 +259,12 @@ INLINE void strip(const struct columns_call *call, const vec *weights, float *ou
         for (size_t v = 0; v < vecs; v++)
             sum[i][v] = bias;
     for (size_t y = 0; y < call->rows + kernel_rows - 1; y++, in += call->in_pitch) {
+        /* the strip to the right */
+        for (size_t i = vecs * LANES; call->far && i < 2 * vecs * LANES;
+             i += KERNEL_LANES) {
+            PREFETCH(in + i);
+            PREFETCH(out + i);
+        }
         if (y + 1 >= kernel_rows && y < call->rows)
             strip_row(call, sum, weights, in, y, kernel_rows, row_taps, vecs, true);
         else

@@ -47,9 +47,6 @@ INLINE size_t plane_at(size_t pitch, size_t channel)
     return channel / KERNEL_LANES * pitch + channel % KERNEL_LANES;
 }
 
-/* Into the second-level cache. */
-#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
-
 INLINE void winograd_in_tile(const struct winograd_call *call, float *out,
                              const float *in, const bool whole, size_t lanes)
 {
@@ -67,8 +64,11 @@ INLINE void winograd_in_tile(const struct winograd_call *call, float *out,
     for (size_t y = 0; y < 6; y++) {
         vec to[6];
         winograd_forward(half[y], to);
-        for (size_t x = 0; x < 6; x++)
-            store_lanes(out + (y * 6 + x) * call->plane, to[x], whole, lanes);
+        for (size_t x = 0; x < 6; x++) {
+            float *at = out + (y * 6 + x) * call->plane;
+            store_lanes(at, to[x], whole, lanes);
+            PREFETCH(at + 2 * KERNEL_LANES);
+        }
     }
 }
 
@@ -98,8 +98,11 @@ INLINE void winograd_out_tile(const struct winograd_call *call, float *out,
 
     for (size_t x = 0; x < 6; x++) {
         vec m[6], to[4];
-        for (size_t y = 0; y < 6; y++)
-            m[y] = v_load(in + (y * 6 + x) * call->plane);
+        for (size_t y = 0; y < 6; y++) {
+            const float *from = in + (y * 6 + x) * call->plane;
+            m[y] = v_load(from);
+            PREFETCH(from + 2 * KERNEL_LANES);
+        }
         winograd_back(m, to);
         for (size_t y = 0; y < 4; y++)
             half[y][x] = to[y];
@@ -113,17 +116,21 @@ INLINE void winograd_out_tile(const struct winograd_call *call, float *out,
     }
 }
 
+/* The filters of some lines of memory at a time: their outputs lie side by side. */
 static void winograd_out(const struct winograd_call *call)
 {
-    for (size_t f = 0; f < call->channels; f += LANES) {
-        const float *in = call->planes + plane_at(call->pitch, f);
-        float *out = call->map + f;
+    enum { TOGETHER = 4 * KERNEL_LANES };
+
+    for (size_t first = 0; first < call->channels; first += TOGETHER) {
+        const size_t end = first + TOGETHER, all = call->channels;
 
         for (size_t t = 0; t < call->tiles; t++) {
             const size_t left = call->columns - t * 4, columns = left < 4 ? left : 4;
-            winograd_out_tile(call, out, in, call->bias + f, columns);
-            in += KERNEL_LANES;
-            out += 4 * call->map_step;
+            for (size_t f = first; f < end && f < all; f += LANES)
+                winograd_out_tile(call, call->map + t * 4 * call->map_step + f,
+                                  call->planes + plane_at(call->pitch, f) +
+                                      t * KERNEL_LANES,
+                                  call->bias + f, columns);
         }
     }
 }
