@@ -14,6 +14,10 @@
  * A loop is published only while somebody is idle: until then its owner pays one load
  * per item. It lives on the owner's stack, and the owner leaves only when it has
  * withdrawn the loop and no helper is left inside.
+ *
+ * To sleep and to be woken takes longer than many a loop. So while a job runs, who is
+ * idle watches for its next loop a little while before it sleeps, and so does an owner
+ * for its last helper.
  */
 #include "server/workers.h"
 
@@ -26,11 +30,11 @@ struct loop {
     parallel_body *body;
     void *context;
     size_t n;
-    atomic_size_t next; /* item to be handed out */
-    size_t helpers;
+    atomic_size_t next;    /* item to be handed out */
+    atomic_size_t helpers; /* written under the lock */
 };
 
-enum { CLIENTS_LOG = 10 };
+enum { CLIENTS_LOG = 10, WATCH_NS = 50000 };
 
 /* When a client's next job has its turn. */
 struct client {
@@ -59,6 +63,7 @@ struct workers {
     size_t capacity;
     size_t n, started, busy;
     atomic_size_t queued, idle; /* written under the lock */
+    atomic_size_t published;    /* loops so far; written under the lock */
     atomic_bool stopping;       /* written under the lock */
     struct worker *workers;
 };
@@ -102,9 +107,17 @@ static void publish(struct worker *me, struct loop *loop)
 
     pthread_mutex_lock(&w->lock);
     me->loop = loop;
+    w->published++;
     for (size_t idle = w->idle; idle && wanted; idle--, wanted--)
         pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->lock);
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
 }
 
 static void withdraw(struct worker *me, struct loop *loop)
@@ -113,6 +126,10 @@ static void withdraw(struct worker *me, struct loop *loop)
 
     pthread_mutex_lock(&w->lock);
     me->loop = NULL;
+    pthread_mutex_unlock(&w->lock);
+    for (const int64_t end = clock_ns() + WATCH_NS; loop->helpers && clock_ns() < end;)
+        relax();
+    pthread_mutex_lock(&w->lock);
     while (loop->helpers)
         pthread_cond_wait(&me->helped, &w->lock);
     pthread_mutex_unlock(&w->lock);
@@ -212,6 +229,21 @@ static void run_job(struct worker *me, struct job *job)
         note_time(w, clock_ms(start, clock_ns()) / 1e3);
 }
 
+/* Whether a job or a loop came soon. Called, and returns, with the lock held. */
+static bool watch(struct workers *w)
+{
+    const size_t published = w->published;
+    const int64_t end = clock_ns() + WATCH_NS;
+
+    if (!w->busy)
+        return false;
+    pthread_mutex_unlock(&w->lock);
+    while (!w->queued && !w->stopping && w->published == published && clock_ns() < end)
+        relax();
+    pthread_mutex_lock(&w->lock);
+    return w->queued || w->stopping || w->published != published;
+}
+
 static void *work_until_stopped(void *arg)
 {
     struct worker *me = arg;
@@ -230,7 +262,8 @@ static void *work_until_stopped(void *arg)
             break;
         } else {
             w->idle++;
-            pthread_cond_wait(&w->work, &w->lock);
+            if (!watch(w))
+                pthread_cond_wait(&w->work, &w->lock);
             w->idle--;
         }
     }
