@@ -69,14 +69,26 @@ static bool check_output(const struct layer *layer, const struct layer_plan *pla
     return true;
 }
 
-/* What infer left open of the part: whole axes, and rows that are worth a hand-over. */
+/* Parts of rows that are worth a hand-over, as equal as they can be, and a number that
+ * two or four threads can share. */
+static size_t equal_rows(size_t rows, double row_cost)
+{
+    enum { SHARERS = 4 };
+    const size_t grain = layer_grain(rows, row_cost);
+    const size_t parts = (rows + grain - 1) / grain;
+    const size_t more = parts > 2 ? (parts + SHARERS - 1) / SHARERS * SHARERS : parts;
+
+    return (rows + more - 1) / more;
+}
+
+/* What infer left open of the part: whole axes, and rows. */
 static void set_tile(struct layer_plan *plan)
 {
     const struct extent out = shape_extent(&plan->out);
     struct extent *tile = &plan->tile;
 
     if (tile->height == 0)
-        tile->height = layer_grain(out.height, plan->row_cost);
+        tile->height = equal_rows(out.height, plan->row_cost);
     if (tile->width == 0)
         tile->width = out.width;
     if (tile->channels == 0)
