@@ -14,7 +14,7 @@ enum {
     FEW = KERNEL_LANES / 2, /* filters of a group: more make better lanes themselves */
     ROWS = 8,
     STEP_MAX = 4,  /* floats between neighbouring lanes */
-    FAR = 4 << 20, /* cells of a map that no cache holds */
+    FAR = 1 << 19, /* cells of a map past the second-level cache */
 };
 
 static bool fits(const struct conv_shape *s)

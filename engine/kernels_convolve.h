@@ -217,7 +217,10 @@ static void columns_short(const struct columns_call *call, float *out, const flo
     v_store_n(out, at_least(call->floor, sum), call->n);
 }
 
-enum { STRIP_VECS = 6 }; /* the most of any */
+enum {
+    STRIP_VECS = 6,    /* the most of any */
+    STRIP_AHEAD = 192, /* floats to the right that are called in, of a far map */
+};
 
 /* A row of a strip: each vector of input serves `kernel_rows` outputs, one above the
  * other. sum[i] is that of output row y - kernel_rows + 1 + i, where there is one;
@@ -259,11 +262,9 @@ INLINE void strip(const struct columns_call *call, const vec *weights, float *ou
         for (size_t v = 0; v < vecs; v++)
             sum[i][v] = bias;
     for (size_t y = 0; y < call->rows + kernel_rows - 1; y++, in += call->in_pitch) {
-        /* the strip to the right */
-        for (size_t i = vecs * LANES; call->far && i < 2 * vecs * LANES;
-             i += KERNEL_LANES) {
-            PREFETCH(in + i);
-            PREFETCH(out + i);
+        for (size_t i = 0; call->far && i < vecs * LANES; i += KERNEL_LANES) {
+            PREFETCH(in + STRIP_AHEAD + i);
+            PREFETCH(out + STRIP_AHEAD + i);
         }
         if (y + 1 >= kernel_rows && y < call->rows)
             strip_row(call, sum, weights, in, y, kernel_rows, row_taps, vecs, true);

@@ -167,7 +167,7 @@ static bool may_follow(const struct network *network, const struct plan *plan,
  * strips of columns begin anew too often. */
 static void set_band(struct plan *plan, const struct group *group)
 {
-    enum { CACHE = 64 << 10, ROWS_MIN = 4 };
+    enum { CACHE = 64 << 10, MORE = 128 << 10, ROWS = 8, ROWS_MIN = 4 };
     struct layer_plan *head = &plan->layers[group->first];
     const struct extent out = shape_extent(&head->out);
     const size_t row = out.width * out.channels * sizeof(float);
@@ -179,7 +179,10 @@ static void set_band(struct plan *plan, const struct group *group)
         head->band = head->tile.height;
         return;
     }
-    head->band = size_whole(row * ROWS_MIN < CACHE ? CACHE / row : ROWS_MIN, unit);
+    size_t rows = MORE / row < ROWS ? MORE / row : ROWS; /* of long rows */
+    if (rows < CACHE / row)
+        rows = CACHE / row;
+    head->band = size_whole(rows < ROWS_MIN ? ROWS_MIN : rows, unit);
     if (head->band > out.height)
         head->band = size_whole(out.height, unit);
     head->tile.height = size_whole(head->tile.height, head->band);
