@@ -381,19 +381,18 @@ static struct conv_shape any_shape(uint64_t *seed)
     return s;
 }
 
+/* A 3x3 window, every step one cell. */
+static const struct conv_shape three = {
+    .kh = 3, .kw = 3, .sy = 1, .sx = 1, .dy = 1, .dx = 1, .groups = 1};
+
 static struct conv_shape deep_shape(uint64_t *seed)
 {
-    return (struct conv_shape){.in = {(size_t)draw(seed, 4, 22),
-                                      (size_t)draw(seed, 4, 40),
-                                      (size_t)draw(seed, 16, 40)},
-                               .out = {0, 0, 16 * (size_t)draw(seed, 2, 5)},
-                               .kh = 3,
-                               .kw = 3,
-                               .sy = 1,
-                               .sx = 1,
-                               .dy = 1,
-                               .dx = 1,
-                               .groups = 1};
+    struct conv_shape s = three;
+
+    s.in = (struct extent){(size_t)draw(seed, 4, 22), (size_t)draw(seed, 4, 40),
+                           (size_t)draw(seed, 16, 40)};
+    s.out.channels = 16 * (size_t)draw(seed, 2, 5);
+    return s;
 }
 
 /* Groups with few filters, enough of them to fill a vector or nearly. */
@@ -496,19 +495,12 @@ Test(conv_method, large_layers_are_their_definitions_in_parts)
 /* A padded 3x3 layer of 32 filters on a 4x12 map: one row of tiles. */
 static void winograd_problem(struct problem *p, size_t channels, uint64_t seed)
 {
-    const struct conv_shape s = {.in = {4, 12, channels},
-                                 .out = {4, 12, 32},
-                                 .kh = 3,
-                                 .kw = 3,
-                                 .sy = 1,
-                                 .sx = 1,
-                                 .dy = 1,
-                                 .dx = 1,
-                                 .top = 1,
-                                 .left = 1,
-                                 .groups = 1,
-                                 .padded = true};
+    struct conv_shape s = three;
 
+    s.in = (struct extent){4, 12, channels};
+    s.out = (struct extent){4, 12, 32};
+    s.top = s.left = 1;
+    s.padded = true;
     problem_init(p, &s, true, seed);
     p->floor = -INFINITY;
 }
@@ -601,18 +593,11 @@ Test(conv_method, winograd_leaves_wild_weights_to_the_definition)
 Test(conv_method, a_nan_in_one_part_leaves_the_others_alone)
 {
     enum { HEIGHT = 36, WIDTH = 60, CHANNELS = 16, FILTERS = 32, Y = 30, X = 50 };
-    const struct conv_shape s = {.in = {HEIGHT, WIDTH, CHANNELS},
-                                 .out = {HEIGHT, WIDTH, FILTERS},
-                                 .kh = 3,
-                                 .kw = 3,
-                                 .sy = 1,
-                                 .sx = 1,
-                                 .dy = 1,
-                                 .dx = 1,
-                                 .top = 1,
-                                 .left = 1,
-                                 .groups = 1,
-                                 .padded = true};
+    struct conv_shape s = three;
+    s.in = (struct extent){HEIGHT, WIDTH, CHANNELS};
+    s.out = (struct extent){HEIGHT, WIDTH, FILTERS};
+    s.top = s.left = 1;
+    s.padded = true;
     const struct extent tile = conv_winograd.needs(&s).tile;
     const size_t first = Y / tile.height * tile.height;
     struct problem p;
