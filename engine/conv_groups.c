@@ -143,4 +143,5 @@ static void run(const struct conv_call *call)
     }
 }
 
-const struct conv_method conv_groups = {fits, needs, pack, run};
+const struct conv_method conv_groups = {
+    .fits = fits, .needs = needs, .pack = pack, .run = run};
