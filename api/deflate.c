@@ -1,118 +1,105 @@
-/* deflate.c - a zlib stream made piece by piece, as ISA-L makes it. */
+/* deflate.c - zlib streams made of parts that know nothing of each other. */
 #include "api/deflate.h"
 
-#include <assert.h>
 #include <isa-l/igzip_lib.h>
 #include <string.h>
 
 #include "api/isal.h"
+#include "api/runs.h"
 
 enum {
-    OUTPUT_SIZE = 64 << 10,
-    STORED_MAX = 65535, /* bytes of a stored block */
-    /* The token buffers make the blocks; a block of some 64 k symbols pays best. */
-    WORK_SIZE = ISAL_DEF_LVL3_DEFAULT > ISAL_DEF_LVL1_DEFAULT ? ISAL_DEF_LVL3_DEFAULT
-                                                              : ISAL_DEF_LVL1_DEFAULT,
+    STORED_MAX = 65535, /* bytes of a stored block, */
+    STORED_HEAD = 5,    /* and before them */
+    SLACK = 16,
+    RUNS_LEVELS = 3, /* 1 to 3 */
+    ADLER_BASE = 65521,
 };
 
-struct deflate {
-    deflate_sink *sink;
-    void *context;
-    bool stored, begun;
-    uint32_t adler; /* of what was stored */
+const uint8_t deflate_header[DEFLATE_HEADER] = {0x78, 0x01};
+
+struct work {
     struct isal_zstream stream;
-    uint8_t output[OUTPUT_SIZE];
-    uint8_t work[WORK_SIZE];
+    uint8_t tokens[ISAL_DEF_LVL3_DEFAULT];
 };
 
-size_t deflate_bytes(void)
+size_t deflate_bound(size_t n)
 {
-    return sizeof(struct deflate) + 2 * ARENA_ALIGN;
+    return n + STORED_HEAD * (n / STORED_MAX + 1) + SLACK;
 }
 
-static uint32_t isal_level(int level)
+size_t deflate_work_bytes(int level)
 {
-    return level <= 3 ? 1 : level <= 6 ? 2 : 3;
+    return level <= RUNS_LEVELS ? 0 : sizeof(struct work);
 }
 
-struct deflate *deflate_new(struct arena *arena, int level, deflate_sink *sink,
-                            void *context)
+static size_t store(const uint8_t *bytes, size_t n, bool last, uint8_t *out)
 {
-    struct deflate *deflate = arena_take(arena, 1, sizeof *deflate);
+    const uint8_t *start = out;
 
-    if (!deflate)
-        return NULL;
-    deflate->sink = sink;
-    deflate->context = context;
-    deflate->stored = level == 0;
-    deflate->begun = false;
-    deflate->adler = 1;
-    if (deflate->stored)
-        return deflate;
+    for (size_t size; n > 0; n -= size, bytes += size, out += size) {
+        size = n < STORED_MAX ? n : STORED_MAX;
+        const uint8_t head[STORED_HEAD] = {last && size == n, (uint8_t)size,
+                                           (uint8_t)(size >> 8), (uint8_t)~size,
+                                           (uint8_t)(~size >> 8)};
+        memcpy(out, head, sizeof head);
+        out += sizeof head;
+        memcpy(out, bytes, size);
+    }
+    return (size_t)(out - start);
+}
+
+/* 0 if it comes out larger than stored. */
+static size_t compress(int level, const uint8_t *bytes, size_t n, bool last,
+                       struct work *work, uint8_t *out)
+{
+    struct isal_zstream *stream = &work->stream;
 
     /* Its init leaves parts of the state as they were, and what is made depends on
      * them: the bytes must not depend on the request before. */
-    memset(&deflate->stream, 0, sizeof deflate->stream);
-    isal_deflate_init(&deflate->stream);
-    deflate->stream.level = isal_level(level);
-    deflate->stream.level_buf = deflate->work;
-    deflate->stream.level_buf_size = WORK_SIZE;
-    deflate->stream.gzip_flag = IGZIP_ZLIB;
-    return deflate;
-}
-
-static void compress(struct deflate *deflate, const uint8_t *bytes, size_t n, bool last)
-{
-    struct isal_zstream *stream = &deflate->stream;
-
+    memset(stream, 0, sizeof *stream);
+    isal_deflate_init(stream);
+    stream->level = level <= 6 ? 2 : 3;
+    stream->level_buf = work->tokens;
+    stream->level_buf_size = sizeof work->tokens;
+    stream->flush = last ? NO_FLUSH : FULL_FLUSH;
+    stream->end_of_stream = last;
     stream->next_in = (uint8_t *)(uintptr_t)bytes; /* read only, though not const */
     stream->avail_in = (uint32_t)n;
-    stream->end_of_stream = last;
-    do {
-        stream->next_out = deflate->output;
-        stream->avail_out = OUTPUT_SIZE;
-        const int status = isal_deflate(stream);
-        isal_done();
-        assert(status == COMP_OK);
-        (void)status;
-        const size_t made = OUTPUT_SIZE - stream->avail_out;
-        if (made)
-            deflate->sink(deflate->context, deflate->output, made);
-    } while (stream->avail_out == 0);
-}
-
-static void store_block(struct deflate *deflate, const uint8_t *bytes, size_t n,
-                        bool last)
-{
-    const uint8_t head[5] = {last, (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)~n,
-                             (uint8_t)(~n >> 8)};
-
-    deflate->sink(deflate->context, head, sizeof head);
-    deflate->sink(deflate->context, bytes, n);
-}
-
-static void store(struct deflate *deflate, const uint8_t *bytes, size_t n, bool last)
-{
-    static const uint8_t zlib_header[2] = {0x78, 0x01};
-
-    if (!deflate->begun)
-        deflate->sink(deflate->context, zlib_header, sizeof zlib_header);
-    deflate->begun = true;
-    deflate->adler = isal_adler32(deflate->adler, bytes, n);
+    stream->next_out = out;
+    stream->avail_out = (uint32_t)deflate_bound(n);
+    const int status = isal_deflate(stream);
     isal_done();
-    for (; n > STORED_MAX; n -= STORED_MAX, bytes += STORED_MAX)
-        store_block(deflate, bytes, STORED_MAX, false);
-    store_block(deflate, bytes, n, last);
-    if (last) {
-        const uint32_t a = deflate->adler;
-        const uint8_t tail[4] = {(uint8_t)(a >> 24), (uint8_t)(a >> 16),
-                                 (uint8_t)(a >> 8), (uint8_t)a};
-        deflate->sink(deflate->context, tail, sizeof tail);
-    }
+    return status == COMP_OK && stream->avail_out > 0 ? (size_t)(stream->next_out - out)
+                                                      : 0;
 }
 
-void deflate_add(struct deflate *deflate, const uint8_t *bytes, size_t n, bool last)
+size_t deflate_part(int level, const uint8_t *bytes, size_t n, bool last, void *work,
+                    uint8_t *out)
 {
-    assert(n <= DEFLATE_MAX_PIECE);
-    (deflate->stored ? store : compress)(deflate, bytes, n, last);
+    size_t size = 0;
+
+    if (level > RUNS_LEVELS)
+        size = compress(level, bytes, n, last, work, out);
+    else if (level > 0)
+        size = runs_block(bytes, n, last, out);
+    return size ? size : store(bytes, n, last, out);
+}
+
+uint32_t deflate_adler(const uint8_t *bytes, size_t n)
+{
+    const uint32_t adler = isal_adler32(1, bytes, n);
+
+    isal_done();
+    return adler;
+}
+
+/* The low half is one more than the sum of the bytes, the high half the sum of all the
+ * low halves. */
+uint32_t deflate_adler_join(uint32_t a, uint32_t b, size_t n)
+{
+    const uint64_t low = (a & 0xffff) + (b & 0xffff) + ADLER_BASE - 1;
+    const uint64_t carried = (a & 0xffff) + ADLER_BASE - 1; /* into each of n */
+    const uint64_t high = (a >> 16) + (b >> 16) + n % ADLER_BASE * carried;
+
+    return (uint32_t)(high % ADLER_BASE << 16 | low % ADLER_BASE);
 }

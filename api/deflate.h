@@ -1,5 +1,8 @@
 /*
- * deflate.h - a zlib stream (RFC 1950) made piece by piece, as ISA-L makes it.
+ * deflate.h - zlib streams (RFC 1950) made of parts that know nothing of each other, so
+ * that many can be made at once:
+ *
+ *     header, part, part, ..., last part, Adler-32 of all bytes
  */
 #ifndef API_DEFLATE_H
 #define API_DEFLATE_H
@@ -8,23 +11,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/arena.h"
+enum { DEFLATE_HEADER = 2, DEFLATE_TRAILER = 4 }; /* bytes */
+extern const uint8_t deflate_header[DEFLATE_HEADER];
 
-/* Receives finished pieces of the stream, in order. */
-typedef void deflate_sink(void *context, const uint8_t *bytes, size_t n);
+/* Bytes that n of them may become, and bytes of memory that it takes meanwhile. */
+size_t deflate_bound(size_t n);
+size_t deflate_work_bytes(int level);
 
-struct deflate;
+/* Write n bytes (1 to 2^30) to out as a part; returns its size. level 0 stores them; 1
+ * to 3 are Huffman codes and runs (runs.h), 4 to 6 and 7 to 9 two levels of ISA-L. work
+ * is aligned to ARENA_ALIGN; what it holds does not matter. */
+size_t deflate_part(int level, const uint8_t *bytes, size_t n, bool last, void *work,
+                    uint8_t *out);
 
-/* A stream in the arena; NULL if that is spent. level 0 stores, 1 to 9 compress; ISA-L
- * has three levels of effort, so 1 to 3, 4 to 6 and 7 to 9 are alike. */
-struct deflate *deflate_new(struct arena *arena, int level, deflate_sink *sink,
-                            void *context) MUST_CHECK;
-
-/* Bytes of arena that deflate_new takes, at most. */
-size_t deflate_bytes(void);
-
-/* Add n bytes, at most DEFLATE_MAX_PIECE; last ends the stream. */
-enum { DEFLATE_MAX_PIECE = 1 << 30 };
-void deflate_add(struct deflate *deflate, const uint8_t *bytes, size_t n, bool last);
+/* The checksum of n bytes; and of bytes a followed by n bytes b. */
+uint32_t deflate_adler(const uint8_t *bytes, size_t n);
+uint32_t deflate_adler_join(uint32_t a, uint32_t b, size_t n);
 
 #endif

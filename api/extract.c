@@ -95,56 +95,59 @@ static bool paint(struct work *work, struct stage *stage)
         &stage->tensor, stage->index == 0, &context, &stage->pictures, &call->err);
 }
 
-static bool encode_pictures(struct work *work, struct stage *stage)
+/* One stage of the reply: its numbers, and how they look. */
+static bool make_stage(struct work *work, const struct selected *selected,
+                       struct stage *stage)
 {
     struct call *call = work->call;
-    const struct limits *limits = &call->settings->limits;
 
-    stage->pngs = arena_alloc(call->arena, stage->pictures.n, sizeof *stage->pngs);
-    if (!stage->pngs)
+    *stage = describe_stage(work, selected);
+    if (!stage->name)
         return work_no_memory(work);
-    for (size_t i = 0; i < stage->pictures.n; i++)
-        buffer_init(&stage->pngs[i], (size_t)limits->max_response_bytes);
-    for (size_t i = 0; i < stage->pictures.n; i++)
-        if (cancelled(work) ||
-            !picture_png(&stage->pngs[i], &stage->pictures.pictures[i],
-                         call->settings->png_level, call->arena, &call->err))
-            return false;
-    return true;
+    stage->stats = statistics_of(call->settings->kernels, stage->tensor.values,
+                                 shape_elements(&stage->tensor.shape), 1);
+    return (!reply_shows_render(work->format) || paint(work, stage)) &&
+           !cancelled(work);
+}
+
+/* The pictures of all stages become files at once. */
+static bool write_pictures(struct work *work)
+{
+    struct call *call = work->call;
+    struct extraction *result = &work->result;
+    size_t n = 0;
+
+    for (size_t i = 0; i < result->n_stages; i++)
+        n += result->stages[i].pictures.n;
+    const struct picture **pictures = arena_take(call->arena, n, sizeof *pictures);
+    struct bytes *files = arena_take(call->arena, n, sizeof *files);
+    if (!pictures || !files)
+        return work_no_memory(work);
+    n = 0;
+    for (size_t i = 0; i < result->n_stages; i++) {
+        struct stage *stage = &result->stages[i];
+        stage->pngs = files + n;
+        for (size_t k = 0; k < stage->pictures.n; k++)
+            pictures[n++] = &stage->pictures.pictures[k];
+    }
+    return picture_write(pictures, n, call->settings->png_level, call->parallel,
+                         call->arena, files, &call->err);
 }
 
 static bool make_stages(struct work *work)
 {
-    struct call *call = work->call;
     struct extraction *result = &work->result;
-    const bool files = reply_has_pictures(work->format, work_options(work));
 
-    result->stages = arena_alloc(call->arena, work->n_stages, sizeof *result->stages);
+    result->stages =
+        arena_alloc(work->call->arena, work->n_stages, sizeof *result->stages);
     if (!result->stages)
         return work_no_memory(work);
-    for (size_t i = 0; i < work->n_stages; i++) {
-        struct stage *stage = &result->stages[result->n_stages++];
-        *stage = describe_stage(work, &work->stages[i]);
-        if (!stage->name)
-            return work_no_memory(work);
-        stage->stats = statistics_of(call->settings->kernels, stage->tensor.values,
-                                     shape_elements(&stage->tensor.shape), 1);
-        if (reply_shows_render(work->format) && !paint(work, stage))
+    for (; result->n_stages < work->n_stages; result->n_stages++)
+        if (!make_stage(work, &work->stages[result->n_stages],
+                        &result->stages[result->n_stages]))
             return false;
-        if (files && !encode_pictures(work, stage))
-            return false;
-        if (cancelled(work))
-            return false;
-    }
-    return true;
-}
-
-static void release_pictures(struct extraction *result)
-{
-    for (size_t i = 0; i < result->n_stages; i++)
-        for (size_t k = 0; result->stages[i].pngs && k < result->stages[i].pictures.n;
-             k++)
-            buffer_release(&result->stages[i].pngs[k]);
+    return !reply_has_pictures(work->format, work_options(work)) ||
+           write_pictures(work);
 }
 
 /* Kinds of reply that cannot hold the warnings tell them in a header. */
@@ -220,7 +223,6 @@ static bool extract(struct work *work)
 
 static bool finish(struct work *work, bool done)
 {
-    release_pictures(&work->result);
     return work_finish(work, done);
 }
 

@@ -237,15 +237,15 @@ bool figure_draw(const struct figure *f, enum canvas_kind kind, int png_level,
     const bool drawn = draw_panels(&d, arena, err);
     const uint32_t *pixels = kind == CANVAS_PIXELS ? canvas_pixels(d.canvas) : NULL;
     return canvas_finish(d.canvas) && drawn &&
-           (!pixels || figure_png(out, &page, pixels, png_level, arena, err));
+           (!pixels || figure_png(out, &page, pixels, png_level, parallel, arena, err));
 }
 
-double figure_bytes(const struct figure *f, enum canvas_kind kind, double cells)
+double figure_bytes(const struct figure *f, enum canvas_kind kind, double cells,
+                    int png_level, size_t slots)
 {
     const struct canvas_page page = figure_page(f);
-    const double pixels = (double)page.width * (double)page.height;
     const double file =
-        kind == CANVAS_PIXELS ? 3 * 1.01 * pixels + figure_png_bytes(&page) : 0;
+        kind == CANVAS_PIXELS ? figure_png_bytes(&page, png_level, slots) : 0;
 
     return canvas_bytes(kind, &page) + file + canvas_picture_bytes(kind, cells) +
            (double)f->n * (sizeof(struct canvas_box) + 16384);

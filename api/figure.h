@@ -57,15 +57,16 @@ bool figure_draw(const struct figure *figure, enum canvas_kind kind, int png_lev
                  struct buffer *out, struct error *err) MUST_CHECK;
 
 /* Bytes of memory that drawing takes beside the panels' pictures, of so many cells in
- * all, the file included. */
-double figure_bytes(const struct figure *figure, enum canvas_kind kind, double cells);
+ * all; a PNG of that level is made in so many slots. */
+double figure_bytes(const struct figure *figure, enum canvas_kind kind, double cells,
+                    int png_level, size_t slots);
 
 /* Append 0xRRGGBB pixels as a PNG: with a palette where 256 colours are enough. */
 bool figure_png(struct buffer *out, const struct canvas_page *page,
-                const uint32_t *pixels, int level, struct arena *arena,
-                struct error *err) MUST_CHECK;
+                const uint32_t *pixels, int level, const struct parallel *parallel,
+                struct arena *arena, struct error *err) MUST_CHECK;
 
 /* Bytes of arena that figure_png takes; it gives them back. */
-double figure_png_bytes(const struct canvas_page *page);
+double figure_png_bytes(const struct canvas_page *page, int level, size_t slots);
 
 #endif

@@ -52,7 +52,7 @@ static bool find_colors(struct colors *colors, const uint32_t *pixels, size_t n)
     return true;
 }
 
-static void write_indices(void *context, size_t y, uint8_t *row)
+static void write_indices(const void *context, size_t y, uint8_t *row)
 {
     const struct page_writer *w = context;
     const uint32_t *from = w->pixels + y * w->width;
@@ -65,7 +65,7 @@ static void write_indices(void *context, size_t y, uint8_t *row)
     }
 }
 
-static void write_colors(void *context, size_t y, uint8_t *row)
+static void write_colors(const void *context, size_t y, uint8_t *row)
 {
     const struct page_writer *w = context;
     const uint32_t *from = w->pixels + y * w->width;
@@ -78,8 +78,8 @@ static void write_colors(void *context, size_t y, uint8_t *row)
 }
 
 bool figure_png(struct buffer *out, const struct canvas_page *page,
-                const uint32_t *pixels, int level, struct arena *arena,
-                struct error *err)
+                const uint32_t *pixels, int level, const struct parallel *parallel,
+                struct arena *arena, struct error *err)
 {
     struct colors colors = {0};
     struct png_encoding e = {.width = page->width,
@@ -90,16 +90,18 @@ bool figure_png(struct buffer *out, const struct canvas_page *page,
     struct page_writer w = {.pixels = pixels, .width = page->width, .colors = &colors};
 
     if (!find_colors(&colors, pixels, page->width * page->height))
-        return png_encode(out, &e, write_colors, &w, arena, err);
+        return png_encode(out, &e, write_colors, &w, parallel, arena, err);
     e.color = PNG_PALETTE;
     e.n_palette = colors.n;
     memcpy(e.palette, colors.rgb, sizeof e.palette);
     e.bit_depth = colors.n <= 2 ? 1 : colors.n <= 4 ? 2 : colors.n <= 16 ? 4 : 8;
     w.bit_depth = e.bit_depth;
-    return png_encode(out, &e, write_indices, &w, arena, err);
+    return png_encode(out, &e, write_indices, &w, parallel, arena, err);
 }
 
-double figure_png_bytes(const struct canvas_page *page)
+double figure_png_bytes(const struct canvas_page *page, int level, size_t slots)
 {
-    return png_encode_bytes((double)page->width);
+    const double row = 3 * (double)page->width, height = (double)page->height;
+
+    return png_file_bytes(row, height) + png_scratch_bytes(row, height, level, slots);
 }

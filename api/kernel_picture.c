@@ -202,5 +202,5 @@ bool kernel_picture_draw(const struct kernel_picture *k, int png_level,
     draw(&d, &figure);
     const uint32_t *pixels = canvas_pixels(d.canvas);
     return canvas_finish(d.canvas) &&
-           figure_png(out, &page, pixels, png_level, arena, err);
+           figure_png(out, &page, pixels, png_level, &parallel_serial, arena, err);
 }

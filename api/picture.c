@@ -2,9 +2,10 @@
  * picture.c - tensors become pictures as matplotlib's imshow paints them.
  *
  * An indexed picture is painted map by map into the cells of a mosaic; a single map is
- * a mosaic of one. The file that it becomes is picture_png.c's matter.
+ * a mosaic of one. Where they lie is picture_layout.c's matter, the file that they
+ * become picture_png.c's.
  */
-#include "api/picture.h"
+#include "api/picture_layout.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,144 +28,8 @@ void render_from_options(struct render *render, const struct options *options)
     };
 }
 
-/* A stage as maps of height x width. */
-static struct extent maps_of(const struct shape *shape)
-{
-    struct extent e = shape_extent(shape);
-
-    if (shape->rank == 1)
-        e = (struct extent){1, shape->dim[0], 1};
-    else if (shape->rank == 2)
-        e = (struct extent){shape->dim[0], shape->dim[1], 1};
-    else if (shape->rank == 4)
-        e = (struct extent){shape->dim[0], shape->dim[1],
-                            shape->dim[2] * shape->dim[3]};
-    return e;
-}
-
-bool picture_check(const struct shape *shape, const struct render *render,
-                   struct error *err)
-{
-    const size_t channels = maps_of(shape).channels;
-
-    if (render->channel >= 0 && (size_t)render->channel >= channels)
-        return error_option(err, ERROR_OPTION_INVALID, "channel",
-                            "there is no channel %d in a stage of %zu channels",
-                            render->channel, channels);
-    if (render->channel < 0 && render->layout == LAYOUT_RGB && channels != 3)
-        return error_option(err, ERROR_OPTION_INVALID, "layout",
-                            "rgb needs 3 channels, the stage has %zu", channels);
-    if (render->has_range && !((float)render->range[0] < (float)render->range[1]))
-        return error_option(err, ERROR_OPTION_INVALID, "range",
-                            "the lower end %.9g is not below the upper end %.9g",
-                            render->range[0], render->range[1]);
-    return true;
-}
-
-/* Where the maps of one picture lie. */
-struct mosaic {
-    size_t n, columns, rows, gap;
-    size_t width, height; /* of the whole, before it is enlarged */
-};
-
-static struct mosaic mosaic_of(const struct extent *e, size_t n,
-                               const struct render *render)
-{
-    struct mosaic m = {.n = n, .columns = 1, .gap = n > 1 ? (size_t)render->gap : 0};
-
-    if (n > 1 && render->columns > 0)
-        m.columns = (size_t)render->columns < n ? (size_t)render->columns : n;
-    else
-        while (m.columns * m.columns < n)
-            m.columns++;
-    m.rows = (n + m.columns - 1) / m.columns;
-    m.width = m.columns * (e->width + m.gap) - m.gap;
-    m.height = m.rows * (e->height + m.gap) - m.gap;
-    return m;
-}
-
-/* Whether each map has a picture of its own. */
-static bool is_separate(const struct extent *e, const struct render *render)
-{
-    return e->channels > 1 && render->channel < 0 && render->layout == LAYOUT_SEPARATE;
-}
-
-/* Whether three channels are shown as one picture in their own colours. */
-static bool is_rgb(const struct extent *e, bool input, const struct render *render)
-{
-    return render->channel < 0 && e->channels == 3 &&
-           (input || render->layout == LAYOUT_RGB);
-}
-
-size_t picture_count(const struct shape *shape, bool input, const struct render *render)
-{
-    const struct extent e = maps_of(shape);
-
-    return is_separate(&e, render) && !is_rgb(&e, input, render) ? e.channels : 1;
-}
-
 /* Rows are worked on in bands, each with all its channels: a map is read once. */
-enum { BANDS = 16, BAND_VALUES = 1 << 15 };
-
-double picture_measure_bytes(const struct shape *shape, const struct render *render)
-{
-    const double values = (double)shape_elements(shape) * sizeof(float);
-
-    return (render->gamma != 1 ? values : 0) +
-           (double)maps_of(shape).channels * 3 * BANDS * sizeof(float) +
-           16 * ARENA_ALIGN;
-}
-
-/* Pixels that a cell takes, across and down: a vector is a strip that can be seen. */
-struct cell {
-    size_t width, height;
-};
-
-static struct cell cell_of_shape(const struct shape *shape, const struct render *render)
-{
-    const size_t scale = (size_t)render->scale, n = shape->dim[0];
-    const size_t strip = 16, wide = 256; /* pixels */
-
-    if (shape->rank != 1)
-        return (struct cell){scale, scale};
-    const size_t width = n < wide / strip ? strip : n < wide ? wide / n : 1;
-    return (struct cell){width * scale, strip * scale};
-}
-
-double picture_cells(const struct shape *shape, const struct render *render)
-{
-    const struct extent e = maps_of(shape);
-    const struct cell cell = cell_of_shape(shape, render);
-    const size_t shown = render->channel >= 0 ? 1 : e.channels;
-    const struct mosaic m = mosaic_of(&e, shown, render);
-
-    return (double)m.width * (double)m.height * (double)cell.width *
-           (double)cell.height;
-}
-
-double picture_bytes(const struct shape *shape, const struct render *render)
-{
-    const struct extent e = maps_of(shape);
-    const bool separate = is_separate(&e, render);
-    const size_t shown = render->channel >= 0 ? 1 : e.channels;
-    const struct mosaic m = mosaic_of(&e, separate ? 1 : shown, render);
-    const double n = separate ? (double)shown : 1;
-    const double values =
-        (double)e.height * (double)e.width * (double)e.channels * sizeof(float);
-    const double cells = (double)m.width * (double)m.height;
-    const struct cell cell = cell_of_shape(shape, render);
-    const double pixels = cells * (double)cell.width * (double)cell.height;
-    const bool rgb = e.channels == 3 && render->channel < 0;
-    /* Indices and, if need be, their holes; or RGBA: before and after enlarging. */
-    const double per_picture =
-        (rgb ? 4 : 2) * (pixels + (pixels > cells ? cells : 0)) + 8 * ARENA_ALIGN;
-    const double file = (rgb ? 4 : 1) * pixels * 1.01 + 2048;
-
-    return (render->gamma != 1 ? values : 0) + n * (per_picture + file) +
-           (double)shown * (sizeof(struct picture) + sizeof(uint8_t *) +
-                            (3 * BANDS + 2) * sizeof(float)) +
-           picture_png_bytes((double)m.width * (double)cell.width) + 16 * ARENA_ALIGN;
-}
+enum { BANDS = PICTURE_BANDS, BAND_VALUES = 1 << 15 };
 
 /* What the painting of a stage needs to know. */
 struct painter {
@@ -172,10 +37,10 @@ struct painter {
     const struct kernels *kernels;
     const struct parallel *parallel;
     struct arena *arena;
-    struct extent e;
-    struct cell cell;
+    struct picture_layout layout;
+    struct extent e;     /* of the layout, */
+    size_t first, n;     /* and the channels shown */
     const float *values; /* of the stage, after gamma */
-    size_t first, n;     /* the channels shown */
     float *low, *high;   /* n of each: the range of each map */
     float *odd;          /* 0 where a map holds only finite numbers */
     uint8_t **maps;      /* where each map is painted */
@@ -330,26 +195,16 @@ static bool paint_values(struct painter *p, struct error *err)
     return true;
 }
 
-/* One picture of n maps, from map `first` of those shown on. */
+/* The picture that begins with map `first` of those shown. */
 struct sheet {
     const struct painter *painter;
-    struct mosaic mosaic;
     size_t first;
     uint8_t *samples;
 };
 
-static uint8_t *cell_of(const struct sheet *c, uint8_t *samples, size_t i)
-{
-    const struct mosaic *m = &c->mosaic;
-    const size_t y = i / m->columns * (c->painter->e.height + m->gap);
-    const size_t x = i % m->columns * (c->painter->e.width + m->gap);
-
-    return samples + y * m->width + x;
-}
-
 static bool has_holes(const struct sheet *c)
 {
-    for (size_t i = 0; i < c->mosaic.n; i++)
+    for (size_t i = 0; i < c->painter->layout.mosaic.n; i++)
         if (c->painter->odd[c->first + i] != 0)
             return true;
     return false;
@@ -373,20 +228,21 @@ static void mark_holes(const struct sheet *c, uint8_t *samples, uint8_t mark)
 {
     const struct extent *e = &c->painter->e;
 
-    for (size_t i = 0; i < c->mosaic.n; i++) {
+    for (size_t i = 0; i < c->painter->layout.mosaic.n; i++) {
         const float *from = c->painter->values + c->painter->first + c->first + i;
-        uint8_t *to = cell_of(c, samples, i);
+        uint8_t *to = samples + picture_place(&c->painter->layout, i);
         for (size_t y = 0; y < e->height; y++)
             for (size_t x = 0; x < e->width; x++)
                 if (!isfinite(from[(y * e->width + x) * e->channels]))
-                    to[y * c->mosaic.width + x] = mark;
+                    to[y * c->painter->layout.mosaic.width + x] = mark;
     }
 }
 
 static bool punch_holes(const struct sheet *c, struct picture *picture,
                         struct error *err)
 {
-    const size_t n = c->mosaic.width * c->mosaic.height;
+    const struct mosaic *m = &c->painter->layout.mosaic;
+    const size_t n = m->width * m->height;
     const int index = unused_index(c->samples, n);
 
     picture->transparent = true;
@@ -446,36 +302,36 @@ bool picture_enlarge(struct picture *picture, size_t scale, struct arena *arena,
     return enlarge_cells(picture, &(struct cell){scale, scale}, arena, err);
 }
 
-/* A picture of n maps, from map `first` of those shown on, with places for them. */
-static bool lay_out(struct painter *p, size_t first, size_t n, struct picture *picture,
+/* The picture that begins with map `first` of those shown, with places for its maps. */
+static bool lay_out(struct painter *p, size_t first, struct picture *picture,
                     struct error *err)
 {
-    struct sheet c = {p, mosaic_of(&p->e, n, p->render), first, NULL};
+    const struct mosaic *m = &p->layout.mosaic;
+    uint8_t *samples = arena_alloc(p->arena, m->height, m->width);
 
-    c.samples = arena_alloc(p->arena, c.mosaic.height, c.mosaic.width);
-    if (!c.samples)
+    if (!samples)
         return no_memory(err);
     *picture = (struct picture){
-        .channel = n == 1 ? (int)(p->first + first) : -1,
-        .width = c.mosaic.width,
-        .height = c.mosaic.height,
+        .channel = m->n == 1 ? (int)(p->first + first) : -1,
+        .width = m->width,
+        .height = m->height,
         .kind = PICTURE_INDEXED,
         .colormap = colormap_at((size_t)p->render->colormap),
-        .samples = c.samples,
+        .samples = samples,
     };
-    for (size_t i = 0; i < n; i++)
-        p->maps[first + i] = cell_of(&c, c.samples, i);
-    p->pitch = c.mosaic.width;
+    for (size_t i = 0; i < m->n; i++)
+        p->maps[first + i] = samples + picture_place(&p->layout, i);
+    p->pitch = m->width;
     return true;
 }
 
-static bool finish(const struct painter *p, size_t first, size_t n,
-                   struct picture *picture, struct error *err)
+static bool finish(const struct painter *p, size_t first, struct picture *picture,
+                   struct error *err)
 {
-    const struct sheet c = {p, mosaic_of(&p->e, n, p->render), first, picture->samples};
+    const struct sheet c = {p, first, picture->samples};
 
     return (!has_holes(&c) || punch_holes(&c, picture, err)) &&
-           enlarge_cells(picture, &p->cell, p->arena, err);
+           enlarge_cells(picture, &p->layout.cell, p->arena, err);
 }
 
 /* (v - low) / (high - low), clipped to 0..1, of which 255 parts, truncated. */
@@ -515,24 +371,23 @@ static bool paint_rgb(const struct painter *p, struct picture *picture,
         return no_memory(err);
     for (size_t i = 0; i < n; i++)
         paint_rgb_cell(p, p->values + 3 * i, size, picture->samples + size * i);
-    return enlarge_cells(picture, &p->cell, p->arena, err);
+    return enlarge_cells(picture, &p->layout.cell, p->arena, err);
 }
 
-/* Every map in a picture of its own, or all in one. */
 static bool paint_all(struct painter *p, struct picture_set *out, struct error *err)
 {
-    const size_t each = out->n > 1 ? 1 : p->n;
+    const size_t each = p->layout.mosaic.n;
 
     p->maps = arena_take(p->arena, p->n, sizeof *p->maps);
     if (!p->maps)
         return no_memory(err);
     for (size_t i = 0; i < out->n; i++)
-        if (!lay_out(p, i, each, &out->pictures[i], err))
+        if (!lay_out(p, i * each, &out->pictures[i], err))
             return false;
     if (!paint_values(p, err))
         return false;
     for (size_t i = 0; i < out->n; i++)
-        if (!finish(p, i, each, &out->pictures[i], err))
+        if (!finish(p, i * each, &out->pictures[i], err))
             return false;
     return true;
 }
@@ -543,34 +398,34 @@ static bool start(struct painter *p, const struct tensor *stage, bool input,
                   struct error *err)
 {
     const struct render *render = context->render;
-    const struct extent e = maps_of(&stage->shape);
+    const struct picture_layout *l = &p->layout;
 
     *p = (struct painter){
         .render = render,
         .kernels = context->kernels,
         .parallel = context->parallel,
         .arena = context->arena,
-        .e = e,
-        .cell = cell_of_shape(&stage->shape, render),
         .values = stage->values,
-        .first = render->channel >= 0 ? (size_t)render->channel : 0,
-        .n = render->channel >= 0 ? 1 : e.channels,
     };
-    const bool rgb = is_rgb(&e, input, render);
-    if (!picture_check(&stage->shape, render, err) || !apply_gamma(p, err) ||
-        !measure(p, rgb && input, err))
+    if (!picture_check(&stage->shape, render, err))
         return false;
-    const size_t maps = rgb || is_separate(&e, render) ? 1 : p->n; /* of a picture */
-    const bool shared =
-        render->has_range || render->normalize != NORMALIZE_CHANNEL || (rgb && input);
+    picture_lay_out(&p->layout, &stage->shape, input, render);
+    p->e = l->maps;
+    p->first = l->first;
+    p->n = l->n;
+    const bool unit = l->rgb && input;
+    if (!apply_gamma(p, err) || !measure(p, unit, err))
+        return false;
+    const bool one =
+        render->has_range || render->normalize != NORMALIZE_CHANNEL || unit;
     *out = (struct picture_set){
-        .rgb = rgb,
-        .columns = mosaic_of(&e, maps, render).columns,
-        .gap = mosaic_of(&e, maps, render).gap,
-        .cell = {p->cell.height, p->cell.width},
+        .rgb = l->rgb,
+        .columns = l->mosaic.columns,
+        .gap = l->mosaic.gap,
+        .cell = {l->cell.height, l->cell.width},
         .vmin = p->low,
         .vmax = p->high,
-        .n_ranges = shared ? 1 : p->n,
+        .n_ranges = one ? 1 : p->n,
     };
     return true;
 }
@@ -592,7 +447,7 @@ bool picture_paint(const struct tensor *stage, bool input,
 
     if (!start(&p, stage, input, context, out, err))
         return false;
-    out->n = picture_count(&stage->shape, input, context->render);
+    out->n = p.layout.pictures;
     out->pictures = arena_alloc(context->arena, out->n, sizeof *out->pictures);
     if (!out->pictures)
         return no_memory(err);

@@ -6,6 +6,7 @@
 #define API_PICTURE_H
 
 #include "api/buffer.h"
+#include "api/bytes.h"
 #include "api/colormap.h"
 #include "api/options.h"
 #include "engine/arena.h"
@@ -69,14 +70,20 @@ struct picture_set {
 bool picture_check(const struct shape *shape, const struct render *render,
                    struct error *err) MUST_CHECK;
 
-/* Bytes of arena and pictures that painting and encoding a stage of this shape may
- * take, the number of pictures, and how many pixels they have together, gaps included;
- * for the plan. */
-double picture_bytes(const struct shape *shape, const struct render *render);
+/* For the plan: bytes of arena that painting a stage of this shape and writing its
+ * pictures may take, and what writing them takes beside for a while, in so many slots;
+ * what measuring takes; the number of its pictures, and how many pixels they have
+ * together, gaps included. A picture of 256 indices and of holes becomes a file of four
+ * times the size: that is rare, and not planned for. */
+double picture_bytes(const struct shape *shape, bool input,
+                     const struct render *render);
+double picture_scratch(const struct shape *shape, bool input,
+                       const struct render *render, int level, size_t slots);
+double picture_measure_bytes(const struct shape *shape, const struct render *render);
 size_t picture_count(const struct shape *shape, bool input,
                      const struct render *render);
-double picture_measure_bytes(const struct shape *shape, const struct render *render);
-double picture_cells(const struct shape *shape, const struct render *render);
+double picture_cells(const struct shape *shape, bool input,
+                     const struct render *render);
 
 /* Paint a stage. A map is a height x width slice, of rank 4 for each of the last two
  * axes (filters of a convolution), and a stage of rank 2 one map; a
@@ -99,12 +106,22 @@ bool picture_measure(const struct tensor *stage, bool input,
 bool picture_enlarge(struct picture *picture, size_t scale, struct arena *arena,
                      struct error *err) MUST_CHECK;
 
-/* Append the picture as a PNG: the smallest legal colour type and bit depth, only
- * the palette entries used. level 0 to 9. */
+/* Make each of n pictures a PNG file in the arena: the smallest legal colour type and
+ * bit depth, only the palette entries used. level 0 to 9. The work is shared among
+ * threads, and its result does not depend on them. False without memory, or when
+ * cancelled. */
+bool picture_write(const struct picture *const *pictures, size_t n, int level,
+                   const struct parallel *parallel, struct arena *arena,
+                   struct bytes *files, struct error *err) MUST_CHECK;
+
+/* Append one picture as such a file. */
 bool picture_png(struct buffer *out, const struct picture *picture, int level,
                  struct arena *arena, struct error *err) MUST_CHECK;
 
-/* Bytes of arena that picture_png takes for so wide a picture; it gives them back. */
-double picture_png_bytes(double width);
+/* Bytes of arena that picture_write takes for each picture of that size, at most, and
+ * in passing for all of them, the largest like this. */
+double picture_write_bytes(double width, double height, bool rgb);
+double picture_write_scratch(double width, double height, bool rgb, int level,
+                             size_t slots);
 
 #endif

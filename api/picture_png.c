@@ -1,4 +1,4 @@
-/* picture_png.c - a picture becomes the smallest PNG that shows it exactly. */
+/* picture_png.c - pictures become the smallest PNGs that show them exactly. */
 #include "api/picture.h"
 
 #include <string.h>
@@ -9,16 +9,19 @@
 struct mapping {
     const struct picture *picture;
     int bit_depth;
+    bool same;          /* every sample of the file is the index itself */
     uint8_t entry[256]; /* index -> sample of the file */
 };
 
+/* Often all are, and soon. */
 static void find_used(const struct picture *picture, bool used[256])
 {
-    const size_t n = picture->width * picture->height;
+    const size_t n = picture->width * picture->height, block = 4096;
 
     memset(used, 0, 256 * sizeof *used);
-    for (size_t i = 0; i < n; i++)
-        used[picture->samples[i]] = true;
+    for (size_t i = 0; i < n && memchr(used, false, 256); i += block)
+        for (size_t k = i; k < i + block && k < n; k++)
+            used[picture->samples[k]] = true;
 }
 
 /* The transparent entry comes first: tRNS then has one byte. */
@@ -72,13 +75,17 @@ static void prefer_gray(const struct picture *picture, const bool used[256],
             (uint8_t)((picture->colormap->rgb[i] & 255) / (255u / ((1u << depth) - 1)));
 }
 
-static void write_indices(void *context, size_t y, uint8_t *row)
+static void write_indices(const void *context, size_t y, uint8_t *row)
 {
     const struct mapping *m = context;
     const size_t width = m->picture->width;
     const uint8_t *from = m->picture->samples + y * width;
     const int bits = m->bit_depth;
 
+    if (m->same) {
+        memcpy(row, from, width);
+        return;
+    }
     if (bits == 8) {
         for (size_t x = 0; x < width; x++)
             row[x] = m->entry[from[x]];
@@ -92,7 +99,7 @@ static void write_indices(void *context, size_t y, uint8_t *row)
 }
 
 /* All indices are in use and some cells are transparent: colours one by one. */
-static void write_expanded(void *context, size_t y, uint8_t *row)
+static void write_expanded(const void *context, size_t y, uint8_t *row)
 {
     const struct picture *picture = context;
 
@@ -107,7 +114,7 @@ static void write_expanded(void *context, size_t y, uint8_t *row)
     }
 }
 
-static void write_samples(void *context, size_t y, uint8_t *row)
+static void write_samples(const void *context, size_t y, uint8_t *row)
 {
     const struct picture *picture = context;
     const size_t size = picture->width * (picture->kind == PICTURE_RGB ? 3 : 4);
@@ -115,39 +122,110 @@ static void write_samples(void *context, size_t y, uint8_t *row)
     memcpy(row, picture->samples + y * size, size);
 }
 
-static png_row_writer *choose_mapping(const struct picture *picture,
-                                      struct png_encoding *e, struct mapping *m)
+static void choose_mapping(const struct picture *picture, struct png_encoding *e,
+                           struct mapping *m)
 {
     bool used[256];
 
     find_used(picture, used);
     make_palette(picture, used, e, m);
     prefer_gray(picture, used, e, m);
-    m->picture = picture;
     m->bit_depth = e->bit_depth;
-    return write_indices;
+    m->same = m->bit_depth == 8;
+    for (size_t i = 0; i < 256; i++)
+        m->same = m->same && (!used[i] || m->entry[i] == i);
+}
+
+static void describe(const struct picture *picture, int level, struct mapping *m,
+                     struct png_file *file)
+{
+    struct png_encoding *e = &file->encoding;
+
+    *m = (struct mapping){.picture = picture};
+    *file = (struct png_file){
+        .encoding = {.width = picture->width,
+                     .height = picture->height,
+                     .bit_depth = 8,
+                     .level = level},
+        .write = picture->holes ? write_expanded : write_samples,
+        .context = picture,
+    };
+    if (picture->kind == PICTURE_INDEXED && !picture->holes) {
+        choose_mapping(picture, e, m);
+        file->write = write_indices;
+        file->context = m;
+    } else {
+        e->color = picture->kind == PICTURE_RGB ? PNG_RGB : PNG_RGBA;
+    }
+}
+
+/* All pictures on their way to files. */
+struct drafts {
+    const struct picture *const *pictures;
+    int level;
+    struct mapping *mappings;
+    struct png_file *files;
+};
+
+static void describe_one(void *context, size_t i, size_t slot)
+{
+    const struct drafts *d = context;
+
+    (void)slot;
+    describe(d->pictures[i], d->level, &d->mappings[i], &d->files[i]);
+}
+
+bool picture_write(const struct picture *const *pictures, size_t n, int level,
+                   const struct parallel *parallel, struct arena *arena,
+                   struct bytes *files, struct error *err)
+{
+    struct drafts d = {
+        .pictures = pictures,
+        .level = level,
+        .mappings = arena_take(arena, n, sizeof *d.mappings),
+        .files = arena_take(arena, n, sizeof *d.files),
+    };
+
+    if (!d.mappings || !d.files)
+        return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the pictures");
+    parallel->run(parallel->self, n, describe_one, &d);
+    if (parallel->cancelled(parallel->self))
+        return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while encoding");
+    if (!png_write(d.files, n, parallel, arena, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        files[i] = d.files[i].bytes;
+    return true;
 }
 
 bool picture_png(struct buffer *out, const struct picture *picture, int level,
                  struct arena *arena, struct error *err)
 {
-    struct png_encoding e = {
-        .width = picture->width,
-        .height = picture->height,
-        .bit_depth = 8,
-        .level = level,
-    };
-    struct mapping m = {0};
+    const size_t mark = arena->used;
+    struct bytes file = {NULL, 0};
+    const bool done =
+        picture_write(&picture, 1, level, &parallel_serial, arena, &file, err);
 
-    if (picture->kind == PICTURE_INDEXED && !picture->holes)
-        return png_encode(out, &e, choose_mapping(picture, &e, &m), &m, arena, err);
-    struct picture copy = *picture; /* a writer's context is not const */
-    e.color = picture->kind == PICTURE_RGB ? PNG_RGB : PNG_RGBA;
-    return png_encode(out, &e, picture->holes ? write_expanded : write_samples, &copy,
-                      arena, err);
+    if (done)
+        buffer_append(out, file.data, file.size);
+    arena_rewind(arena, mark);
+    return done;
 }
 
-double picture_png_bytes(double width)
+/* Of a row, at most. */
+static double row_bytes(double width, bool rgb)
 {
-    return png_encode_bytes(width);
+    return width * (rgb ? 4 : 1);
+}
+
+double picture_write_bytes(double width, double height, bool rgb)
+{
+    return png_file_bytes(row_bytes(width, rgb), height) + sizeof(struct mapping) +
+           sizeof(struct png_file) + sizeof(struct picture *) + sizeof(struct bytes);
+}
+
+double picture_write_scratch(double width, double height, bool rgb, int level,
+                             size_t slots)
+{
+    return png_scratch_bytes(row_bytes(width, rgb), height, level, slots);
 }

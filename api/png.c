@@ -1,8 +1,8 @@
 /*
- * png.c - PNG files to rows of samples and back.
+ * png.c - PNG files to rows of samples.
  *
- * libpng reports an error by longjmp. Each direction has one small function with the
- * setjmp; its state lives in a struct outside of it, so no local can be clobbered.
+ * libpng reports an error by longjmp. One small function has the setjmp; its state
+ * lives in a struct outside of it, so no local can be clobbered.
  */
 #include "api/png.h"
 
@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/deflate.h"
 #include "api/isal.h"
 #include "api/png_fast.h"
 
@@ -22,7 +21,6 @@ enum {
     CHUNK_MAX = 1 << 20, /* bytes of a chunk other than IDAT */
     CHUNKS_KEPT = 4,
     LIBPNG_BYTES = 1 << 20, /* its structs, zlib's window, small change */
-    STAGE_SIZE = 64 << 10,  /* bytes of rows deflated at once */
 };
 
 static const uint8_t signature[SIGNATURE_SIZE] = "\x89PNG\r\n\x1a\n";
@@ -114,7 +112,7 @@ static bool probe(const struct bytes *file, struct image_info *info, struct erro
     return undecodable(err, "the file ends before its image data");
 }
 
-/* Both directions: where libpng's memory comes from and what it complained of. */
+/* Where libpng's memory comes from and what it complained of. */
 struct session {
     struct arena *arena;
     char message[160];
@@ -272,133 +270,3 @@ static double bytes(const struct image_info *info)
 }
 
 const struct codec png_codec = {recognise, probe, bytes, decode};
-
-struct writer {
-    struct session session;
-    png_structp png;
-    png_infop info;
-    struct buffer *out;
-    const struct png_encoding *encoding;
-    png_row_writer *write;
-    void *context;
-};
-
-static void drain(png_structp png, png_bytep bytes, size_t n)
-{
-    struct writer *writer = png_get_io_ptr(png);
-
-    buffer_append(writer->out, bytes, n);
-}
-
-static void flush(png_structp png)
-{
-    (void)png;
-}
-
-static void write_palette(struct writer *writer)
-{
-    const struct png_encoding *e = writer->encoding;
-    static const png_byte transparent = 0;
-    png_color colors[256];
-
-    for (size_t i = 0; i < e->n_palette; i++)
-        colors[i] =
-            (png_color){(png_byte)(e->palette[i] >> 16), (png_byte)(e->palette[i] >> 8),
-                        (png_byte)e->palette[i]};
-    png_set_PLTE(writer->png, writer->info, colors, (int)e->n_palette);
-    if (e->transparent_first)
-        png_set_tRNS(writer->png, writer->info, &transparent, 1, NULL);
-}
-
-static void write_head(struct writer *writer)
-{
-    static const int color_types[] = {
-        [PNG_GRAY] = PNG_COLOR_TYPE_GRAY,
-        [PNG_PALETTE] = PNG_COLOR_TYPE_PALETTE,
-        [PNG_RGB] = PNG_COLOR_TYPE_RGB,
-        [PNG_RGBA] = PNG_COLOR_TYPE_RGBA,
-    };
-    const struct png_encoding *e = writer->encoding;
-
-    png_set_user_limits(writer->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-    png_set_IHDR(writer->png, writer->info, (png_uint_32)e->width,
-                 (png_uint_32)e->height, e->bit_depth, color_types[e->color],
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
-    if (e->color == PNG_PALETTE)
-        write_palette(writer);
-    png_write_info(writer->png, writer->info);
-}
-
-static void write_idat(void *context, const uint8_t *bytes, size_t n)
-{
-    const struct writer *writer = context;
-
-    png_write_chunk(writer->png, (png_const_bytep) "IDAT", bytes, n);
-}
-
-/* Rows go to the compressor in batches, each behind its filter byte: 0, none. */
-static void write_rows(struct writer *writer)
-{
-    const struct png_encoding *e = writer->encoding;
-    const size_t row = 1 + png_get_rowbytes(writer->png, writer->info);
-    const size_t batch = row < STAGE_SIZE ? STAGE_SIZE / row : 1;
-    uint8_t *stage = arena_take(writer->session.arena, batch, row);
-    struct deflate *deflate =
-        deflate_new(writer->session.arena, e->level, write_idat, writer);
-
-    if (!stage || !deflate)
-        png_error(writer->png, "out of memory");
-    for (size_t y = 0; y < e->height;) {
-        size_t n = 0;
-        for (; n < batch && y < e->height; n++, y++) {
-            stage[n * row] = PNG_FILTER_VALUE_NONE;
-            writer->write(writer->context, y, stage + n * row + 1);
-        }
-        deflate_add(deflate, stage, n * row, y == e->height);
-    }
-}
-
-static bool try_encode(struct writer *writer)
-{
-    if (setjmp(png_jmpbuf(writer->png)))
-        return false;
-    png_set_write_fn(writer->png, writer, drain, flush);
-    write_head(writer);
-    write_rows(writer);
-    /* png_write_end refuses image data that it did not write itself. */
-    png_write_chunk(writer->png, (png_const_bytep) "IEND", NULL, 0);
-    return true;
-}
-
-bool png_encode(struct buffer *out, const struct png_encoding *encoding,
-                png_row_writer *write, void *context, struct arena *arena,
-                struct error *err)
-{
-    const size_t mark = arena->used;
-    struct writer writer = {
-        .session.arena = arena,
-        .out = out,
-        .encoding = encoding,
-        .write = write,
-        .context = context,
-    };
-
-    writer.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &writer.session, fail,
-                                           ignore, &writer.session, take, leave);
-    writer.info = writer.png ? png_create_info_struct(writer.png) : NULL;
-    const bool done = writer.info && try_encode(&writer);
-    if (writer.png)
-        png_destroy_write_struct(&writer.png, &writer.info);
-    arena_rewind(arena, mark);
-    return done || error_set(err, ERROR_PLAN_TOO_LARGE, "cannot write a PNG: %s",
-                             writer.session.message[0] ? writer.session.message
-                                                       : "out of memory");
-}
-
-double png_encode_bytes(double width)
-{
-    const double row = 4 * width + 1;
-
-    return LIBPNG_BYTES + (double)deflate_bytes() +
-           (row > STAGE_SIZE ? row : STAGE_SIZE);
-}

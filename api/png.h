@@ -1,5 +1,5 @@
 /*
- * png.h - PNG files to rows of samples and back; libpng stays behind this header.
+ * png.h - PNG files to rows of samples (png.c, by libpng) and back (png_write.c).
  *
  * Reading is hardened for foreign bytes: ancillary chunks but tRNS are skipped
  * unparsed, memory comes from the arena, and what follows the last row is not read.
@@ -12,6 +12,7 @@
 
 #include "api/buffer.h"
 #include "api/codec.h"
+#include "engine/parallel.h"
 
 /* Any file becomes 8 or 16-bit samples: fewer bits and palettes are expanded. */
 extern const struct codec png_codec;
@@ -33,16 +34,33 @@ struct png_encoding {
 };
 
 /* Fill in row y, packed as PNG wants it: samples of less than 8 bits from the high bits
- * of a byte on. */
-typedef void png_row_writer(void *context, size_t y, uint8_t *row);
+ * of a byte on. Called in any order and by several threads at once. */
+typedef void png_row_writer(const void *context, size_t y, uint8_t *row);
 
-/* Append a PNG file, rows unfiltered, for maps compress best so. The buffer's failure
- * is not an error here. */
+/* A file to be written, and where it is then. */
+struct png_file {
+    struct png_encoding encoding;
+    png_row_writer *write;
+    const void *context;
+    struct bytes bytes;
+};
+
+/* Write n files into the arena, of one level, in parts that are shared among threads.
+ * Rows are filtered where that makes them smaller. The bytes are the same whatever the
+ * threads. False without memory, or when cancelled. */
+bool png_write(struct png_file *files, size_t n, const struct parallel *parallel,
+               struct arena *arena, struct error *err) MUST_CHECK;
+
+/* Append one file to the buffer, whose failure is not an error here. What it takes of
+ * the arena it gives back. */
 bool png_encode(struct buffer *out, const struct png_encoding *encoding,
-                png_row_writer *write, void *context, struct arena *arena,
+                png_row_writer *write, const void *context,
+                const struct parallel *parallel, struct arena *arena,
                 struct error *err) MUST_CHECK;
 
-/* Bytes of arena that png_encode takes, at most; it gives them back. */
-double png_encode_bytes(double width);
+/* Bytes of arena that a file of height rows of so many bytes takes, at most; and what
+ * the writing of it, or of any number of them, takes beside, in so many slots. */
+double png_file_bytes(double row_bytes, double height);
+double png_scratch_bytes(double row_bytes, double height, int level, size_t slots);
 
 #endif

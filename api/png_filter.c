@@ -189,3 +189,17 @@ void png_filter_undo(const struct png_filtered *rows, size_t n, size_t step)
     else
         undo_step(&group, n, 4);
 }
+
+/* The choice is that of paeth() above. */
+void png_filter_paeth(uint8_t *restrict out, const uint8_t *restrict row,
+                      const uint8_t *restrict above, size_t n, size_t pixel_bytes)
+{
+    for (size_t i = 0; i < n; i++) {
+        const int16_t a = row[i - pixel_bytes], b = above[i],
+                      c = above[i - pixel_bytes];
+        const int16_t low = a < b ? a : b, high = a < b ? b : a;
+        const int16_t threshold = (int16_t)(3 * c - a - b);
+        const int16_t other = high > threshold ? c : low;
+        out[i] = (uint8_t)(row[i] - (threshold > low ? other : high));
+    }
+}

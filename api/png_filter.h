@@ -1,5 +1,5 @@
 /*
- * png_filter.h - PNG's filters, undone for several rows at once.
+ * png_filter.h - PNG's filters, undone for several rows at once; and one applied.
  *
  * A filter stores each byte as its difference from what its neighbours to the left,
  * above and above left foretell; so a row waits for the one above it, and a pixel for
@@ -31,5 +31,11 @@ size_t png_filter_rows(size_t pixel_bytes);
 /* Undo the filters of so many rows of n pixels. pixel_bytes is 1 to 4. out may be what
  * above was. */
 void png_filter_undo(const struct png_filtered *rows, size_t n, size_t pixel_bytes);
+
+/* Filter a row of n bytes by Paeth's predictor. Before row and above there are
+ * pixel_bytes zeros. */
+enum { PNG_FILTER_PAETH = 4 };
+void png_filter_paeth(uint8_t *restrict out, const uint8_t *restrict row,
+                      const uint8_t *restrict above, size_t n, size_t pixel_bytes);
 
 #endif

@@ -92,10 +92,10 @@ static const struct boundary {
 
 enum { N_BOUNDARIES = sizeof boundaries / sizeof *boundaries };
 
-static bool holds(const struct buffer *bytes, const char *text)
+static bool holds(const struct bytes *bytes, const char *text)
 {
     const size_t n = strlen(text);
-    const unsigned char *at = bytes->bytes, *end = at + bytes->size;
+    const unsigned char *at = bytes->data, *end = at + bytes->size;
 
     while (at && (size_t)(end - at) >= n &&
            (at = memchr(at, '\r', (size_t)(end - at)))) {
@@ -139,7 +139,7 @@ static void write_part(struct buffer *out, const struct boundary *b,
     write_field_name(out, stage->name);
     buffer_print(out, "\"; filename=\"%s\"\r\nContent-Type: image/png\r\n\r\n",
                  file_name);
-    buffer_append(out, stage->pngs[i].bytes, stage->pngs[i].size);
+    buffer_append(out, stage->pngs[i].data, stage->pngs[i].size);
 }
 
 static bool write_multipart(struct job *job)
@@ -250,6 +250,7 @@ static void add_stage_headers(struct api_reply *reply, const struct stage *stage
 static bool write_png(struct job *job)
 {
     const struct stage *stage = choose_stage(job);
+    struct buffer body = new_body(job);
 
     if (!stage)
         return false;
@@ -258,7 +259,8 @@ static bool write_png(struct job *job)
                             "a png reply is one picture, stage '%.64s' has %zu; choose "
                             "a map by channel=",
                             stage->name, stage->pictures.n);
-    if (!reply_body(job->reply, "image/png", &stage->pngs[0], job->err))
+    buffer_append(&body, stage->pngs->data, stage->pngs->size);
+    if (!reply_body(job->reply, "image/png", &body, job->err))
         return false;
     add_stage_headers(job->reply, stage, "png");
     return true;
@@ -345,7 +347,7 @@ static bool add_pictures(struct job *job, const struct stage *stage,
         reply_file_name(name, stage, k, "png");
         entries[*n] = (struct archive_entry){
             .name = arena_copy(job->arena, name, strlen(name)),
-            .body = {stage->pngs[k].bytes, stage->pngs[k].size},
+            .body = stage->pngs[k],
         };
         if (!entries[(*n)++].name)
             return no_memory(job);

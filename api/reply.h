@@ -22,7 +22,7 @@ struct stage {
     struct statistics stats;
     struct render render;
     struct picture_set pictures;
-    struct buffer *pngs; /* one encoded file per picture; NULL: none were made */
+    struct bytes *pngs; /* one file per picture, the arena's; NULL: none were made */
 };
 
 struct extraction {
@@ -64,9 +64,9 @@ bool reply_plan_figure(struct figure *figure, enum reply_format format,
                        const struct limits *limits, struct error *err) MUST_CHECK;
 
 /* Bytes of memory that such a figure takes beside its panels' pictures, which have so
- * many cells together; for the plan. */
+ * many cells together, with a PNG of that level made in so many slots; for the plan. */
 double reply_figure_bytes(const struct figure *figure, enum reply_format format,
-                          double cells);
+                          double cells, int png_level, size_t slots);
 
 /* True if the kind tells or shows how stages are painted, not only their numbers. */
 bool reply_shows_render(enum reply_format format);
@@ -79,8 +79,7 @@ bool reply_has_pictures(enum reply_format format, const struct options *options)
  * numbers in row-major order, flat, as an array (null where not finite) or as the
  * base64 of little-endian bytes. A stage's "render" is all that it takes to paint its
  * pictures from them: beside the contract's members "layout", "columns" and "gap" of
- * the mosaic, and "cell", the pixels of a cell. A png reply takes over the stage's PNG.
- */
+ * the mosaic, and "cell", the pixels of a cell. */
 bool reply_extraction(struct api_reply *reply, enum reply_format format,
                       const struct extraction *extraction,
                       const struct options *options, struct arena *arena,

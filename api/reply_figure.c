@@ -18,11 +18,12 @@ bool reply_is_figure(enum reply_format format)
 }
 
 double reply_figure_bytes(const struct figure *figure, enum reply_format format,
-                          double cells)
+                          double cells, int png_level, size_t slots)
 {
     const double panel = sizeof(struct figure_panel) + SHAPE_TEXT_SIZE + 128;
 
-    return figure_bytes(figure, kind_of(format), cells) + (double)figure->n * panel;
+    return figure_bytes(figure, kind_of(format), cells, png_level, slots) +
+           (double)figure->n * panel;
 }
 
 /* The lesson's grid is what it was asked to be; other figures get as many columns as

@@ -112,7 +112,7 @@ static void write_picture(struct buffer *out, const struct stage *stage, size_t 
                           enum reply_json kind)
 {
     const struct picture *picture = &stage->pictures.pictures[i];
-    const struct buffer *png = &stage->pngs[i];
+    const struct bytes *png = &stage->pngs[i];
     char name[REPLY_FILE_NAME_SIZE];
 
     buffer_text(out, i ? ",{\"channel\":" : "{\"channel\":");
@@ -124,7 +124,7 @@ static void write_picture(struct buffer *out, const struct stage *stage, size_t 
                  picture->height, png->size);
     if (kind == REPLY_EMBEDDED) {
         buffer_text(out, ",\"png\":\"");
-        buffer_base64(out, png->bytes, png->size);
+        buffer_base64(out, png->data, png->size);
     } else {
         reply_file_name(name, stage, i, "png");
         buffer_print(out, ",\"file\":\"%s", name);

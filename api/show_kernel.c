@@ -164,7 +164,8 @@ static bool check_size(struct call *call, const struct kernel_picture *kernel)
                                   .dpi = kernel->dpi};
     const double bytes = (double)call->arena->used + 65536 +
                          figure_bytes(&figure, CANVAS_PIXELS,
-                                      (double)kernel->height * (double)kernel->width);
+                                      (double)kernel->height * (double)kernel->width,
+                                      call->settings->png_level, 1);
 
     return figure_check(&figure, CANVAS_PIXELS, limits, &call->err) &&
            limit_check(LIMIT(limits, max_request_memory), bytes, ERROR_PLAN_TOO_LARGE,

@@ -480,29 +480,32 @@ static double reply_bytes(struct work *work, double *pictures)
 {
     const struct options *options = work_options(work);
     const double per_value = options->values == VALUES_LIST ? 24 : 8;
-    double bytes = 1 << 16;
-
-    double cells = 0;
+    const int level = work->call->settings->png_level;
+    const size_t slots = work->call->parallel->width;
+    double bytes = 1 << 16, cells = 0, scratch = 0;
 
     *pictures = 0;
     for (size_t i = 0; i < work->n_stages; i++) {
         const struct shape *shape = stage_shape(work, &work->stages[i]);
         const struct render render = work_render(work, &work->stages[i]);
+        const bool input = work->stages[i].index == 0;
         bytes += 4096;
         if (options->values != VALUES_NONE || !has_pictures(work))
             bytes += (double)shape_elements(shape) * per_value;
         if (has_pictures(work)) {
-            bytes += picture_bytes(shape, &render);
-            *pictures +=
-                (double)picture_count(shape, work->stages[i].index == 0, &render);
-            cells += picture_cells(shape, &render);
+            bytes += picture_bytes(shape, input, &render);
+            scratch =
+                fmax(scratch, picture_scratch(shape, input, &render, level, slots));
+            *pictures += (double)picture_count(shape, input, &render);
+            cells += picture_cells(shape, input, &render);
         } else {
             bytes += picture_measure_bytes(shape, &render);
         }
     }
     if (reply_is_figure(work->format))
-        bytes += reply_figure_bytes(&work->result.figure, work->format, cells);
-    return bytes;
+        bytes +=
+            reply_figure_bytes(&work->result.figure, work->format, cells, level, slots);
+    return bytes + scratch;
 }
 
 static double input_bytes(const struct work *work)

@@ -5,7 +5,6 @@
 #include "tests/unit/codec.h"
 
 #include "api/buffer.h"
-#include "api/deflate.h"
 #include "api/png.h"
 
 enum { MAX_SIDE = 40, MAX_SAMPLES = MAX_SIDE * MAX_SIDE * 4 };
@@ -367,7 +366,7 @@ Test(png, memory_is_bounded_by_the_arena)
 
 static uint8_t source[300 * 300 * 4];
 
-static void copy_row(void *context, size_t y, uint8_t *row)
+static void copy_row(const void *context, size_t y, uint8_t *row)
 {
     const size_t n = *(const size_t *)context;
 
@@ -401,15 +400,70 @@ Test(png, every_level_writes_the_pixels)
         struct buffer out;
         struct error err;
         fill_source((int)(i % 3));
+        arena_reset(&arena, 8 << 20);
         error_init(&err);
         buffer_init(&out, 1 << 20);
-        cr_assert(png_encode(&out, &e, copy_row, &n, &arena, &err), "%s", err.detail);
+        cr_assert(png_encode(&out, &e, copy_row, &n, &parallel_serial, &arena, &err),
+                  "%s", err.detail);
         unsigned char *pixels = second_opinion(out.bytes, out.size, &width, &height);
         cr_assert(width == w && height == h);
         cr_assert_eq(memcmp(pixels, source, row * h), 0, "%zux%zu level %d", w, h,
                      e.level);
         cr_assert_eq(arena.used, 0);
-        cr_assert_leq((double)arena.peak, png_encode_bytes((double)w));
+        cr_assert_leq((double)arena.peak,
+                      png_file_bytes((double)row, (double)h) +
+                          png_scratch_bytes((double)row, (double)h, e.level, 1));
+        free(pixels);
+        buffer_release(&out);
+    }
+    arena_release(&arena);
+}
+
+/* Smooth rows are filtered, of any step, in parts that begin anywhere; what is mostly
+ * one value is not. */
+Test(png, rows_are_filtered_where_it_pays)
+{
+    static const struct {
+        enum png_color color;
+        int depth;
+        size_t channels;
+    } types[] = {{PNG_GRAY, 8, 1}, {PNG_RGB, 8, 3}, {PNG_RGBA, 8, 4}, {PNG_GRAY, 4, 1}};
+    struct arena arena = new_arena(8 << 20);
+    uint64_t seed = 9;
+
+    for (size_t i = 0; i < 4 * 2 * 3; i++) {
+        const bool smooth = i / 4 % 2;
+        const size_t channels = types[i % 4].channels, side = i < 8 ? 7 : 297;
+        const size_t row =
+            side * channels * (size_t)types[i % 4].depth / 8 + (types[i % 4].depth < 8);
+        const struct png_encoding e = {.width = side,
+                                       .height = side,
+                                       .color = types[i % 4].color,
+                                       .bit_depth = types[i % 4].depth,
+                                       .level = 1};
+        size_t width, height, n = row;
+        struct buffer out;
+        struct error err;
+        for (size_t at = 0; at < row * side; at++) {
+            const size_t x = at % row / channels, y = at / row;
+            const double noise = generate_uniform(&seed);
+            source[at] = smooth ? (uint8_t)(x / 2 + y + at % channels * 50 + 2 * noise)
+                                : (uint8_t)(noise < 0.9 ? 0 : 256 * noise);
+        }
+        error_init(&err);
+        buffer_init(&out, 1 << 20);
+        cr_assert(png_encode(&out, &e, copy_row, &n, &parallel_serial, &arena, &err));
+        unsigned char *pixels = second_opinion(out.bytes, out.size, &width, &height);
+        for (size_t at = 0; e.bit_depth == 8 && at < side * side; at++)
+            for (size_t c = 0; c < 4; c++) {
+                const size_t from = channels == 1 ? 0 : c;
+                cr_assert_eq(pixels[4 * at + c], (channels == 1 ? c < 3 : c < channels)
+                                                     ? source[at * channels + from]
+                                                     : 255);
+            }
+        if (side > 100 && e.bit_depth == 8)
+            cr_assert_lt(out.size, row * side * (smooth ? 35 : 30) / 100, "%zu of %zu",
+                         out.size, row * side);
         free(pixels);
         buffer_release(&out);
     }
@@ -428,12 +482,14 @@ Test(png, compression_compresses)
         struct error err;
         error_init(&err);
         buffer_init(&out, 1 << 20);
-        cr_assert(png_encode(&out, &e, copy_row, &n, &arena, &err));
+        cr_assert(png_encode(&out, &e, copy_row, &n, &parallel_serial, &arena, &err));
         size[level] = out.size;
         buffer_release(&out);
     }
     cr_assert_gt(size[0], 300 * 300 * 4);
-    cr_assert_lt(size[1], size[0] / 10);
+    cr_assert_lt(size[1], size[0] * 2 / 3);
+    cr_assert_lt(size[4], size[0] / 10); /* longer repetitions are found */
+    cr_assert_leq(size[7], size[4]);
     arena_release(&arena);
 }
 
@@ -449,7 +505,7 @@ Test(png, a_full_buffer_is_not_overrun)
     for (size_t limit = 0; limit < 2000; limit += 7) {
         error_init(&err);
         buffer_init(&out, limit);
-        cr_assert(png_encode(&out, &e, copy_row, &n, &arena, &err));
+        cr_assert(png_encode(&out, &e, copy_row, &n, &parallel_serial, &arena, &err));
         cr_assert(out.failed && out.over_limit);
         cr_assert_leq(out.size, limit);
         buffer_release(&out);

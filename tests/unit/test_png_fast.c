@@ -44,9 +44,22 @@ static void add_chunk(struct buffer *out, const char *type, const void *data, si
     buffer_append(out, crc, 4);
 }
 
-static void append(void *context, const uint8_t *bytes, size_t n)
+/* A zlib stream of one part. */
+static struct buffer deflated(const uint8_t *bytes, size_t n, int level)
 {
-    buffer_append(context, bytes, n);
+    const uint32_t adler = deflate_adler(bytes, n);
+    unsigned char tail[DEFLATE_TRAILER];
+    struct buffer out;
+
+    arena_reset(&arena, 8 << 20);
+    void *work = arena_take(&arena, 1, deflate_work_bytes(level));
+    buffer_init(&out, 1 << 20);
+    buffer_append(&out, deflate_header, DEFLATE_HEADER);
+    unsigned char *to = buffer_reserve(&out, deflate_bound(n));
+    out.size += deflate_part(level, bytes, n, true, work, to);
+    png_save_uint_32(tail, adler);
+    buffer_append(&out, tail, sizeof tail);
+    return out;
 }
 
 /* Any bytes are rows of something; smooth ones make the filters' choices matter. */
@@ -55,16 +68,13 @@ static struct buffer deflated_rows(const struct recipe *r)
     static const size_t samples[7] = {1, 0, 3, 1, 2, 0, 4};
     const size_t row = 1 + r->width * samples[r->type], n = row * r->height + r->extra;
     uint8_t *rows = malloc(n);
-    struct buffer out;
 
     for (size_t i = 0; i < n; i++)
         rows[i] = (uint8_t)(random_below(4) ? random_below(9) : random_below(256));
     for (size_t y = 0; y < r->height; y++)
         rows[y * row] =
             (uint8_t)(r->filter == ANY_FILTER ? random_below(5) : (unsigned)r->filter);
-    buffer_init(&out, 1 << 20);
-    arena_reset(&arena, 8 << 20);
-    deflate_add(deflate_new(&arena, (int)random_below(4), append, &out), rows, n, true);
+    const struct buffer out = deflated(rows, n, (int)random_below(10));
     free(rows);
     return out;
 }
