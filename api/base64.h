@@ -1,6 +1,6 @@
 /*
  * base64.h - standard base64 (RFC 4648, section 4), read strictly: padding is
- * required, and there is no white space. buffer.h writes it.
+ * required, and there is no white space.
  */
 #ifndef API_BASE64_H
 #define API_BASE64_H
@@ -9,6 +9,12 @@
 
 #include "api/bytes.h"
 #include "engine/attributes.h"
+
+/* Characters that n bytes become, padding included. */
+size_t base64_size(size_t n);
+
+/* Write so many to out. */
+void base64_encode(unsigned char *out, const unsigned char *bytes, size_t n);
 
 /* An upper bound of the bytes that so much text stands for. */
 size_t base64_bound(size_t text_size);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/base64.h"
+
 enum { FIRST_CAPACITY = 4096 };
 
 void buffer_init(struct buffer *buffer, size_t limit)
@@ -20,18 +22,30 @@ void buffer_release(struct buffer *buffer)
     *buffer = (struct buffer){.limit = buffer->limit};
 }
 
+static bool resize(struct buffer *buffer, size_t capacity)
+{
+    unsigned char *bytes = realloc(buffer->bytes, capacity);
+
+    if (!bytes)
+        return false;
+    buffer->bytes = bytes;
+    buffer->capacity = capacity;
+    return true;
+}
+
 static bool grow(struct buffer *buffer, size_t needed)
 {
     size_t capacity = buffer->capacity ? buffer->capacity : FIRST_CAPACITY;
 
     while (capacity < needed)
         capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
-    unsigned char *bytes = realloc(buffer->bytes, capacity);
-    if (!bytes)
-        return false;
-    buffer->bytes = bytes;
-    buffer->capacity = capacity;
-    return true;
+    return resize(buffer, capacity);
+}
+
+void buffer_expect(struct buffer *buffer, size_t n)
+{
+    if (n <= buffer->limit - buffer->size && n > buffer->capacity - buffer->size)
+        (void)resize(buffer, buffer->size + n); /* else it grows as it can */
 }
 
 unsigned char *buffer_reserve(struct buffer *buffer, size_t n)
@@ -96,34 +110,17 @@ void buffer_print(struct buffer *buffer, const char *format, ...)
     buffer->size += (size_t)n;
 }
 
-static const char base64_digits[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static void put_base64(unsigned char *to, uint32_t group)
-{
-    to[0] = (unsigned char)base64_digits[group >> 18];
-    to[1] = (unsigned char)base64_digits[group >> 12 & 63];
-    to[2] = (unsigned char)base64_digits[group >> 6 & 63];
-    to[3] = (unsigned char)base64_digits[group & 63];
-}
-
 void buffer_base64(struct buffer *buffer, const void *bytes, size_t n)
 {
-    const unsigned char *from = bytes;
-    const size_t size = n / 3 * 4 + (n % 3 ? 4 : 0);
-    unsigned char *to = n > SIZE_MAX / 2 ? NULL : buffer_reserve(buffer, size);
+    unsigned char *to =
+        n > SIZE_MAX / 2 ? NULL : buffer_reserve(buffer, base64_size(n));
 
     if (!to) {
         buffer->failed = true;
         return;
     }
-    for (; n >= 3; n -= 3, from += 3, to += 4)
-        put_base64(to, (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2]);
-    if (n) {
-        put_base64(to, (uint32_t)from[0] << 16 | (n == 2 ? (uint32_t)from[1] << 8 : 0));
-        memset(to + n + 1, '=', 3 - n);
-    }
-    buffer->size += size;
+    base64_encode(to, bytes, n);
+    buffer->size += base64_size(n);
 }
 
 /* Bytes of the UTF-8 sequence at s, 0 if it is not one: overlong forms, surrogates and

@@ -28,6 +28,9 @@ void buffer_release(struct buffer *buffer);
 /* Room for n more bytes at the end, not counted into size yet; NULL if failed. */
 unsigned char *buffer_reserve(struct buffer *buffer, size_t n);
 
+/* So many bytes will follow, more or less: they need not be moved while it grows. */
+void buffer_expect(struct buffer *buffer, size_t n);
+
 void buffer_append(struct buffer *buffer, const void *bytes, size_t n);
 void buffer_text(struct buffer *buffer, const char *text);
 /* The same, with ' in the text standing for ": for JSON that is ours. */

@@ -142,6 +142,19 @@ static void write_part(struct buffer *out, const struct boundary *b,
     buffer_append(out, stage->pngs[i].data, stage->pngs[i].size);
 }
 
+/* About, all together. */
+static size_t size_of_parts(const struct extraction *extraction)
+{
+    size_t size = 1024;
+
+    for (size_t i = 0; i < extraction->n_stages; i++) {
+        const struct stage *stage = &extraction->stages[i];
+        for (size_t k = 0; stage->pngs && k < stage->pictures.n; k++)
+            size += stage->pngs[k].size + strlen(stage->name) + 256;
+    }
+    return size;
+}
+
 static bool write_multipart(struct job *job)
 {
     const struct extraction *extraction = job->extraction;
@@ -155,6 +168,7 @@ static bool write_multipart(struct job *job)
                  "Content-Type: application/json\r\n\r\n",
                  b->text + strlen("\r\n"));
     reply_write_json(&body, extraction, job->options, REPLY_NAMED);
+    buffer_expect(&body, size_of_parts(extraction));
     for (size_t i = 0; i < extraction->n_stages; i++) {
         const struct stage *stage = &extraction->stages[i];
         for (size_t k = 0; stage->pngs && k < stage->pictures.n; k++)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/base64.h"
+
 void reply_file_name(char name[REPLY_FILE_NAME_SIZE], const struct stage *stage,
                      size_t picture, const char *extension)
 {
@@ -218,9 +220,37 @@ static void write_timing(struct buffer *out, const struct extraction *e)
     buffer_text(out, "}");
 }
 
+/* About the size of a stage: what is large of it, and room for the rest. */
+static size_t size_of(const struct stage *stage, const struct options *options,
+                      enum reply_json kind)
+{
+    const size_t n = shape_elements(&stage->tensor.shape), per_number = 12;
+    size_t size = 1024 + 128 * stage->pictures.n + 24 * stage->pictures.n_ranges;
+
+    for (size_t i = 0; kind == REPLY_EMBEDDED && stage->pngs && i < stage->pictures.n;
+         i++)
+        size += base64_size(stage->pngs[i].size);
+    if (options->values == VALUES_BASE64)
+        size += base64_size(n * sizeof *stage->tensor.values);
+    else if (options->values == VALUES_LIST)
+        size += n * per_number;
+    return size;
+}
+
+static void expect(struct buffer *out, const struct extraction *extraction,
+                   const struct options *options, enum reply_json kind)
+{
+    size_t size = 1024;
+
+    for (size_t i = 0; i < extraction->n_stages; i++)
+        size += size_of(&extraction->stages[i], options, kind);
+    buffer_expect(out, size);
+}
+
 void reply_write_json(struct buffer *out, const struct extraction *extraction,
                       const struct options *options, enum reply_json kind)
 {
+    expect(out, extraction, options, kind);
     buffer_text(out, "{");
     if (kind != REPLY_REPRODUCIBLE) {
         buffer_text(out, "\"id\":");

@@ -1,6 +1,7 @@
 /* test_buffer.c - base64 by RFC 4648, JSON by RFC 8259. */
 #include "tests/unit/codec.h"
 
+#include "api/base64.h"
 #include "api/buffer.h"
 
 static char text[1 << 12];
@@ -36,6 +37,47 @@ Test(buffer, base64_is_that_of_the_rfc)
         buffer_base64(&buffer, vectors[i][0], strlen(vectors[i][0]));
         cr_assert_str_eq(written(&buffer), vectors[i][1]);
     }
+}
+
+/* By the strict reader, at every length; from bytes that end at an unmapped page. */
+Test(buffer, base64_is_read_back)
+{
+    enum { MOST = 1200 };
+    unsigned char *bytes = (unsigned char *)guarded_floats(MOST / 4), back[MOST + 3];
+    uint64_t seed = 2;
+
+    for (size_t i = 0; i < MOST; i++)
+        bytes[i] = (unsigned char)(generate_uniform(&seed) * 256);
+    for (size_t n = 0; n <= MOST; n++) {
+        struct buffer buffer;
+        size_t size, bad;
+        buffer_init(&buffer, 4 * MOST);
+        buffer_text(&buffer, "before");
+        buffer_base64(&buffer, bytes + MOST - n, n);
+        const struct bytes base64 = {buffer.bytes + 6, buffer.size - 6};
+        cr_assert_eq(base64.size, base64_size(n));
+        cr_assert(base64_decode(&base64, back, &size, &bad), "%zu bytes", n);
+        cr_assert(size == n && memcmp(back, bytes + MOST - n, n) == 0, "%zu bytes", n);
+        buffer_release(&buffer);
+    }
+}
+
+Test(buffer, what_is_expected_is_not_moved)
+{
+    struct buffer buffer;
+
+    buffer_init(&buffer, 100000);
+    buffer_text(&buffer, "a");
+    buffer_expect(&buffer, 50000);
+    const unsigned char *bytes = buffer.bytes;
+    for (size_t i = 0; i < 50000; i++)
+        buffer_text(&buffer, "b");
+    cr_assert_eq(buffer.bytes, bytes);
+    buffer_expect(&buffer, 1000000); /* over the limit: not yet a failure */
+    buffer_text(&buffer, "c");
+    cr_assert_not(buffer.failed);
+    cr_assert(buffer.size == 50002 && memcmp(buffer.bytes, "abb", 3) == 0);
+    buffer_release(&buffer);
 }
 
 Test(buffer, json_strings_are_escaped_and_valid_utf8)
