@@ -19,6 +19,7 @@ struct figure_panel {
     const char *title; /* NULL: none */
     const char *note;  /* a line under the title; NULL: none */
     float low, high;   /* of the colour bar; NaN: each map has its own */
+    bool strip;        /* of a vector: is not drawn thinner than can be seen */
 };
 
 struct figure {

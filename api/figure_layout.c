@@ -52,8 +52,11 @@ static struct canvas_box cell_of(const struct layout *l, size_t i)
 /* The picture within its cell; a colour bar takes room at its right. */
 static struct canvas_box fit(const struct layout *l, size_t i)
 {
-    const struct picture *p = l->figure->panels[i].picture;
-    const double aspect = (double)p->height / (double)p->width;
+    const double thinnest = 1.0 / 12; /* strip, of its width */
+    const struct figure_panel *panel = &l->figure->panels[i];
+    const struct picture *p = panel->picture;
+    const double shape = (double)p->height / (double)p->width;
+    const double aspect = panel->strip && shape < thinnest ? thinnest : shape;
     const struct canvas_box cell = cell_of(l, i);
     const double room = fmax(cell.width - l->text->bar, 1);
     struct canvas_box box = {0, 0, room, room * aspect};

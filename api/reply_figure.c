@@ -116,6 +116,7 @@ static bool add_panels(struct figure_panel *panels, size_t first,
             .note = note,
             .low = bound(set, set->vmin, k),
             .high = bound(set, set->vmax, k),
+            .strip = stage->tensor.shape.rank == 1,
         };
     }
     return true;

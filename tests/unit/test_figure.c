@@ -40,7 +40,7 @@ static void expect_layout(const cJSON *row)
         const cJSON *size = cJSON_GetArrayItem(sizes, i);
         pictures[i].height = (size_t)item(size, 0);
         pictures[i].width = (size_t)item(size, 1);
-        panels[i] = (struct figure_panel){&pictures[i], "Input", NULL, 0, 1};
+        panels[i] = (struct figure_panel){&pictures[i], "Input", NULL, 0, 1, false};
     }
     figure_layout(&figure, &text, boxes);
     for (int i = 0; i < (int)figure.n; i++) {
@@ -254,6 +254,33 @@ Test(figure, maps_can_have_panels_of_their_own)
     cr_expect_eq(count_text(&reply, "aria-label=\"c 0\""), 1);
     cr_expect_eq(count_text(&reply, "aria-label=\"c 9\""), 1);
     api_reply_release(&reply);
+}
+
+/* 1000 cells of 1 x 16 pixels would be a line of 8; a short vector keeps its shape. */
+Test(figure, long_vectors_are_strips_that_can_be_seen)
+{
+    static const struct {
+        const char *layer;
+        double height; /* of the width */
+    } rows[] = {{"{\"type\":\"dense\",\"name\":\"v\",\"units\":1000}", 1.0 / 12},
+                {"{\"type\":\"dense\",\"name\":\"v\",\"units\":4}", 1.0 / 4}};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char layers[128];
+        double w = 0, h = 0;
+        snprintf(layers, sizeof layers, "{\"type\":\"flatten\"},%s", rows[i].layer);
+        struct api_reply reply = post("format=svg&stages=v", layers);
+        cr_assert_eq(reply.status, 200);
+        char *text = strndup(reply.body, reply.body_size);
+        const char *image = strstr(text, "<image ");
+        cr_assert(image);
+        cr_assert_eq(
+            sscanf(strstr(image, " width="), " width=\"%lf\" height=\"%lf\"", &w, &h),
+            2);
+        cr_expect(w > 100 && fabs(h / w - rows[i].height) < 1e-3, "%g x %g", w, h);
+        free(text);
+        api_reply_release(&reply);
+    }
 }
 
 Test(figure, thousands_of_panels_are_drawn)
