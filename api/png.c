@@ -1,5 +1,5 @@
 /*
- * png.c - PNG files to rows of samples.
+ * png.c - libpng: PNG files to rows of samples, and the heads of files.
  *
  * libpng reports an error by longjmp. One small function has the setjmp; its state
  * lives in a struct outside of it, so no local can be clobbered.
@@ -13,6 +13,7 @@
 
 #include "api/isal.h"
 #include "api/png_fast.h"
+#include "api/png_head.h"
 
 enum {
     SIGNATURE_SIZE = 8,
@@ -270,3 +271,89 @@ static double bytes(const struct image_info *info)
 }
 
 const struct codec png_codec = {recognise, probe, bytes, decode};
+
+/* ---- heads ---- */
+
+struct writer {
+    struct session session;
+    png_structp png;
+    png_infop info;
+    const struct png_encoding *encoding;
+    uint8_t *to;
+    size_t room;
+};
+
+static void drain(png_structp png, png_bytep bytes, size_t n)
+{
+    struct writer *writer = png_get_io_ptr(png);
+
+    if (n > writer->room)
+        png_error(png, "the head is longer than was planned");
+    memcpy(writer->to, bytes, n);
+    writer->to += n;
+    writer->room -= n;
+}
+
+static void flush(png_structp png)
+{
+    (void)png;
+}
+
+static void set_palette(const struct writer *writer)
+{
+    const struct png_encoding *e = writer->encoding;
+    static const png_byte transparent = 0;
+    png_color colors[256];
+
+    for (size_t i = 0; i < e->n_palette; i++)
+        colors[i] =
+            (png_color){(png_byte)(e->palette[i] >> 16), (png_byte)(e->palette[i] >> 8),
+                        (png_byte)e->palette[i]};
+    png_set_PLTE(writer->png, writer->info, colors, (int)e->n_palette);
+    if (e->transparent_first)
+        png_set_tRNS(writer->png, writer->info, &transparent, 1, NULL);
+}
+
+static bool try_head(struct writer *writer)
+{
+    static const int color_types[] = {
+        [PNG_GRAY] = PNG_COLOR_TYPE_GRAY,
+        [PNG_PALETTE] = PNG_COLOR_TYPE_PALETTE,
+        [PNG_RGB] = PNG_COLOR_TYPE_RGB,
+        [PNG_RGBA] = PNG_COLOR_TYPE_RGBA,
+    };
+    const struct png_encoding *e = writer->encoding;
+
+    if (setjmp(png_jmpbuf(writer->png)))
+        return false;
+    png_set_write_fn(writer->png, writer, drain, flush);
+    png_set_user_limits(writer->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    png_set_IHDR(writer->png, writer->info, (png_uint_32)e->width,
+                 (png_uint_32)e->height, e->bit_depth, color_types[e->color],
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
+    if (e->color == PNG_PALETTE)
+        set_palette(writer);
+    png_write_info(writer->png, writer->info);
+    return true;
+}
+
+uint8_t *png_write_head(uint8_t *to, const struct png_encoding *encoding,
+                        struct arena *arena, struct error *err)
+{
+    const size_t mark = arena->used;
+    struct writer writer = {
+        .session.arena = arena, .encoding = encoding, .to = to, .room = PNG_HEAD_MAX};
+
+    writer.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &writer.session, fail,
+                                           ignore, &writer.session, take, leave);
+    writer.info = writer.png ? png_create_info_struct(writer.png) : NULL;
+    const bool done = writer.info && try_head(&writer);
+    if (writer.png)
+        png_destroy_write_struct(&writer.png, &writer.info);
+    arena_rewind(arena, mark);
+    if (done)
+        return writer.to;
+    error_set(err, ERROR_PLAN_TOO_LARGE, "cannot write a PNG: %s",
+              writer.session.message[0] ? writer.session.message : "out of memory");
+    return NULL;
+}

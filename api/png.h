@@ -1,5 +1,6 @@
 /*
- * png.h - PNG files to rows of samples (png.c, by libpng) and back (png_write.c).
+ * png.h - PNG files to rows of samples (png.c) and back (png_write.c), by libpng but
+ * for the deflated data.
  *
  * Reading is hardened for foreign bytes: ancillary chunks but tRNS are skipped
  * unparsed, memory comes from the arena, and what follows the last row is not read.

@@ -4,7 +4,7 @@
  * A file is cut into parts of some 128 KiB of rows. Each part becomes an IDAT chunk of
  * its own, wherever there is room for the worst case; then the parts are moved together
  * and the ends are written that need them all. Where the cuts are depends on the file
- * alone, so its bytes do.
+ * alone, so its bytes do. libpng writes the head (png_head.h).
  *
  * Of PNG's filters a part has none, which suits what is mostly of one value, or
  * Paeth's, which suits smooth pictures best among the others; some of its rows tell
@@ -19,17 +19,16 @@
 #include "api/deflate.h"
 #include "api/isal.h"
 #include "api/png_filter.h"
+#include "api/png_head.h"
 
 enum {
     PART = 128 << 10, /* bytes of rows; up to half more in a single part */
     SAMPLES = 8,      /* rows of a part that are looked at */
     CHUNK_HEAD = 8,   /* length and type; behind the data stands the CRC */
     CHUNK_TAIL = 4,
-    HEAD_MAX = 1024, /* bytes of a file before its first IDAT and after the last */
+    ENDS = PNG_HEAD_MAX + CHUNK_HEAD + CHUNK_TAIL, /* what is no IDAT */
     PIXEL_MAX = 4,
 };
-
-static const uint8_t signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
 /* ---- chunks ---- */
 
@@ -47,39 +46,6 @@ static uint8_t *close_chunk(uint8_t *chunk, const char type[5], size_t n)
     memcpy(chunk + 4, type, 4);
     put_number(chunk + CHUNK_HEAD + n, isal_crc(chunk + 4, 4 + n));
     return chunk + CHUNK_HEAD + n + CHUNK_TAIL;
-}
-
-static uint8_t *put_palette(uint8_t *to, const struct png_encoding *e)
-{
-    uint8_t *rgb = to + CHUNK_HEAD;
-
-    for (size_t i = 0; i < e->n_palette; i++) {
-        *rgb++ = (uint8_t)(e->palette[i] >> 16);
-        *rgb++ = (uint8_t)(e->palette[i] >> 8);
-        *rgb++ = (uint8_t)e->palette[i];
-    }
-    to = close_chunk(to, "PLTE", 3 * e->n_palette);
-    if (!e->transparent_first)
-        return to;
-    to[CHUNK_HEAD] = 0;
-    return close_chunk(to, "tRNS", 1);
-}
-
-/* All that stands before the image data. */
-static uint8_t *put_head(uint8_t *to, const struct png_encoding *e)
-{
-    static const uint8_t color_types[] = {
-        [PNG_GRAY] = 0, [PNG_PALETTE] = 3, [PNG_RGB] = 2, [PNG_RGBA] = 6};
-    uint8_t *ihdr = to + sizeof signature + CHUNK_HEAD;
-
-    memcpy(to, signature, sizeof signature);
-    put_number(ihdr, (uint32_t)e->width);
-    put_number(ihdr + 4, (uint32_t)e->height);
-    ihdr[8] = (uint8_t)e->bit_depth;
-    ihdr[9] = color_types[e->color];
-    memset(ihdr + 10, 0, 3); /* deflate, the five filters, not interlaced */
-    to = close_chunk(to + sizeof signature, "IHDR", 13);
-    return e->color == PNG_PALETTE ? put_palette(to, e) : to;
 }
 
 /* ---- parts ---- */
@@ -133,7 +99,7 @@ double png_file_bytes(double row, double height)
     const double raw = (row + 1) * height;
     const double parts = raw / (PART / 2) + 2;
 
-    return HEAD_MAX + raw * (1 + 5.0 / 65535) +
+    return ENDS + raw * (1 + 5.0 / 65535) +
            parts * ((double)part_bound(0, 0) + sizeof(struct part)) + 4 * ARENA_ALIGN;
 }
 
@@ -167,7 +133,8 @@ double png_scratch_bytes(double row, double height, int level, size_t slots)
 {
     const double rows = fmin((row + 1) * height, 1.5 * PART + row + 1);
 
-    return (double)slots * (2 * (row + PIXEL_MAX) + rows +
+    return PNG_HEAD_BYTES +
+           (double)slots * (2 * (row + PIXEL_MAX) + rows +
                             (double)deflate_work_bytes(level) + 5 * ARENA_ALIGN);
 }
 
@@ -305,11 +272,12 @@ static size_t count_file_parts(const struct png_file *file)
 }
 
 /* The file's head, and behind it room for its parts. */
-static bool lay_out(struct png_file *file, struct part *parts, struct arena *arena)
+static bool lay_out(struct png_file *file, struct part *parts, struct arena *arena,
+                    struct error *err)
 {
     const struct png_encoding *e = &file->encoding;
     const size_t row = row_bytes(e), n = count_parts(row, e->height);
-    size_t bound = HEAD_MAX;
+    size_t bound = ENDS;
 
     for (size_t i = 0; i < n; i++) {
         const size_t y = e->height * i / n, rows = e->height * (i + 1) / n - y;
@@ -319,8 +287,10 @@ static bool lay_out(struct png_file *file, struct part *parts, struct arena *are
     }
     uint8_t *memory = arena_take(arena, 1, bound);
     if (!memory)
+        return no_memory(err);
+    uint8_t *chunk = png_write_head(memory, e, arena, err);
+    if (!chunk)
         return false;
-    uint8_t *chunk = put_head(memory, e);
     for (size_t i = 0; i < n; chunk += part_bound(row, parts[i++].rows))
         parts[i].chunk = chunk;
     file->bytes.data = memory;
@@ -389,8 +359,8 @@ bool png_write(struct png_file *files, size_t n, const struct parallel *parallel
         return no_memory(err);
     struct part *parts = press.parts;
     for (size_t i = 0; i < n; parts += count_file_parts(&files[i++]))
-        if (!lay_out(&files[i], parts, arena))
-            return no_memory(err);
+        if (!lay_out(&files[i], parts, arena, err))
+            return false;
     if (!press_all(&press, n_parts, parallel, arena, err))
         return false;
     parts = press.parts;
