@@ -502,6 +502,7 @@ static bool draw(struct slide *s)
     struct buffer file;
 
     buffer_init(&file, (size_t)call->settings->limits.max_response_bytes);
+    buffer_watch(&file, call->parallel);
     if (!animation_draw(&s->animation, call->parallel, call->arena, &file,
                         &call->err)) {
         buffer_release(&file);

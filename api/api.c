@@ -152,6 +152,19 @@ static bool listed(const char *header, const char *tag)
     return header && (strcmp(header, "*") == 0 || strstr(header, tag));
 }
 
+/* A large body takes a while: in pieces, until nobody wants it any more. */
+static uint64_t hash_body(const struct call *call)
+{
+    enum { PIECE = 1 << 20 };
+    const char *body = call->reply->body;
+    const size_t n = call->reply->body_size;
+    uint64_t hash = HASH_START;
+
+    for (size_t i = 0; i < n && !parallel_cancelled(call->parallel); i += PIECE)
+        hash = hash_bytes(hash, body + i, n - i < PIECE ? n - i : PIECE);
+    return hash;
+}
+
 /* The hash of the body; of a reply that holds an id or times, of what was asked for, as
  * a weak tag: another such reply says the same. */
 static void make_tag(char *tag, size_t size, const struct call *call)
@@ -159,10 +172,8 @@ static void make_tag(char *tag, size_t size, const struct call *call)
     const struct api_request *request = call->request;
     const char *const parts[] = {request->path, request->query,
                                  request->accept ? request->accept : "", API_VERSION};
-    uint64_t hash = HASH_START;
+    uint64_t hash = call->unique ? HASH_START : hash_body(call);
 
-    if (!call->unique)
-        hash = hash_bytes(hash, call->reply->body, call->reply->body_size);
     for (size_t i = 0; call->unique && i < sizeof parts / sizeof *parts; i++)
         hash = hash_bytes(hash, parts[i], strlen(parts[i]) + 1);
     snprintf(tag, size, "%s\"%016llx\"", call->unique ? "W/" : "",
@@ -239,7 +250,14 @@ static bool answer(struct call *call)
         return false;
     if ((route->traits & CACHED) && !facts.takes_body)
         add_validators(call);
-    return true;
+    return !parallel_cancelled(call->parallel);
+}
+
+/* Whatever a phase said that was interrupted: that is the reason. */
+static void tell_cancelled(struct call *call)
+{
+    error_init(&call->err);
+    error_set(&call->err, ERROR_CLIENT_CLOSED, "the request was cancelled");
 }
 
 void api_call(struct api_session *session, const struct api_request *request,
@@ -261,6 +279,8 @@ void api_call(struct api_session *session, const struct api_request *request,
     arena_reset(&session->arena, (size_t)session->settings->limits.max_request_memory);
     if (answered)
         return;
+    if (parallel_cancelled(call.parallel))
+        tell_cancelled(&call);
 
     const struct api_reply before = *reply;
     api_reply_release(reply);

@@ -26,6 +26,12 @@ static bool no_memory(struct error *err)
     return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the weights");
 }
 
+/* The heap's, not the request's. */
+static bool exhausted(struct error *err)
+{
+    return error_set(err, ERROR_MEMORY_PRESSURE, "no memory for the archive");
+}
+
 /* libzip makes a record of every entry that the directory announces. Without zip64
  * these are at most 65535; nobody needs more. */
 static bool announces_zip64(const struct bytes *file)
@@ -57,8 +63,30 @@ static bool check_entry(const struct zip_stat *stat, struct error *err)
     return true;
 }
 
+static bool cancelled(const struct parallel *parallel, struct error *err)
+{
+    return parallel_cancelled(parallel) &&
+           !error_set(err, ERROR_CLIENT_CLOSED, "cancelled while reading weights");
+}
+
+/* In pieces that take milliseconds. */
+static bool read_pieces(zip_file_t *file, unsigned char *to, size_t n,
+                        const struct parallel *parallel)
+{
+    enum { PIECE = 1 << 20 };
+
+    for (size_t at = 0; at < n; at += PIECE) {
+        const size_t size = n - at < PIECE ? n - at : PIECE;
+        if (parallel_cancelled(parallel) ||
+            zip_fread(file, to + at, size) != (zip_int64_t)size)
+            return false;
+    }
+    return true;
+}
+
 /* The entry's bytes in the arena; exactly as many as the directory says. */
-static bool inflate_entry(zip_t *zip, const struct zip_stat *stat, struct arena *arena,
+static bool inflate_entry(zip_t *zip, const struct zip_stat *stat,
+                          const struct parallel *parallel, struct arena *arena,
                           struct bytes *bytes, struct error *err)
 {
     unsigned char *data = arena_take(arena, stat->size, 1);
@@ -67,19 +95,24 @@ static bool inflate_entry(zip_t *zip, const struct zip_stat *stat, struct arena 
     if (!data)
         return no_memory(err);
     zip_file_t *file = zip_fopen_index(zip, stat->index, 0);
+    if (!file && zip_error_code_zip(zip_get_error(zip)) == ZIP_ER_MEMORY)
+        return exhausted(err);
     if (!file)
         return invalid(err, stat->name, zip_strerror(zip));
     const bool whole =
-        zip_fread(file, data, stat->size) == (zip_int64_t)stat->size &&
+        read_pieces(file, data, stat->size, parallel) &&
         zip_fread(file, &more, 1) == 0; /* the end; the CRC is checked there */
     zip_fclose(file);
     *bytes = (struct bytes){data, stat->size};
-    return whole || invalid(err, stat->name, "its data is damaged");
+    return whole || (!cancelled(parallel, err) &&
+                     invalid(err, stat->name, "its data is damaged"));
 }
 
 static bool parse_array(const char *name, const struct bytes *bytes,
-                        struct arena *arena, struct tensor *tensor, struct error *err)
+                        const struct parallel *parallel, struct arena *arena,
+                        struct tensor *tensor, struct error *err)
 {
+    enum { PIECE = 1 << 20 };
     const char *reason;
     struct npy npy;
 
@@ -96,12 +129,18 @@ static bool parse_array(const char *name, const struct bytes *bytes,
     tensor->values = arena_take(arena, npy.count, sizeof *tensor->values);
     if (!tensor->values)
         return no_memory(err);
-    npy_values(&npy, tensor->values);
+    for (size_t i = 0; i < npy.count; i += PIECE) {
+        if (cancelled(parallel, err))
+            return false;
+        npy_read(&npy, i, npy.count - i < PIECE ? npy.count - i : PIECE,
+                 tensor->values + i);
+    }
     return true;
 }
 
-static bool read_entry(zip_t *zip, zip_uint64_t i, struct arena *arena,
-                       struct named_tensor *tensor, struct error *err)
+static bool read_entry(zip_t *zip, zip_uint64_t i, const struct parallel *parallel,
+                       struct arena *arena, struct named_tensor *tensor,
+                       struct error *err)
 {
     struct zip_stat stat;
     struct bytes bytes;
@@ -114,8 +153,8 @@ static bool read_entry(zip_t *zip, zip_uint64_t i, struct arena *arena,
     tensor->name = arena_copy(arena, stat.name, strlen(stat.name) - strlen(".npy"));
     if (!tensor->name)
         return no_memory(err);
-    return inflate_entry(zip, &stat, arena, &bytes, err) &&
-           parse_array(tensor->name, &bytes, arena, &tensor->tensor, err);
+    return inflate_entry(zip, &stat, parallel, arena, &bytes, err) &&
+           parse_array(tensor->name, &bytes, parallel, arena, &tensor->tensor, err);
 }
 
 static int by_name(const void *a, const void *b)
@@ -139,8 +178,8 @@ static bool check_unique(const struct weights_upload *weights, struct arena *are
     return true;
 }
 
-static bool read_all(zip_t *zip, struct arena *arena, struct weights_upload *weights,
-                     struct error *err)
+static bool read_all(zip_t *zip, const struct parallel *parallel, struct arena *arena,
+                     struct weights_upload *weights, struct error *err)
 {
     const zip_int64_t n = zip_get_num_entries(zip, 0);
     struct named_tensor *tensors = arena_alloc(arena, (size_t)n, sizeof *tensors);
@@ -148,14 +187,14 @@ static bool read_all(zip_t *zip, struct arena *arena, struct weights_upload *wei
     if (!tensors)
         return no_memory(err);
     for (zip_int64_t i = 0; i < n; i++)
-        if (!read_entry(zip, (zip_uint64_t)i, arena, &tensors[i], err))
+        if (!read_entry(zip, (zip_uint64_t)i, parallel, arena, &tensors[i], err))
             return false;
     *weights = (struct weights_upload){(size_t)n, tensors};
     return check_unique(weights, arena, err);
 }
 
-bool npz_read(const struct bytes *file, struct arena *arena,
-              struct weights_upload *weights, struct error *err)
+bool npz_read(const struct bytes *file, const struct parallel *parallel,
+              struct arena *arena, struct weights_upload *weights, struct error *err)
 {
     zip_error_t why;
 
@@ -167,12 +206,15 @@ bool npz_read(const struct bytes *file, struct arena *arena,
     zip_source_t *source = zip_source_buffer_create(file->data, file->size, 0, &why);
     zip_t *zip = source ? zip_open_from_source(source, ZIP_RDONLY, &why) : NULL;
     if (!zip) {
-        invalid(err, NULL, zip_error_strerror(&why));
+        if (zip_error_code_zip(&why) == ZIP_ER_MEMORY)
+            exhausted(err);
+        else
+            invalid(err, NULL, zip_error_strerror(&why));
         zip_source_free(source);
         zip_error_fini(&why);
         return false;
     }
-    const bool done = read_all(zip, arena, weights, err);
+    const bool done = read_all(zip, parallel, arena, weights, err);
     zip_discard(zip); /* frees the source too */
     zip_error_fini(&why);
     return done;
@@ -206,7 +248,15 @@ static bool add_entry(zip_t *zip, const struct archive_entry *entry)
            zip_file_set_dostime(zip, index, 0, DOS_DATE, 0) == 0;
 }
 
-static bool fill(zip_source_t *target, const struct archive_entry *entries, size_t n)
+/* libzip asks while it writes: not 0 ends that. */
+static int is_unwanted(zip_t *zip, void *out)
+{
+    (void)zip;
+    return !buffer_wanted(out);
+}
+
+static bool fill(zip_source_t *target, const struct archive_entry *entries, size_t n,
+                 struct buffer *out)
 {
     zip_source_keep(target); /* a reference of ours outlives the archive's */
     zip_t *zip = zip_open_from_source(target, ZIP_CREATE | ZIP_TRUNCATE, NULL);
@@ -220,10 +270,25 @@ static bool fill(zip_source_t *target, const struct archive_entry *entries, size
             zip_discard(zip);
             return false;
         }
+    zip_register_cancel_callback_with_state(zip, is_unwanted, NULL, out);
     if (zip_close(zip) == 0)
         return true;
     zip_discard(zip);
     return false;
+}
+
+static bool copy_pieces(struct buffer *out, zip_source_t *source, size_t n)
+{
+    enum { PIECE = 1 << 20 };
+
+    for (size_t at = 0; at < n; at += PIECE) {
+        const size_t size = n - at < PIECE ? n - at : PIECE;
+        unsigned char *to = buffer_reserve(out, size);
+        if (!to || zip_source_read(source, to, size) != (zip_int64_t)size)
+            return false;
+        out->size += size;
+    }
+    return true;
 }
 
 static bool copy_out(struct buffer *out, zip_source_t *source)
@@ -233,11 +298,8 @@ static bool copy_out(struct buffer *out, zip_source_t *source)
 
     if (zip_source_stat(source, &stat) != 0 || zip_source_open(source) != 0)
         return false;
-    unsigned char *to = buffer_reserve(out, stat.size);
-    if (to) {
-        whole = zip_source_read(source, to, stat.size) == (zip_int64_t)stat.size;
-        out->size += whole ? stat.size : 0;
-    }
+    if (buffer_reserve(out, stat.size))
+        whole = copy_pieces(out, source, stat.size);
     zip_source_close(source);
     return whole || out->failed;
 }
@@ -246,8 +308,8 @@ bool archive_write(struct buffer *out, const struct archive_entry *entries, size
                    struct error *err)
 {
     zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, NULL);
-    const bool done = source && fill(source, entries, n) && copy_out(out, source);
+    const bool done = source && fill(source, entries, n, out) && copy_out(out, source);
 
     zip_source_free(source);
-    return done || error_set(err, ERROR_INTERNAL, "cannot write an archive");
+    return done || exhausted(err);
 }

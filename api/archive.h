@@ -9,9 +9,11 @@
 #include "engine/weights.h"
 
 /* Read every array of an .npz (stored or deflated; float16, 32 or 64) into the arena.
- * Failures are ERROR_WEIGHTS_INVALID. What is inflated is bounded by the arena. */
-bool npz_read(const struct bytes *file, struct arena *arena,
-              struct weights_upload *weights, struct error *err) MUST_CHECK;
+ * Failures are ERROR_WEIGHTS_INVALID; ERROR_CLIENT_CLOSED once the parallel-for is
+ * cancelled, on which nothing runs. What is inflated is bounded by the arena. */
+bool npz_read(const struct bytes *file, const struct parallel *parallel,
+              struct arena *arena, struct weights_upload *weights,
+              struct error *err) MUST_CHECK;
 
 /* A file of an archive to be written: its bytes are head, then body. */
 struct archive_entry {
@@ -20,8 +22,9 @@ struct archive_entry {
 };
 
 /* Append an archive of these files in this order, stored and without times, so that
- * equal files make equal bytes. False only if memory is wanting; the buffer's failure
- * is not an error here. */
+ * equal files make equal bytes. False only if memory is wanting, or once the
+ * parallel-for that the buffer watches is cancelled; the buffer's failure is not an
+ * error here. */
 bool archive_write(struct buffer *out, const struct archive_entry *entries, size_t n,
                    struct error *err) MUST_CHECK;
 

@@ -9,11 +9,27 @@
 
 #include "api/base64.h"
 
-enum { FIRST_CAPACITY = 4096 };
+enum {
+    FIRST_CAPACITY = 4096,
+    PIECE = 3 << 16, /* bytes that are copied between two questions; of base64 too */
+};
 
 void buffer_init(struct buffer *buffer, size_t limit)
 {
     *buffer = (struct buffer){.limit = limit};
+}
+
+void buffer_watch(struct buffer *buffer, const struct parallel *parallel)
+{
+    buffer->parallel = parallel;
+    buffer->ask_at = buffer->size + PIECE;
+}
+
+bool buffer_wanted(struct buffer *buffer)
+{
+    buffer->failed =
+        buffer->failed || (buffer->parallel && parallel_cancelled(buffer->parallel));
+    return !buffer->failed;
 }
 
 void buffer_release(struct buffer *buffer)
@@ -50,6 +66,10 @@ void buffer_expect(struct buffer *buffer, size_t n)
 
 unsigned char *buffer_reserve(struct buffer *buffer, size_t n)
 {
+    if (buffer->size >= buffer->ask_at && buffer->parallel) {
+        buffer->ask_at = buffer->size + PIECE;
+        buffer_wanted(buffer);
+    }
     if (buffer->failed)
         return NULL;
     if (n > buffer->limit - buffer->size) {
@@ -64,7 +84,7 @@ unsigned char *buffer_reserve(struct buffer *buffer, size_t n)
     return buffer->bytes + buffer->size;
 }
 
-void buffer_append(struct buffer *buffer, const void *bytes, size_t n)
+static void append_piece(struct buffer *buffer, const void *bytes, size_t n)
 {
     unsigned char *to = buffer_reserve(buffer, n);
 
@@ -72,6 +92,17 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t n)
         memcpy(to, bytes, n);
         buffer->size += n;
     }
+}
+
+void buffer_append(struct buffer *buffer, const void *bytes, size_t n)
+{
+    const unsigned char *from = bytes;
+
+    if (n > PIECE)
+        buffer_reserve(buffer, n); /* all of it grows at once */
+    for (; n > PIECE && !buffer->failed; n -= PIECE, from += PIECE)
+        append_piece(buffer, from, PIECE);
+    append_piece(buffer, from, n);
 }
 
 void buffer_text(struct buffer *buffer, const char *text)
@@ -110,17 +141,25 @@ void buffer_print(struct buffer *buffer, const char *format, ...)
     buffer->size += (size_t)n;
 }
 
+static void append_base64(struct buffer *buffer, const unsigned char *from, size_t n)
+{
+    unsigned char *to = buffer_reserve(buffer, base64_size(n));
+
+    if (!to)
+        return;
+    base64_encode(to, from, n);
+    buffer->size += base64_size(n);
+}
+
 void buffer_base64(struct buffer *buffer, const void *bytes, size_t n)
 {
-    unsigned char *to =
-        n > SIZE_MAX / 2 ? NULL : buffer_reserve(buffer, base64_size(n));
+    const unsigned char *from = bytes;
 
-    if (!to) {
-        buffer->failed = true;
-        return;
-    }
-    base64_encode(to, bytes, n);
-    buffer->size += base64_size(n);
+    if (n > PIECE)
+        buffer_reserve(buffer, n > SIZE_MAX / 2 ? SIZE_MAX : n / 3 * 4 + 4);
+    for (; n > PIECE && !buffer->failed; n -= PIECE, from += PIECE)
+        append_base64(buffer, from, PIECE);
+    append_base64(buffer, from, n);
 }
 
 /* Bytes of the UTF-8 sequence at s, 0 if it is not one: overlong forms, surrogates and

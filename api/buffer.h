@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "engine/attributes.h"
+#include "engine/parallel.h"
 #include "engine/tensor.h"
 
 struct buffer {
@@ -19,10 +20,17 @@ struct buffer {
     size_t size, capacity;
     size_t limit; /* of size */
     bool failed;
-    bool over_limit; /* failed for the limit, not for want of memory */
+    bool over_limit;                 /* failed for the limit, not for want of memory */
+    const struct parallel *parallel; /* NULL: nobody can lose interest */
+    size_t ask_at;                   /* the size at which it is asked again */
 };
 
 void buffer_init(struct buffer *buffer, size_t limit);
+/* Writing fails from here on once the parallel-for is cancelled: it is asked every some
+ * 256 KiB. */
+void buffer_watch(struct buffer *buffer, const struct parallel *parallel);
+/* The same question now, for who works long for few bytes; false if it has failed. */
+bool buffer_wanted(struct buffer *buffer);
 void buffer_release(struct buffer *buffer);
 
 /* Room for n more bytes at the end, not counted into size yet; NULL if failed. */

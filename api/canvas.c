@@ -506,6 +506,7 @@ static void write_image(struct canvas *c, const struct canvas_box *b,
     struct buffer png;
 
     buffer_init(&png, c->out->limit);
+    buffer_watch(&png, c->out->parallel);
     if (picture_enlarge(&large, side < 16 ? 16 : 256 / side, c->arena, c->err) &&
         picture_png(&png, &large, 9, c->arena, c->err)) {
         c->out->failed |= png.failed;

@@ -15,6 +15,7 @@
 #include "api/bytes.h"
 #include "engine/arena.h"
 #include "engine/error.h"
+#include "engine/parallel.h"
 
 enum image_format { IMAGE_PNG, IMAGE_JPEG, IMAGE_WEBP, IMAGE_NPY };
 
@@ -40,6 +41,14 @@ struct pixel_row {
 };
 typedef void pixel_row_reader(void *context, const struct pixel_row *row);
 
+/* Where decoded rows go. Decoding ends once the parallel-for is cancelled: it is asked
+ * at every row, or more often where rows come late; nothing runs on it. */
+struct pixel_sink {
+    pixel_row_reader *read;
+    void *context;
+    const struct parallel *parallel;
+};
+
 struct codec {
     /* True if the bytes begin as a file of this format does. */
     bool (*recognise)(const struct bytes *file);
@@ -50,12 +59,20 @@ struct codec {
     /* Bytes that decode takes at most, from the arena or from the heap. */
     double (*bytes)(const struct image_info *info);
 
-    /* Decode a file that probe has seen; read gets every row once, from the top. May
-     * set info->warning. */
+    /* Decode a file that probe has seen; the sink gets every row once, from the top.
+     * May set info->warning. ERROR_CLIENT_CLOSED if the sink's parallel-for is
+     * cancelled. */
     bool (*decode)(const struct bytes *file, struct image_info *info,
-                   pixel_row_reader *read, void *context, struct arena *arena,
+                   const struct pixel_sink *sink, struct arena *arena,
                    struct error *err);
 };
+
+/* True, with the error recorded, if nobody wants the image any more. */
+static inline bool codec_cancelled(const struct pixel_sink *sink, struct error *err)
+{
+    return parallel_cancelled(sink->parallel) &&
+           !error_set(err, ERROR_CLIENT_CLOSED, "cancelled while decoding");
+}
 
 /* True if the stored rows are columns of what is to be seen. */
 static inline bool image_is_turned(const struct image_info *info)

@@ -18,7 +18,7 @@ double generated_bytes(const struct options *options)
 }
 
 static const double *circle(const struct options *options, double *out,
-                            struct arena *arena)
+                            const struct parallel *parallel, struct arena *arena)
 {
     const size_t h = (size_t)options->size[0], w = (size_t)options->size[1];
     const size_t before = arena->used;
@@ -26,11 +26,11 @@ static const double *circle(const struct options *options, double *out,
 
     if (!scratch)
         return NULL;
-    generate_circle(out, scratch, h, w,
-                    OPTION_GIVEN(options, VAL) ? &options->val : NULL,
-                    options->r_shrink, (uint64_t)options->seed);
+    const bool drawn = generate_circle(
+        out, scratch, h, w, OPTION_GIVEN(options, VAL) ? &options->val : NULL,
+        options->r_shrink, (uint64_t)options->seed, parallel);
     arena_rewind(arena, before);
-    return out;
+    return drawn ? out : NULL;
 }
 
 static bool check_two_dots(const struct options *options, struct error *err)
@@ -48,39 +48,43 @@ static bool check_two_dots(const struct options *options, struct error *err)
     return true;
 }
 
-static const double *generate(const struct options *options, struct arena *arena,
+static const double *generate(const struct options *options,
+                              const struct parallel *parallel, struct arena *arena,
                               struct error *err)
 {
     const struct shape shape = generated_shape(options);
     double *out = arena_take(arena, shape_elements(&shape), sizeof *out);
 
     if (out && options->generator == GENERATOR_CIRCLE)
-        out = circle(options, out, arena) ? out : NULL;
+        out = circle(options, out, parallel, arena) ? out : NULL;
     else if (!check_two_dots(options, err))
         return NULL;
     else if (out)
         generate_two_dots(out, (size_t)options->size[0], (size_t)options->x,
                           (size_t)options->y);
-    if (!out)
+    if (!out && parallel_cancelled(parallel))
+        error_set(err, ERROR_CLIENT_CLOSED, "cancelled while drawing the input");
+    else if (!out)
         error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the generated input");
     return out;
 }
 
-bool generated_file(const struct options *options, struct arena *arena,
-                    struct buffer *file, struct error *err)
+bool generated_file(const struct options *options, const struct parallel *parallel,
+                    struct arena *arena, struct buffer *file, struct error *err)
 {
     const struct shape shape =
         SHAPE((size_t)options->size[0], (size_t)options->size[1]);
     const size_t before = arena->used;
-    const double *values = generate(options, arena, err);
+    const double *values = generate(options, parallel, arena, err);
 
     if (!values)
         return false;
     buffer_init(file, SIZE_MAX); /* the plan has bounded it */
+    buffer_watch(file, parallel);
     npy_write_f64(file, &shape, values);
     arena_rewind(arena, before);
     if (!file->failed)
         return true;
     buffer_release(file);
-    return error_set(err, ERROR_INTERNAL, "no memory for the generated input");
+    return error_set(err, ERROR_MEMORY_PRESSURE, "no memory for the generated input");
 }

@@ -16,8 +16,10 @@ struct shape generated_shape(const struct options *options);
 double generated_bytes(const struct options *options);
 
 /* The generated map as an .npy file of float64, (h, w), into a buffer that the caller
- * releases where this succeeds. */
-bool generated_file(const struct options *options, struct arena *arena,
-                    struct buffer *file, struct error *err) MUST_CHECK;
+ * releases where this succeeds. ERROR_CLIENT_CLOSED once the parallel-for is
+ * cancelled; nothing runs on it. */
+bool generated_file(const struct options *options, const struct parallel *parallel,
+                    struct arena *arena, struct buffer *file,
+                    struct error *err) MUST_CHECK;
 
 #endif

@@ -272,6 +272,7 @@ struct painting {
     float *row;            /* one of the file's as floats; room for four channels */
     float *turned;         /* one of the tensor's, if the file is not upright */
     struct tensor *out;
+    const struct parallel *parallel;
 };
 
 /* Rows and columns change places in the second half of them. */
@@ -311,7 +312,7 @@ static void finish_row(const struct painting *p, size_t y, const float *pixels)
         turn_row(p, y, to);
 }
 
-static void finish_resized(void *context, size_t y, float *pixels)
+static bool finish_resized(void *context, size_t y, float *pixels)
 {
     const struct painting *p = context;
 
@@ -319,6 +320,7 @@ static void finish_resized(void *context, size_t y, float *pixels)
         prepare_divide_alpha(&p->prepare, pixels, p->channels,
                              p->out->shape.dim[image_is_turned(p->info) ? 0 : 1]);
     finish_row(p, y, pixels);
+    return !parallel_cancelled(p->parallel);
 }
 
 /* A row as floats: in place, from here on. */
@@ -429,20 +431,25 @@ static bool begin(struct painting *p, const struct options *options, float full,
 }
 
 static bool decode_pixels(const struct bytes *file, struct image_info *info,
-                          const struct options *options, struct tensor *out,
+                          const struct options *options,
+                          const struct parallel *parallel, struct tensor *out,
                           struct arena *arena, struct error *err)
 {
-    struct painting p = {.info = info, .out = out};
+    struct painting p = {.info = info, .out = out, .parallel = parallel};
+    const struct pixel_sink sink = {paint_row, &p, parallel};
 
     return begin(&p, options, info->bit_depth == 16 ? 65535.0f : 255.0f, arena, err) &&
-           codecs[info->format]->decode(file, info, paint_row, &p, arena, err);
+           codecs[info->format]->decode(file, info, &sink, arena, err) &&
+           !codec_cancelled(&sink, err);
 }
 
 static bool decode_npy(const struct bytes *file, struct image_info *info,
-                       const struct options *options, struct tensor *out,
-                       struct arena *arena, struct error *err)
+                       const struct options *options, const struct parallel *parallel,
+                       struct tensor *out, struct arena *arena, struct error *err)
 {
-    struct painting p = {.info = info, .out = out};
+    struct painting p = {.info = info, .out = out, .parallel = parallel};
+    const struct pixel_sink sink = {paint_row, &p, parallel};
+    const size_t row = info->width * info->channels;
     const char *reason;
     struct npy npy;
 
@@ -454,14 +461,18 @@ static bool decode_npy(const struct bytes *file, struct image_info *info,
     float *values = same ? out->values : arena_take(arena, npy.count, sizeof *values);
     if (!values)
         return no_memory(err);
-    npy_values(&npy, values);
-    for (size_t y = 0; y < info->height; y++)
-        paint_floats(&p, y, values + y * info->width * info->channels, info->channels);
-    return true;
+    for (size_t y = 0; y < info->height; y++) {
+        if (codec_cancelled(&sink, err))
+            return false;
+        npy_read(&npy, y * row, row, values + y * row);
+        paint_floats(&p, y, values + y * row, info->channels);
+    }
+    return !codec_cancelled(&sink, err);
 }
 
 bool image_decode(const struct bytes *file, struct image_info *info,
-                  const struct options *options, size_t channels, struct arena *arena,
+                  const struct options *options, size_t channels,
+                  const struct parallel *parallel, struct arena *arena,
                   struct tensor *out, struct error *err)
 {
     const bool resized = OPTION_GIVEN(options, RESIZE);
@@ -473,9 +484,10 @@ bool image_decode(const struct bytes *file, struct image_info *info,
         return no_memory(err);
 
     const size_t mark = arena->used;
-    const bool done = info->format == IMAGE_NPY
-                          ? decode_npy(file, info, options, out, arena, err)
-                          : decode_pixels(file, info, options, out, arena, err);
+    const bool done =
+        info->format == IMAGE_NPY
+            ? decode_npy(file, info, options, parallel, out, arena, err)
+            : decode_pixels(file, info, options, parallel, out, arena, err);
     arena_rewind(arena, mark);
     return done;
 }

@@ -44,9 +44,11 @@ double image_bytes(const struct image_info *info, const struct options *options,
                    size_t channels);
 
 /* Decode, then prepare as prepare.h says: height x width x channels. May set
- * info->warning. */
+ * info->warning. Fails with ERROR_CLIENT_CLOSED once the parallel-for is cancelled;
+ * nothing runs on it. */
 bool image_decode(const struct bytes *file, struct image_info *info,
-                  const struct options *options, size_t channels, struct arena *arena,
+                  const struct options *options, size_t channels,
+                  const struct parallel *parallel, struct arena *arena,
                   struct tensor *out, struct error *err) MUST_CHECK;
 
 #endif

@@ -45,7 +45,8 @@ static bool read_query(struct call *call, int generator, const enum option_id *a
 static bool make_array(struct call *call, const struct options *options,
                        struct buffer *file)
 {
-    const bool made = generated_file(options, call->arena, file, &call->err);
+    const bool made =
+        generated_file(options, call->parallel, call->arena, file, &call->err);
 
     options_show_values(options, &call->err);
     return made;

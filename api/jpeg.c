@@ -112,8 +112,7 @@ struct reader {
     char message[JMSG_LENGTH_MAX];
     const struct bytes *file;
     struct image_info *info;
-    pixel_row_reader *read;
-    void *context;
+    const struct pixel_sink *sink; /* NULL while only the header is read */
     uint8_t *row;
 };
 
@@ -150,9 +149,13 @@ static void hear(j_common_ptr jpeg, int level)
         "the JPEG file holds bytes that belong to no segment; it may be damaged";
 }
 
-static void count_scans(j_common_ptr jpeg)
+/* Called for every row of blocks that is read, and every row of pixels. */
+static void watch(j_common_ptr jpeg)
 {
     struct reader *reader = reader_of(jpeg);
+
+    if (parallel_cancelled(reader->sink->parallel))
+        refuse(reader, "cancelled");
 
     if (reader->jpeg.input_scan_number > MAX_SCANS)
         refuse(reader, "it has more than 100 scans");
@@ -182,6 +185,8 @@ static void open_file(struct reader *reader)
 
 static bool undecodable(const struct reader *reader, struct error *err)
 {
+    if (reader->errors.msg_code == JERR_OUT_OF_MEMORY)
+        return error_set(err, ERROR_MEMORY_PRESSURE, "no memory to decode the image");
     return error_set(err, ERROR_IMAGE_UNDECODABLE, "JPEG: %s", reader->message);
 }
 
@@ -250,7 +255,7 @@ static void start(struct reader *reader)
 
     open_file(reader);
     jpeg->mem->max_memory_to_use = (long)bytes(reader->info);
-    reader->progress.progress_monitor = count_scans;
+    reader->progress.progress_monitor = watch;
     jpeg->progress = &reader->progress;
     jpeg->out_color_space = jpeg->num_components == 1   ? JCS_GRAYSCALE
                             : jpeg->num_components == 3 ? JCS_RGB
@@ -268,18 +273,17 @@ static void read_rows(struct reader *reader)
         jpeg_read_scanlines(jpeg, &reader->row, 1);
         if (cmyk)
             rgb_from_cmyk(reader->row, jpeg->output_width);
-        reader->read(reader->context, &row);
+        reader->sink->read(reader->sink->context, &row);
     }
     /* What follows the last row is not read. */
 }
 
 static bool decode(const struct bytes *file, struct image_info *info,
-                   pixel_row_reader *read, void *context, struct arena *arena,
+                   const struct pixel_sink *sink, struct arena *arena,
                    struct error *err)
 {
     const size_t mark = arena->used;
-    struct reader reader = {
-        .file = file, .info = info, .read = read, .context = context};
+    struct reader reader = {.file = file, .info = info, .sink = sink};
     const size_t columns = image_is_turned(info) ? info->height : info->width;
 
     uint8_t *row = arena_take(arena, ROW_OFFSET + 4 * columns, 1);
@@ -289,7 +293,7 @@ static bool decode(const struct bytes *file, struct image_info *info,
     arena_rewind(arena, mark);
     if (!row)
         return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory to decode the image");
-    return done || undecodable(&reader, err);
+    return done || (!codec_cancelled(sink, err) && undecodable(&reader, err));
 }
 
 const struct codec jpeg_codec = {recognise, probe, bytes, decode};

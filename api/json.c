@@ -50,8 +50,8 @@ cJSON *json_parse(const char *what, const struct bytes *text, struct json_blobs 
     }
     cJSON *json = cJSON_ParseWithLength((const char *)rest.data, rest.size);
     arena_rewind(arena, mark);
-    if (!json)
-        json_no_memory(what, err); /* it passed the scan: nothing else can be wrong */
+    if (!json) /* it passed the scan: nothing else can be wrong */
+        error_set(err, ERROR_MEMORY_PRESSURE, "no memory to read %s", what);
     return json;
 }
 

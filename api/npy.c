@@ -275,16 +275,20 @@ static float element(const struct npy *npy, const unsigned char *at)
 }
 
 /* The strides of a column-major array walk it in row-major order. */
-static void transpose(const struct npy *npy, float *out)
+static void transpose(const struct npy *npy, size_t first, size_t count, float *out)
 {
     const size_t size = npy_type_size(npy->type);
-    size_t stride[NPY_MAX_RANK], index[NPY_MAX_RANK] = {0}, at = 0, step = size;
+    size_t stride[NPY_MAX_RANK], index[NPY_MAX_RANK], at = 0, step = size;
 
     for (size_t i = 0; i < npy->rank; i++) {
         stride[i] = step;
         step *= npy->dim[i];
     }
-    for (size_t n = 0; n < npy->count; n++) {
+    for (size_t i = npy->rank; i-- > 0; first /= npy->dim[i]) {
+        index[i] = first % npy->dim[i];
+        at += index[i] * stride[i];
+    }
+    for (size_t n = 0; n < count; n++) {
         out[n] = element(npy, npy->data + at);
         for (size_t i = npy->rank; i-- > 0;) {
             at += stride[i];
@@ -305,19 +309,27 @@ static void narrow(const unsigned char *doubles, size_t n, float *out)
     }
 }
 
-void npy_values(const struct npy *npy, float *out)
+void npy_read(const struct npy *npy, size_t first, size_t n, float *out)
 {
     const size_t size = npy_type_size(npy->type);
+    const unsigned char *from = npy->data + first * size;
 
+    if (n == 0)
+        return;
     if (npy->fortran && npy->rank > 1)
-        transpose(npy, out);
+        transpose(npy, first, n, out);
     else if (npy->type == NPY_F32 && !npy->big_endian)
-        memcpy(out, npy->data, npy->count * sizeof *out);
+        memcpy(out, from, n * sizeof *out);
     else if (npy->type == NPY_F64 && !npy->big_endian)
-        narrow(npy->data, npy->count, out);
+        narrow(from, n, out);
     else
-        for (size_t i = 0; i < npy->count; i++)
-            out[i] = element(npy, npy->data + i * size);
+        for (size_t i = 0; i < n; i++)
+            out[i] = element(npy, from + i * size);
+}
+
+void npy_values(const struct npy *npy, float *out)
+{
+    npy_read(npy, 0, npy->count, out);
 }
 
 /* Version 1.0; spaces and a line feed fill it up to the alignment, as NumPy does. */

@@ -29,7 +29,9 @@ bool npy_recognise(const struct bytes *file);
 bool npy_open(const struct bytes *file, struct npy *npy,
               const char **reason) MUST_CHECK;
 
-/* All elements as float32 in row-major order, as they are (no scaling). */
+/* n elements from the first-th on as float32 in row-major order, as they are (no
+ * scaling). npy_values: all of them. */
+void npy_read(const struct npy *npy, size_t first, size_t n, float *out);
 void npy_values(const struct npy *npy, float *out);
 
 /* Bytes per element. */

@@ -152,8 +152,7 @@ struct reader {
     png_infop info;
     struct bytes rest; /* of the file */
     const struct image_info *header;
-    pixel_row_reader *read;
-    void *context;
+    const struct pixel_sink *sink;
 };
 
 static void feed(png_structp png, png_bytep to, size_t n)
@@ -193,7 +192,13 @@ static void hand_over(const struct reader *reader, size_t y, const uint8_t *samp
         row.u16 = (const uint16_t *)(const void *)samples;
     else
         row.u8 = samples;
-    reader->read(reader->context, &row);
+    reader->sink->read(reader->sink->context, &row);
+}
+
+static void heed(const struct reader *reader)
+{
+    if (parallel_cancelled(reader->sink->parallel))
+        png_error(reader->png, "cancelled");
 }
 
 static void read_rows(struct reader *reader)
@@ -208,12 +213,15 @@ static void read_rows(struct reader *reader)
         png_error(reader->png, "out of memory");
     for (int pass = 0; pass < passes; pass++)
         for (size_t y = 0; y < height; y++) {
+            heed(reader);
             png_read_row(reader->png, samples + y * step, NULL);
             if (!step)
                 hand_over(reader, y, samples);
         }
-    for (size_t y = 0; step && y < height; y++)
+    for (size_t y = 0; step && y < height; y++) {
+        heed(reader);
         hand_over(reader, y, samples + y * step);
+    }
 }
 
 static bool try_decode(struct reader *reader)
@@ -231,19 +239,18 @@ static bool try_decode(struct reader *reader)
 }
 
 static bool decode(const struct bytes *file, struct image_info *info,
-                   pixel_row_reader *read, void *context, struct arena *arena,
+                   const struct pixel_sink *sink, struct arena *arena,
                    struct error *err)
 {
-    if (png_fast_decode(file, info, read, context, arena))
-        return true;
+    if (png_fast_decode(file, info, sink, arena))
+        return !codec_cancelled(sink, err);
 
     const size_t mark = arena->used;
     struct reader reader = {
         .session.arena = arena,
         .rest = *file,
         .header = info,
-        .read = read,
-        .context = context,
+        .sink = sink,
     };
 
     reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader.session, fail,
@@ -253,6 +260,8 @@ static bool decode(const struct bytes *file, struct image_info *info,
     if (reader.png)
         png_destroy_read_struct(&reader.png, &reader.info, NULL);
     arena_rewind(arena, mark);
+    if (!done && codec_cancelled(sink, err))
+        return false;
     if (!reader.session.message[0] && !done)
         return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory to decode the image");
     return done || undecodable(err, reader.session.message);

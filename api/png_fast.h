@@ -16,9 +16,9 @@
 /* Bytes of arena that png_fast_decode takes at most; 0 where it declines. */
 double png_fast_bytes(const struct image_info *info);
 
-/* Decode a file that png_codec.probe has seen. False: declined, nothing was read. */
+/* Decode a file that png_codec.probe has seen. False: declined, nothing was read. Where
+ * the sink's parallel-for is cancelled it ends early, either way. */
 bool png_fast_decode(const struct bytes *file, const struct image_info *info,
-                     pixel_row_reader *read, void *context,
-                     struct arena *arena) MUST_CHECK;
+                     const struct pixel_sink *sink, struct arena *arena) MUST_CHECK;
 
 #endif

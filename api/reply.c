@@ -61,6 +61,7 @@ static struct buffer new_body(const struct job *job)
     struct buffer body;
 
     buffer_init(&body, (size_t)job->extraction->limits->max_response_bytes);
+    buffer_watch(&body, job->extraction->parallel);
     return body;
 }
 

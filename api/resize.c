@@ -27,6 +27,7 @@ struct resize {
     size_t opened, done; /* rows of the result that were begun, that are complete */
     size_t n_sums;       /* rows of the ring */
     float *sums, *row;
+    bool ended; /* by the sink */
     resize_sink *sink;
     void *context;
 };
@@ -244,6 +245,8 @@ void resize_row(struct resize *resize, const float *pixels)
     const size_t i = resize->next++;
     const size_t n = resize->sizes.from[1] * resize->sizes.channels;
 
+    if (resize->ended)
+        return;
     for (; resize->opened < axis->n && axis->first[resize->opened] <= i;
          resize->opened++) {
         assert(resize->opened - resize->done < resize->n_sums);
@@ -256,9 +259,9 @@ void resize_row(struct resize *resize, const float *pixels)
         if (weight != 0)
             add(sum_of(resize, y), pixels, weight, n);
     }
-    while (resize->done < resize->opened &&
+    while (!resize->ended && resize->done < resize->opened &&
            axis->first[resize->done] + axis->taps[resize->done] <= i + 1) {
         resize_along(resize, sum_of(resize, resize->done));
-        resize->sink(resize->context, resize->done++, resize->row);
+        resize->ended = !resize->sink(resize->context, resize->done++, resize->row);
     }
 }

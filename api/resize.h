@@ -30,8 +30,9 @@ struct resize_sizes {
 
 struct resize;
 
-/* Receives row y of the result, from the top; it may change the pixels. */
-typedef void resize_sink(void *context, size_t y, float *pixels);
+/* Receives row y of the result, from the top; it may change the pixels. False: nobody
+ * wants more of them, and nothing more is made. */
+typedef bool resize_sink(void *context, size_t y, float *pixels);
 
 /* Bytes of arena that resize_new takes, at most. */
 double resize_bytes(const struct resize_sizes *sizes);

@@ -188,6 +188,7 @@ static bool show(struct call *call, struct kernel_picture *kernel,
     if (!check_size(call, kernel))
         return false;
     buffer_init(&file, (size_t)settings->limits.max_response_bytes);
+    buffer_watch(&file, call->parallel);
     if (kernel_picture_draw(kernel, settings->png_level, call->arena, &file,
                             &call->err))
         return reply_body(call->reply, "image/png", &file, &call->err);

@@ -102,9 +102,30 @@ static double bytes(const struct image_info *info)
            pixels * (BYTES_PER_PIXEL + 3 + info->alpha);
 }
 
+/* In pieces of the file, so that it can be interrupted: as many as there are megapixels
+ * to be made of them. */
+static VP8StatusCode decode_frame(const WebPIterator *frame, WebPDecoderConfig *config,
+                                  const struct parallel *parallel)
+{
+    const size_t pixels = (size_t)frame->width * (size_t)frame->height;
+    const size_t pieces = 1 + (pixels >> 20), size = frame->fragment.size;
+    WebPIDecoder *decoder = WebPIDecode(NULL, 0, config);
+    VP8StatusCode status = decoder ? VP8_STATUS_SUSPENDED : VP8_STATUS_OUT_OF_MEMORY;
+
+    for (size_t i = 1; i <= pieces && status == VP8_STATUS_SUSPENDED; i++)
+        status =
+            parallel_cancelled(parallel)
+                ? VP8_STATUS_USER_ABORT
+                : WebPIUpdate(decoder, frame->fragment.bytes,
+                              size / pieces * i + (i == pieces ? size % pieces : 0));
+    if (decoder)
+        WebPIDelete(decoder);
+    return status;
+}
+
 /* Decode the frame into its place on the canvas. */
 static bool fill_canvas(const struct opened *opened, uint8_t *canvas, size_t channels,
-                        struct error *err)
+                        const struct pixel_sink *sink, struct error *err)
 {
     const WebPIterator *frame = &opened->frame;
     const size_t stride = opened->width * channels;
@@ -121,13 +142,16 @@ static bool fill_canvas(const struct opened *opened, uint8_t *canvas, size_t cha
         .stride = (int)stride,
         .size = opened->height * stride - first,
     };
-    return WebPDecode(frame->fragment.bytes, frame->fragment.size, &config) ==
-               VP8_STATUS_OK ||
-           undecodable(err, "the image data is damaged");
+    const VP8StatusCode status = decode_frame(frame, &config, sink->parallel);
+    if (status == VP8_STATUS_OK)
+        return true;
+    if (status == VP8_STATUS_OUT_OF_MEMORY)
+        return error_set(err, ERROR_MEMORY_PRESSURE, "no memory to decode the image");
+    return !codec_cancelled(sink, err) && undecodable(err, "the image data is damaged");
 }
 
 static bool decode_canvas(const struct opened *opened, const struct image_info *info,
-                          pixel_row_reader *read, void *context, struct arena *arena,
+                          const struct pixel_sink *sink, struct arena *arena,
                           struct error *err)
 {
     const size_t channels = info->alpha ? 4 : 3, stride = info->width * channels;
@@ -135,23 +159,25 @@ static bool decode_canvas(const struct opened *opened, const struct image_info *
 
     if (!canvas)
         return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory to decode the image");
-    if (!fill_canvas(opened, canvas, channels, err))
+    if (!fill_canvas(opened, canvas, channels, sink, err))
         return false;
     for (size_t y = 0; y < info->height; y++) {
         const struct pixel_row row = {y, channels, canvas + y * stride, NULL};
-        read(context, &row);
+        if (codec_cancelled(sink, err))
+            return false;
+        sink->read(sink->context, &row);
     }
     return true;
 }
 
 static bool decode(const struct bytes *file, struct image_info *info,
-                   pixel_row_reader *read, void *context, struct arena *arena,
+                   const struct pixel_sink *sink, struct arena *arena,
                    struct error *err)
 {
     const size_t mark = arena->used;
     struct opened opened;
-    const bool done = open_file(&opened, file, err) &&
-                      decode_canvas(&opened, info, read, context, arena, err);
+    const bool done =
+        open_file(&opened, file, err) && decode_canvas(&opened, info, sink, arena, err);
 
     close_file(&opened);
     arena_rewind(arena, mark);

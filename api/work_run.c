@@ -20,7 +20,7 @@ static bool read_weights(struct work *work, struct weights_upload *upload)
         return true;
     }
     if (file->size > 4 && memcmp(file->data, "PK\3\4", 4) == 0)
-        return npz_read(file, call->arena, upload, &call->err);
+        return npz_read(file, call->parallel, call->arena, upload, &call->err);
     if (safetensors_probe(file))
         return safetensors_read(file, call->arena, upload, &call->err);
     return error_option(&call->err, ERROR_WEIGHTS_INVALID, "weights",
@@ -51,7 +51,7 @@ bool work_bind_weights(struct work *work)
         return false;
     return weights_bind(&work->config.network, &work->plan,
                         work->request.has_weights ? &upload : NULL,
-                        call->session->shelf, call->arena, &call->err);
+                        call->session->shelf, call->parallel, call->arena, &call->err);
 }
 
 bool work_blame_image(struct work *work)
@@ -72,13 +72,14 @@ bool work_decode(struct work *work)
 
     call->reply->pixels = (double)work->image.width * (double)work->image.height;
     if (!file.data) {
-        if (!generated_file(work_options(work), call->arena, &made, &call->err))
+        if (!generated_file(work_options(work), call->parallel, call->arena, &made,
+                            &call->err))
             return false;
         file = (struct bytes){made.bytes, made.size};
     }
     const bool done =
         image_decode(&file, &work->image, work_options(work), work->input.dim[2],
-                     call->arena, &work->pixels, &call->err);
+                     call->parallel, call->arena, &work->pixels, &call->err);
     buffer_release(&made);
     return done || (work->request.image.data && work_blame_image(work));
 }

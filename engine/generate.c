@@ -114,8 +114,27 @@ size_t generate_circle_scratch(size_t height, size_t width)
     return cells + larger(marks, larger(height, width) + 1);
 }
 
-void generate_circle(double *out, double *scratch, size_t height, size_t width,
-                     const double *val, long r_shrink, uint64_t seed)
+/* What is marked gets the value, or without one each cell its own by the seed. */
+static bool fill_marked(const struct canvas *canvas, const unsigned char *marked,
+                        const double *val, uint64_t seed,
+                        const struct parallel *parallel)
+{
+    const size_t width = (size_t)canvas->width;
+
+    for (size_t y = 0; y < (size_t)canvas->height; y++) {
+        if (parallel_cancelled(parallel))
+            return false;
+        for (size_t i = y * width; i < (y + 1) * width; i++) {
+            const double value = val ? *val : generate_uniform(&seed);
+            canvas->cells[i] = marked[i] ? value : 0;
+        }
+    }
+    return true;
+}
+
+bool generate_circle(double *out, double *scratch, size_t height, size_t width,
+                     const double *val, long r_shrink, uint64_t seed,
+                     const struct parallel *parallel)
 {
     const struct canvas canvas = {scratch, (long)height + 1, (long)width + 1};
     const size_t cells = (height + 1) * (width + 1);
@@ -124,16 +143,18 @@ void generate_circle(double *out, double *scratch, size_t height, size_t width,
     memset(marked, 0, cells);
     mark_circle(&canvas, marked, (long)height / 2, (long)width / 2,
                 (long)height / 2 - r_shrink);
-    for (size_t i = 0; i < cells; i++) {
-        const double value = val ? *val : generate_uniform(&seed);
-        canvas.cells[i] = marked[i] ? value : 0;
-    }
+    if (!fill_marked(&canvas, marked, val, seed, parallel))
+        return false;
     blur(&canvas, scratch + cells); /* the marks are no longer needed */
-    for (size_t y = 0; y < height; y++)
+    for (size_t y = 0; y < height; y++) {
+        if (parallel_cancelled(parallel))
+            return false;
         for (size_t x = 0; x < width; x++)
             out[y * width + x] =
                 canvas
                     .cells[source_row(y, height) * (width + 1) + source_row(x, width)];
+    }
+    return true;
 }
 
 void generate_two_dots(double *out, size_t size, size_t x, size_t y)

@@ -8,13 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/attributes.h"
+#include "engine/parallel.h"
+
 /* The lesson's circle(): a circle_perimeter on an (h + 1) x (w + 1) canvas, resized
  * to h x w without interpolation, as scikit-image does both (sizes below 5 come out
  * blurred, as they do there). Writes height x width values to out. val NULL draws
  * each cell from [0, 1) by seed. height and width are at least 1.
- * scratch: generate_circle_scratch(height, width) doubles. */
-void generate_circle(double *out, double *scratch, size_t height, size_t width,
-                     const double *val, long r_shrink, uint64_t seed);
+ * scratch: generate_circle_scratch(height, width) doubles. False if the parallel-for,
+ * on which nothing runs, says that the result is no longer wanted. */
+bool generate_circle(double *out, double *scratch, size_t height, size_t width,
+                     const double *val, long r_shrink, uint64_t seed,
+                     const struct parallel *parallel) MUST_CHECK;
 size_t generate_circle_scratch(size_t height, size_t width);
 
 /* Ones at [x][y] and [y][x] of a size x size map of zeros; x, y < size. */

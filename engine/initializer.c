@@ -224,15 +224,19 @@ static void project_out(double *v, const double *q, size_t n)
 /* Make n vectors of this length, end to end, orthonormal: Gram and Schmidt, modified
  * and done twice, which is as good as Householder's way (Giraud et al. 2005). Some
  * vectors go together, so that those before them are read from memory once for all. */
-static void orthonormalize(double *vectors, size_t n, size_t length)
+static bool orthonormalize(double *vectors, size_t n, size_t length,
+                           const struct parallel *parallel)
 {
     enum { TOGETHER = 16, TIMES = 2 };
 
     for (size_t first = 0; first < n; first += TOGETHER) {
         const size_t last = n - first < TOGETHER ? n : first + TOGETHER;
-        for (size_t k = 0; k < TIMES * first; k++)
+        for (size_t k = 0; k < TIMES * first; k++) {
+            if (parallel_cancelled(parallel))
+                return false;
             for (size_t j = first; j < last; j++)
                 project_out(vectors + j * length, vectors + k % first * length, length);
+        }
         for (size_t j = first; j < last; j++) {
             double *v = vectors + j * length;
             for (size_t k = 0; k < TIMES * (j - first); k++)
@@ -242,20 +246,26 @@ static void orthonormalize(double *vectors, size_t n, size_t length)
                 v[i] /= norm;
         }
     }
+    return true;
 }
 
-static void orthogonal(float gain, const struct matrix *m, uint64_t *state, float *out,
-                       double *vectors)
+static bool orthogonal(float gain, const struct matrix *m, uint64_t *state, float *out,
+                       double *vectors, const struct parallel *parallel)
 {
-    for (size_t i = 0; i < m->longer; i++)
+    for (size_t i = 0; i < m->longer; i++) {
+        if (parallel_cancelled(parallel))
+            return false;
         for (size_t j = 0; j < m->shorter; j++)
             vectors[j * m->longer + i] = draw_normal(state);
-    orthonormalize(vectors, m->shorter, m->longer);
+    }
+    if (!orthonormalize(vectors, m->shorter, m->longer, parallel))
+        return false;
     for (size_t i = 0; i < m->rows; i++)
         for (size_t j = 0; j < m->columns; j++)
             *out++ = (float)((double)gain * (m->rows > m->columns
                                                  ? vectors[j * m->longer + i]
                                                  : vectors[i * m->longer + j]));
+    return true;
 }
 
 double initializer_cost(const struct initializer *init, const struct shape *shape)
@@ -273,21 +283,32 @@ size_t initializer_scratch(const struct initializer *init, const struct shape *s
     return init->id == INIT_ORTHOGONAL ? shape_elements(shape) : 0;
 }
 
-void initializer_fill(const struct initializer *init, const char *name,
-                      const struct shape *shape, float *out, double *scratch)
+static void draw(const struct distribution *d, uint64_t *state, float *out, size_t n)
 {
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)(d->center + (d->draw ? d->width * d->draw(state) : 0));
+}
+
+bool initializer_fill(const struct initializer *init, const char *name,
+                      const struct shape *shape, float *out, double *scratch,
+                      const struct parallel *parallel)
+{
+    enum { AT_ONCE = 1 << 16 }; /* 4 ms of truncated normal numbers */
     uint64_t state = init->seed ^ hash_bytes(HASH_START, name, strlen(name));
 
     if (init->id == INIT_IDENTITY || init->id == INIT_ORTHOGONAL) {
         const struct matrix m = matrix_of(shape);
-        if (init->id == INIT_IDENTITY)
-            identity(init->params[0], &m, out);
-        else
-            orthogonal(init->params[0], &m, &state, out, scratch);
-        return;
+        if (init->id == INIT_ORTHOGONAL)
+            return orthogonal(init->params[0], &m, &state, out, scratch, parallel);
+        identity(init->params[0], &m, out);
+        return true;
     }
     const struct distribution d = distribution_of(init, shape);
     const size_t n = shape_elements(shape);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (float)(d.center + (d.draw ? d.width * d.draw(&state) : 0));
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        if (parallel_cancelled(parallel))
+            return false;
+        draw(&d, &state, out + i, n - i < AT_ONCE ? n - i : AT_ONCE);
+    }
+    return true;
 }

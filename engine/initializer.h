@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/attributes.h"
+#include "engine/parallel.h"
 #include "engine/tensor.h"
 
 /* X(ID, name, class name, one more name or NULL, parameters): see the struct. */
@@ -94,8 +96,12 @@ size_t initializer_scratch(const struct initializer *init, const struct shape *s
  * 2015, LeCun et al. 1998); a truncated normal is widened to have it all the same.
  * Orthogonal (Saxe et al. 2013): the Q of a QR decomposition, with the signs that make
  * the diagonal of R positive, of a normal matrix with as many rows as the longer of the
- * last axis and the product of the others; transposed where the last axis is longer. */
-void initializer_fill(const struct initializer *init, const char *name,
-                      const struct shape *shape, float *out, double *scratch);
+ * last axis and the product of the others; transposed where the last axis is longer.
+ *
+ * False if the parallel-for says that the result is no longer wanted: it is asked every
+ * few milliseconds, and nothing runs on it. */
+bool initializer_fill(const struct initializer *init, const char *name,
+                      const struct shape *shape, float *out, double *scratch,
+                      const struct parallel *parallel) MUST_CHECK;
 
 #endif

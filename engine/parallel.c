@@ -14,4 +14,9 @@ static bool never(void *self)
     return false;
 }
 
+bool parallel_cancelled(const struct parallel *parallel)
+{
+    return parallel->cancelled(parallel->self);
+}
+
 const struct parallel parallel_serial = {run, never, NULL, 1};

@@ -26,6 +26,10 @@ struct parallel {
     size_t width; /* slots, at least 1 */
 };
 
+/* Whether the result is no longer wanted. A long loop on one thread asks every few
+ * milliseconds. */
+bool parallel_cancelled(const struct parallel *parallel);
+
 /* One thread, never cancelled. */
 extern const struct parallel parallel_serial;
 

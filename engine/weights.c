@@ -227,30 +227,39 @@ static size_t aligned(size_t floats)
     return (floats + unit - 1) / unit * unit;
 }
 
-static bool initialise(const struct layer *layer, const struct weight *weight,
-                       const struct shape *shape, struct arena *arena, float *out,
-                       struct error *err)
+/* Where the values of a network's weights go. */
+struct binding {
+    struct shelf *shelf; /* NULL: none */
+    uint64_t visit;      /* of the shelf */
+    const struct parallel *parallel;
+    struct arena *arena;
+    struct error *err;
+};
+
+static bool cancelled(const struct binding *binding)
 {
+    return error_set(binding->err, ERROR_CLIENT_CLOSED,
+                     "cancelled while drawing weights");
+}
+
+static bool initialise(const struct layer *layer, const struct weight *weight,
+                       const struct shape *shape, float *out,
+                       const struct binding *binding)
+{
+    struct arena *arena = binding->arena;
     const size_t used = arena->used;
     double *scratch = arena_take(
         arena, initializer_scratch(&weight->initializer, shape), sizeof *scratch);
     char name[NAME_SIZE];
 
     if (!scratch)
-        return no_memory(err);
-    initializer_fill(&weight->initializer, weights_name(name, layer, weight), shape,
-                     out, scratch);
+        return no_memory(binding->err);
+    const bool drawn =
+        initializer_fill(&weight->initializer, weights_name(name, layer, weight), shape,
+                         out, scratch, binding->parallel);
     arena_rewind(arena, used);
-    return true;
+    return drawn || cancelled(binding);
 }
-
-/* Where the values of a network's weights go. */
-struct binding {
-    struct shelf *shelf; /* NULL: none */
-    uint64_t visit;      /* of the shelf */
-    struct arena *arena;
-    struct error *err;
-};
 
 /* The weights that the document gives; *drawn is a bit for each of the others. */
 static bool fill_all_given(struct binding *binding, struct layer *layer,
@@ -299,8 +308,7 @@ static bool place_drawn(struct binding *binding, struct layer *layer,
         struct weight *weight = &layer->weights[w];
         if (!(drawn >> w & 1))
             continue;
-        if (!there &&
-            !initialise(layer, weight, shape, binding->arena, values, binding->err))
+        if (!there && !initialise(layer, weight, shape, values, binding))
             return false;
         weight->values = values;
         values += aligned(shape_elements(shape));
@@ -362,16 +370,21 @@ static bool fill_layer(struct binding *binding, struct layer *layer,
 
 bool weights_bind(struct network *network, struct plan *plan,
                   const struct weights_upload *upload, struct shelf *shelf,
-                  struct arena *arena, struct error *err)
+                  const struct parallel *parallel, struct arena *arena,
+                  struct error *err)
 {
-    struct binding binding = {.shelf = shelf, .arena = arena, .err = err};
+    struct binding binding = {
+        .shelf = shelf, .parallel = parallel, .arena = arena, .err = err};
     bool good = true;
 
     if (upload && !bind_upload(network, plan, upload, arena, err))
         return false;
-    for (size_t i = 0; i < network->n_layers; i++)
+    for (size_t i = 0; i < network->n_layers; i++) {
+        if (parallel_cancelled(parallel))
+            return cancelled(&binding);
         good &= upload ? shelve(&binding, &network->layers[i], &plan->layers[i], 0)
                        : fill_layer(&binding, &network->layers[i], &plan->layers[i]);
+    }
     return good;
 }
 

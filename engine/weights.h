@@ -29,10 +29,14 @@ struct weights_upload {
  *
  * With a shelf (NULL: none) what is drawn and packed of large layers is taken from
  * there, or made there: as long as it is in use, weights_release must come at the end,
- * after a failure too, and the plan serves no other binding. */
+ * after a failure too, and the plan serves no other binding.
+ *
+ * Fails with ERROR_CLIENT_CLOSED if the parallel-for says that the result is no longer
+ * wanted; nothing runs on it. */
 bool weights_bind(struct network *network, struct plan *plan,
                   const struct weights_upload *upload, struct shelf *shelf,
-                  struct arena *arena, struct error *err) MUST_CHECK;
+                  const struct parallel *parallel, struct arena *arena,
+                  struct error *err) MUST_CHECK;
 
 /* Let go of what weights_bind took from the shelf. The weights are not bound any more.
  * A plan that nothing was bound for is fine. */

@@ -300,6 +300,14 @@ static void refuse_greedy(struct exchange *x)
         "the queue is full, and more than its share of it is this client's");
 }
 
+/* Memory ran out under a job, which is the load's doing: it may try again. */
+static void refuse_exhausted(struct exchange *x)
+{
+    api_reply_header(&x->reply, "Retry-After", "%d",
+                     retry_after(x, ERROR_MEMORY_PRESSURE));
+    x->refused = true;
+}
+
 /* The job ended early; tell why. */
 static void fail_unfinished(struct exchange *x)
 {
@@ -351,6 +359,8 @@ static void run(struct job *job, size_t worker)
     api_call(x->server->sessions[worker], &request, &x->reply);
     if (x->reply.error == ERROR_CLIENT_CLOSED)
         fail_unfinished(x);
+    else if (x->reply.error == ERROR_MEMORY_PRESSURE)
+        refuse_exhausted(x);
     finish(x);
 }
 

@@ -22,7 +22,7 @@ static void set_body(struct exchange *x, const char *content_type, const void *b
     void *body = malloc(size ? size : 1);
 
     if (!body) {
-        exchange_refuse(x, ERROR_INTERNAL, "out of memory");
+        exchange_refuse(x, ERROR_MEMORY_PRESSURE, "no memory for the answer");
         return;
     }
     x->reply = (struct api_reply){.status = 200,
@@ -98,7 +98,7 @@ static bool print_metrics(struct server *server, struct api_reply *reply)
 static void metrics(struct exchange *x)
 {
     if (!print_metrics(x->server, &x->reply))
-        exchange_refuse(x, ERROR_INTERNAL, "out of memory");
+        exchange_refuse(x, ERROR_MEMORY_PRESSURE, "no memory for the answer");
 }
 
 static void no_icon(struct exchange *x)

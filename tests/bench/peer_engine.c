@@ -55,7 +55,8 @@ static bool bind(struct state *s, struct error *err)
         return false;
     memcpy(s->network.layers, s->problem->network.layers,
            n * sizeof *s->network.layers);
-    return weights_bind(&s->network, &s->plan, NULL, s->shelf, &s->arena, err);
+    return weights_bind(&s->network, &s->plan, NULL, s->shelf, &parallel_serial,
+                        &s->arena, err);
 }
 
 static void *prepare(const struct problem *problem, const char *isa,

@@ -200,8 +200,8 @@ static void plan_layers(struct problem *problem, const struct row *row)
     if (!network_plan(&problem->network, row->height ? &input : &vector,
                       problem->wanted, 1, &problem_limits, &problem->arena,
                       &problem->plan, &err) ||
-        !weights_bind(&problem->network, &problem->plan, NULL, NULL, &problem->arena,
-                      &err))
+        !weights_bind(&problem->network, &problem->plan, NULL, NULL, &parallel_serial,
+                      &problem->arena, &err))
         wrong(row, err.detail);
     draw_input(problem);
     count(problem);

@@ -71,9 +71,8 @@ class Gone(Check):
         client.socket.close()
 
     def test_14_clients_that_leave(self):
-        """In every phase, by FIN and by RST; what computes for them stops. (Drawing the
-        weights of an initializer and decoding an image are not interrupted: hence the
-        second of patience before a client leaves its computation.)"""
+        """While their request is received, waits, is worked on, and answered, by FIN and
+        by RST; what computes for them stops. (test_leaving.py: in every phase of it.)"""
         slowest = 0
         closed = sum(value for name, value in self.books.samples().items()
                      if name.startswith("convscope_client_closed_total"))
@@ -90,7 +89,7 @@ class Gone(Check):
                 self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 1))
                 self.leave(waiting, reset)
                 self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 0, 1))
-                time.sleep(1)
+                time.sleep(0.2)
                 began = time.monotonic()
                 self.leave(working, reset)
                 self.assertTrue(eventually(lambda: self.busy() == 0, 10))

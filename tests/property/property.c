@@ -175,7 +175,8 @@ static bool upload_weights(struct trial *t, struct error *err)
             tensors[upload.n++] = (struct named_tensor){name, {weight.shape, values}};
         }
     }
-    return weights_bind(&t->config.network, &t->plan, &upload, NULL, t->arena, err);
+    return weights_bind(&t->config.network, &t->plan, &upload, NULL, &parallel_serial,
+                        t->arena, err);
 }
 
 /* Weights by their initializers; the reference reads what came out. */
@@ -183,7 +184,7 @@ static bool initialise_weights(struct trial *t, struct error *err)
 {
     struct network *network = &t->config.network;
 
-    if (!weights_bind(network, &t->plan, NULL, NULL, t->arena, err))
+    if (!weights_bind(network, &t->plan, NULL, NULL, &parallel_serial, t->arena, err))
         return false;
     for (size_t i = 0; i < network->n_layers; i++)
         for (size_t w = 0; w < LAYER_MAX_WEIGHTS; w++)

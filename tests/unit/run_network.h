@@ -37,7 +37,7 @@ static inline bool run(struct network *network, const struct shape *shape,
     if (!network_plan(network, shape, wanted, parallel->width, &limits_default, arena,
                       plan, err))
         return false;
-    if (!weights_bind(network, plan, NULL, NULL, arena, err))
+    if (!weights_bind(network, plan, NULL, NULL, &parallel_serial, arena, err))
         return false;
     const size_t before = arena->used;
     const bool done =

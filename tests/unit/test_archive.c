@@ -20,7 +20,8 @@ Test(archive, npz_files_of_numpy_are_read)
         struct weights_upload weights;
         struct error err;
         error_init(&err);
-        cr_assert(npz_read(&file, &arena, &weights, &err), "%s", err.detail);
+        cr_assert(npz_read(&file, &parallel_serial, &arena, &weights, &err), "%s",
+                  err.detail);
         cr_assert_eq(weights.n, 2);
         const struct tensor *kernel = &weights.tensors[0].tensor;
         cr_assert_str_eq(weights.tensors[0].name, "conv/kernel");
@@ -45,7 +46,7 @@ static void read_damaged(const struct bytes *file, struct arena *arena)
 
     error_init(&err);
     arena_reset(arena, 1 << 20);
-    if (!npz_read(file, arena, &weights, &err)) {
+    if (!npz_read(file, &parallel_serial, arena, &weights, &err)) {
         cr_assert(err.code == ERROR_WEIGHTS_INVALID || err.code == ERROR_PLAN_TOO_LARGE,
                   "%s", err.detail);
         return;
@@ -65,7 +66,8 @@ Test(archive, damaged_npz_files_are_refused)
             struct error err;
             const struct bytes part = exact_copy(file.data, n);
             error_init(&err);
-            cr_assert(!npz_read(&part, &arena, &weights, &err), "%zu bytes", n);
+            cr_assert(!npz_read(&part, &parallel_serial, &arena, &weights, &err),
+                      "%zu bytes", n);
             free_file(part);
         }
         for (size_t n = 0; n < file.size; n++) {
@@ -124,7 +126,8 @@ Test(archive, what_is_no_array_is_refused)
         struct error err;
         const struct bytes file = write_zip(cases[i].entries, cases[i].n, &zip);
         error_init(&err);
-        cr_assert(!npz_read(&file, &arena, &weights, &err), "case %zu", i);
+        cr_assert(!npz_read(&file, &parallel_serial, &arena, &weights, &err),
+                  "case %zu", i);
         expect_error(&err, ERROR_WEIGHTS_INVALID, cases[i].reason);
         buffer_release(&zip);
     }
@@ -147,7 +150,8 @@ Test(archive, counters_and_scalars_are_read)
     const struct bytes file = write_zip(&entry, 1, &zip);
 
     error_init(&err);
-    cr_assert(npz_read(&file, &arena, &weights, &err), "%s", err.detail);
+    cr_assert(npz_read(&file, &parallel_serial, &arena, &weights, &err), "%s",
+              err.detail);
     cr_assert_str_eq(weights.tensors[0].name, "n/count");
     cr_assert(shape_equal(&weights.tensors[0].tensor.shape, &SHAPE(1)));
     cr_assert_eq(weights.tensors[0].tensor.values[0], -1234567);
@@ -166,7 +170,7 @@ Test(archive, memory_is_bounded_by_the_arena)
         struct error err;
         error_init(&err);
         arena_reset(&arena, budget);
-        if (!npz_read(&file, &arena, &weights, &err))
+        if (!npz_read(&file, &parallel_serial, &arena, &weights, &err))
             expect_error(&err, ERROR_PLAN_TOO_LARGE, "no memory");
     }
     arena_release(&arena);

@@ -190,3 +190,29 @@ Test(buffer, long_texts_are_printed_whole)
     cr_assert_eq(buffer.bytes[buffer.size - 1], '7');
     buffer_release(&buffer);
 }
+
+static bool from_the_third_question(void *self)
+{
+    return ++*(int *)self >= 3;
+}
+
+Test(buffer, what_nobody_wants_any_more_fails)
+{
+    static const char mebibyte[1 << 20];
+    int asked = 0;
+    const struct parallel parallel = {.cancelled = from_the_third_question,
+                                      .self = &asked};
+
+    for (int base64 = 0; base64 < 2; base64++) {
+        struct buffer buffer;
+        buffer_init(&buffer, 64 << 20);
+        buffer_watch(&buffer, &parallel);
+        asked = 0;
+        cr_assert(buffer_wanted(&buffer));
+        (base64 ? buffer_base64 : buffer_append)(&buffer, mebibyte, sizeof mebibyte);
+        cr_assert(buffer.failed && !buffer.over_limit);
+        cr_assert_leq(buffer.size, 1 << 19);
+        cr_assert_not(buffer_wanted(&buffer));
+        buffer_release(&buffer);
+    }
+}

@@ -9,7 +9,7 @@ static double *draw_circle(size_t h, size_t w, const double *val, long r, uint64
     double *out = calloc(h * w, sizeof *out);
     double *scratch = calloc(generate_circle_scratch(h, w), sizeof *scratch);
 
-    generate_circle(out, scratch, h, w, val, r, seed);
+    cr_assert(generate_circle(out, scratch, h, w, val, r, seed, &parallel_serial));
     free(scratch);
     return out;
 }

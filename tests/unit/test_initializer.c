@@ -18,6 +18,12 @@ static struct initializer initializer_of(const char *name, float a, float b, flo
     return init;
 }
 
+static void fill(const struct initializer *init, const char *name,
+                 const struct shape *shape, float *out, double *scratch)
+{
+    cr_assert(initializer_fill(init, name, shape, out, scratch, &parallel_serial));
+}
+
 /* Names as Keras 2 and 3 spell them. */
 Test(initializer, every_spelling_is_known)
 {
@@ -86,7 +92,7 @@ Test(initializer, distributions_have_their_moments_and_bounds)
         const struct shape shape = SHAPE(2, 2, 25, 2000);
         double mean = 0, variance = 0, most = 0;
 
-        initializer_fill(&init, "conv/kernel", &shape, x, NULL);
+        fill(&init, "conv/kernel", &shape, x, NULL);
         for (size_t i = 0; i < MANY; i++)
             mean += (double)x[i] / MANY;
         for (size_t i = 0; i < MANY; i++) {
@@ -122,8 +128,8 @@ static void check_orthogonal(const struct shape *shape, float gain)
     float *q = malloc(m * n * sizeof *q), *a = malloc(m * n * sizeof *a);
     double *scratch = malloc(initializer_scratch(&init, shape) * sizeof *scratch);
 
-    initializer_fill(&init, "w", shape, q, scratch);
-    initializer_fill(&normal, "w", &SHAPE(m, n), a, NULL);
+    fill(&init, "w", shape, q, scratch);
+    fill(&normal, "w", &SHAPE(m, n), a, NULL);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++) {
             double product = 0, r = 0; /* of Q^T Q and of R = Q^T A */
@@ -168,7 +174,7 @@ Test(initializer, identity_is_a_diagonal)
 
     for (size_t columns = 1; columns < 6; columns++) {
         float x[3 * 5];
-        initializer_fill(&init, "w", &SHAPE(3, columns), x, NULL);
+        fill(&init, "w", &SHAPE(3, columns), x, NULL);
         for (size_t i = 0; i < 3 * columns; i++)
             cr_assert_eq(x[i], i / columns == i % columns ? 2.5f : 0.0f);
     }
@@ -189,4 +195,32 @@ Test(initializer, matrices_need_their_axes)
     cr_assert_eq(initializer_cost(&orthogonal, &SHAPE(2, 5, 3)), 100 * 2.0 * 10 * 9);
     cr_assert_eq(initializer_cost(&orthogonal, &SHAPE(3, 10)), 100 * 2.0 * 10 * 9);
     cr_assert_eq(initializer_cost(&identity, &SHAPE(3, 10)), 0);
+}
+
+/* Wanted for so many questions yet. */
+static bool count_down(void *self)
+{
+    size_t *left = self;
+
+    return *left == 0 || --*left == 0;
+}
+
+Test(initializer, what_is_no_longer_wanted_is_not_drawn_to_its_end)
+{
+    static const char *const names[] = {"random_uniform", "random_normal",
+                                        "truncated_normal", "zeros", "orthogonal"};
+    const struct shape shape = SHAPE(1024, 512);
+    float *x = malloc(shape_elements(&shape) * sizeof *x);
+    double *scratch = malloc(shape_elements(&shape) * sizeof *scratch);
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (size_t asked = 1; asked <= 8; asked++) {
+            const struct initializer init = initializer_of(names[i], 0, 1, 0);
+            size_t left = asked;
+            const struct parallel parallel = {.cancelled = count_down, .self = &left};
+            cr_assert_not(initializer_fill(&init, "w", &shape, x, scratch, &parallel),
+                          "%s is asked less than %zu times", names[i], asked);
+        }
+    free(x);
+    free(scratch);
 }

@@ -61,6 +61,7 @@ static void note_row(void *context, const struct pixel_row *row)
 static bool read_whole(const struct bytes *file, struct seen *seen, struct error *err)
 {
     static struct arena arena;
+    const struct pixel_sink sink = {note_row, seen, &parallel_serial};
     struct image_info info;
 
     if (!arena.base)
@@ -71,7 +72,7 @@ static bool read_whole(const struct bytes *file, struct seen *seen, struct error
         return false;
     if (info.width > 100 || info.height > 100)
         return error_set(err, ERROR_IMAGE_UNDECODABLE, "too large for this test");
-    const bool done = jpeg_codec.decode(file, &info, note_row, seen, &arena, err);
+    const bool done = jpeg_codec.decode(file, &info, &sink, &arena, err);
     cr_assert_eq(arena.used, 0);
     cr_assert(!done ||
               seen->rows == (image_is_turned(&info) ? info.width : info.height));

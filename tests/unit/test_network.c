@@ -291,7 +291,8 @@ Test(network, batch_normalization_of_rows_of_one_cell)
     cr_assert(arena_init(&arena, ARENA));
     cr_assert(network_plan(&network, &shape, &wanted, 1, &limits_default, &arena, &plan,
                            &err) &&
-                  weights_bind(&network, &plan, &upload, NULL, &arena, &err) &&
+                  weights_bind(&network, &plan, &upload, NULL, &parallel_serial, &arena,
+                               &err) &&
                   network_run(&network, &plan, &wanted, input, kernels_find(NULL),
                               &parallel_serial, &arena, &err),
               "%s", err.detail);

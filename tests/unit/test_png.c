@@ -156,6 +156,7 @@ static void check_decode(struct sample_file *f, uint64_t seed)
 {
     struct arena arena = new_arena(4 << 20);
     struct check check = {f, 0};
+    const struct pixel_sink sink = {check_row, &check, &parallel_serial};
     struct image_info header;
     struct error err;
 
@@ -171,8 +172,7 @@ static void check_decode(struct sample_file *f, uint64_t seed)
     cr_assert_eq(header.buffered, f->interlaced);
     cr_assert_eq(header.channels, f->color_type & PNG_COLOR_MASK_COLOR ? 3 : 1);
     cr_assert_eq(header.alpha, f->trns || f->color_type & PNG_COLOR_MASK_ALPHA);
-    cr_assert(png_codec.decode(&file, &header, check_row, &check, &arena, &err), "%s",
-              err.detail);
+    cr_assert(png_codec.decode(&file, &header, &sink, &arena, &err), "%s", err.detail);
     cr_assert_eq(check.rows, f->height);
     cr_assert_eq(arena.used, 0);
     cr_assert_leq((double)arena.peak, png_codec.bytes(&header));
@@ -214,6 +214,8 @@ static void ignore_row(void *context, const struct pixel_row *row)
     (void)row;
 }
 
+static const struct pixel_sink ignored = {ignore_row, NULL, &parallel_serial};
+
 /* Probe and decode; false with an error, and memory within what was foretold. */
 static bool read_whole(const struct bytes *file, struct arena *arena, struct error *err)
 {
@@ -229,7 +231,7 @@ static bool read_whole(const struct bytes *file, struct arena *arena, struct err
         return false;
     if (header.width > 100 || header.height > 100)
         return error_set(err, ERROR_IMAGE_UNDECODABLE, "too large for this test");
-    const bool done = png_codec.decode(file, &header, ignore_row, NULL, arena, err);
+    const bool done = png_codec.decode(file, &header, &ignored, arena, err);
     cr_assert_leq((double)arena->peak, png_codec.bytes(&header));
     return done;
 }
@@ -354,7 +356,7 @@ Test(png, memory_is_bounded_by_the_arena)
     for (size_t budget = 0; budget < 100000; budget += 512) {
         arena_reset(&arena, budget);
         error_init(&err);
-        if (!png_codec.decode(&file, &header, ignore_row, NULL, &arena, &err))
+        if (!png_codec.decode(&file, &header, &ignored, &arena, &err))
             cr_assert_neq(err.code, ERROR_NONE);
         cr_assert_eq(arena.used, 0);
     }

@@ -53,7 +53,7 @@ static struct buffer deflated(const uint8_t *bytes, size_t n, int level)
 
     arena_reset(&arena, 8 << 20);
     void *work = arena_take(&arena, 1, deflate_work_bytes(level));
-    buffer_init(&out, 1 << 20);
+    buffer_init(&out, 64 << 20);
     buffer_append(&out, deflate_header, DEFLATE_HEADER);
     unsigned char *to = buffer_reserve(&out, deflate_bound(n));
     out.size += deflate_part(level, bytes, n, true, work, to);
@@ -90,7 +90,7 @@ static struct buffer write_png(const struct recipe *r)
     ihdr[9] = (unsigned char)r->type;
     for (size_t i = 0; i < sizeof colors; i++)
         colors[i] = (unsigned char)random_below(256);
-    buffer_init(&out, 1 << 20);
+    buffer_init(&out, 64 << 20);
     buffer_append(&out, "\x89PNG\r\n\x1a\n", 8);
     add_chunk(&out, "IHDR", ihdr, sizeof ihdr);
     add_chunk(&out, "tEXt", "Title\0x", 7);
@@ -159,8 +159,9 @@ static bool take(const unsigned char *bytes, size_t n)
         info.width > 200 || info.height > 200)
         return false;
     struct rgba kept = {pixels, info.width, 0};
+    const struct pixel_sink sink = {keep_row, &kept, &parallel_serial};
     arena_reset(&arena, 8 << 20);
-    const bool taken = png_fast_decode(&file, &info, keep_row, &kept, &arena);
+    const bool taken = png_fast_decode(&file, &info, &sink, &arena);
     cr_assert_eq(arena.used, 0);
     cr_assert_leq((double)arena.peak, png_codec.bytes(&info));
     cr_assert_eq(kept.rows, taken ? info.height : 0);
@@ -245,6 +246,55 @@ Test(png_fast, what_is_not_flawless_is_declined)
     file = write_png(&recipe);
     cr_assert_not(take(file.bytes, file.size), "tRNS of RGB is libpng's");
     buffer_release(&file);
+}
+
+static bool count_down(void *self)
+{
+    size_t *left = self;
+
+    return *left == 0 || --*left == 0;
+}
+
+/* What is inflated in pieces, as it has more than 16 MiB: the same as libpng's. */
+Test(png_fast, large_pictures_are_inflated_in_pieces)
+{
+    const struct recipe good = {RGBA, 2100, 2100, ANY_FILTER, 1 << 20, 0, 0};
+    struct arena large = new_arena(128 << 20);
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    unsigned char *seen = malloc(4 * good.width * good.height);
+    unsigned char *other = malloc(4 * good.width * good.height);
+    size_t left = 4;
+    const struct parallel impatient = {.cancelled = count_down, .self = &left};
+
+    for (size_t extra = 0; extra < 2; extra++) {
+        struct recipe recipe = good;
+        recipe.extra = extra;
+        struct buffer made = write_png(&recipe);
+        const struct bytes file = {made.bytes, made.size};
+        struct rgba kept = {seen, good.width, 0};
+        struct pixel_sink sink = {keep_row, &kept, &parallel_serial};
+        struct image_info info;
+        struct error err;
+        cr_assert(png_codec.probe(&file, &info, &err));
+        cr_assert_eq(png_fast_decode(&file, &info, &sink, &large), !extra);
+        cr_assert_eq(kept.rows, extra ? 0 : good.height);
+        if (!extra) {
+            cr_assert(png_image_begin_read_from_memory(&image, file.data, file.size));
+            image.format = PNG_FORMAT_RGBA;
+            cr_assert(png_image_finish_read(&image, NULL, other, 0, NULL));
+            cr_assert_arr_eq(seen, other, PNG_IMAGE_SIZE(image));
+            sink.parallel = &impatient;
+            kept.rows = 0;
+            error_init(&err);
+            cr_assert_not(png_codec.decode(&file, &info, &sink, &large, &err));
+            cr_assert_eq(err.code, ERROR_CLIENT_CLOSED);
+            cr_assert_lt(kept.rows, 20);
+        }
+        buffer_release(&made);
+    }
+    free(seen);
+    free(other);
+    arena_release(&large);
 }
 
 /* zlib refuses what reaches back further than the window that is declared. */

@@ -452,7 +452,8 @@ Test(reply, npz_and_safetensors_hold_every_stage)
 {
     struct weights_upload found;
     struct bytes body = send(FORMAT_NPZ, "application/x-npz");
-    cr_assert(npz_read(&body, &arena, &found, &err), "%s", err.detail);
+    cr_assert(npz_read(&body, &parallel_serial, &arena, &found, &err), "%s",
+              err.detail);
     check_tensors(&found);
     body = send(FORMAT_SAFETENSORS, "application/x-safetensors");
     cr_assert(safetensors_read(&body, &arena, &found, &err), "%s", err.detail);

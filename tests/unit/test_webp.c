@@ -36,6 +36,7 @@ static bool read_whole(const struct bytes *file, struct error *err)
     static struct arena arena;
     struct image_info info;
     size_t rows = 0;
+    const struct pixel_sink sink = {count_row, &rows, &parallel_serial};
 
     if (!arena.base)
         arena = new_arena(8 << 20);
@@ -45,7 +46,7 @@ static bool read_whole(const struct bytes *file, struct error *err)
     if (info.width > 100 || info.height > 100)
         return error_set(err, ERROR_IMAGE_UNDECODABLE, "too large for this test");
     arena.peak = 0;
-    const bool done = webp_codec.decode(file, &info, count_row, &rows, &arena, err);
+    const bool done = webp_codec.decode(file, &info, &sink, &arena, err);
     cr_assert_eq(arena.used, 0);
     cr_assert_leq((double)arena.peak, webp_codec.bytes(&info));
     cr_assert(!done || rows == info.height);
@@ -108,11 +109,12 @@ Test(webp, memory_is_bounded_by_the_arena)
     struct image_info info;
     struct error err;
     size_t rows = 0;
+    const struct pixel_sink sink = {count_row, &rows, &parallel_serial};
 
     arena_reset(&arena, SIDE * SIDE);
     error_init(&err);
     cr_assert(webp_codec.probe(&file, &info, &err));
-    cr_assert(!webp_codec.decode(&file, &info, count_row, &rows, &arena, &err));
+    cr_assert(!webp_codec.decode(&file, &info, &sink, &arena, &err));
     cr_assert_eq(err.code, ERROR_PLAN_TOO_LARGE);
     free_file(file);
     arena_release(&arena);

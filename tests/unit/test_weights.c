@@ -48,7 +48,8 @@ static void set_up(struct fixture *f)
 
 static bool bind(struct fixture *f, const struct weights_upload *upload)
 {
-    return weights_bind(&f->network, &f->plan, upload, NULL, &f->arena, &f->err);
+    return weights_bind(&f->network, &f->plan, upload, NULL, &parallel_serial,
+                        &f->arena, &f->err);
 }
 
 static float kernel_values[KERNEL], bias_values[FILTERS];

@@ -81,7 +81,8 @@ static const struct tensor *outcome(struct fixture *f, struct shelf *shelf,
     float *input = arena_take(&f->arena, n, sizeof *input);
 
     fill_random(input, n, 1, 7);
-    cr_assert(weights_bind(&f->network, &f->plan, upload, shelf, &f->arena, &f->err) &&
+    cr_assert(weights_bind(&f->network, &f->plan, upload, shelf, &parallel_serial,
+                           &f->arena, &f->err) &&
                   network_run(&f->network, &f->plan, &wanted, input, kernels,
                               &parallel_serial, &f->arena, &f->err),
               "%s", f->err.detail);
@@ -161,8 +162,9 @@ static bool is_hit(const struct layer *layer, size_t size, size_t channels,
     struct fixture f;
 
     set_up(&f, layer, size, channels);
-    cr_assert(weights_bind(&f.network, &f.plan, upload, shelf, &f.arena, &f.err), "%s",
-              f.err.detail);
+    cr_assert(weights_bind(&f.network, &f.plan, upload, shelf, &parallel_serial,
+                           &f.arena, &f.err),
+              "%s", f.err.detail);
     cr_assert_not_null(f.plan.layers[0].shelved);
     tear_down(&f, shelf);
     return shelf_read(shelf).hits > hits;
