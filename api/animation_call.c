@@ -434,10 +434,13 @@ static bool fits(struct slide *s)
     const double bytes =
         work_peak_bytes(s->work, &pictures) + animation_bytes(&s->animation);
 
-    return animation_check(&s->animation, &call->err) &&
-           limit_check(LIMIT(&call->settings->limits, max_request_memory), bytes,
-                       ERROR_PLAN_TOO_LARGE, &call->err,
-                       "the request takes up to %.15g bytes", bytes);
+    if (!animation_check(&s->animation, &call->err) ||
+        !limit_check(LIMIT(&call->settings->limits, max_request_memory), bytes,
+                     ERROR_PLAN_TOO_LARGE, &call->err,
+                     "the request takes up to %.15g bytes", bytes))
+        return false;
+    arena_limit(call->arena, (size_t)bytes);
+    return true;
 }
 
 static bool plan(struct slide *s)

@@ -199,6 +199,13 @@ static bool timed(struct work *work, bool (*phase)(struct work *), double *ms)
     return done;
 }
 
+/* From here on the request has the memory that its plan says. */
+static bool keep_plan(struct work *work)
+{
+    arena_limit(work->call->arena, (size_t)work->peak_bytes);
+    return true;
+}
+
 static bool read_and_plan(struct work *work)
 {
     struct call *call = work->call;
@@ -206,7 +213,8 @@ static bool read_and_plan(struct work *work)
     return work_read(work, PART_IMAGE | PART_CONFIG | PART_WEIGHTS, NULL) &&
            reply_negotiate(work_options(work), call->request->accept, &work->format,
                            &call->err) &&
-           work_probe_input(work, false) && work_select_stages(work) && work_plan(work);
+           work_probe_input(work, false) && work_select_stages(work) &&
+           work_plan(work) && keep_plan(work);
 }
 
 static bool extract(struct work *work)
@@ -264,7 +272,7 @@ static bool plan_kernels(struct work *work)
         options->colormap = colormap_find("Blues_r"); /* show_kernel's */
     return reply_negotiate(options, call->request->accept, &work->format, &call->err) &&
            find_shape(work) && work_select_none(work) && work_plan_network(work) &&
-           work_select_kernels(work) && work_check(work);
+           work_select_kernels(work) && work_check(work) && keep_plan(work);
 }
 
 static bool extract_kernels(struct work *work)

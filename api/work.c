@@ -581,6 +581,7 @@ static bool check_limits(struct work *work)
     double pictures;
     const double bytes = work_peak_bytes(work, &pictures);
 
+    work->peak_bytes = bytes;
     return limit_check(LIMIT(limits, max_images), pictures, ERROR_PLAN_TOO_LARGE, err,
                        "the reply would hold %.15g pictures", pictures) &&
            limit_check(LIMIT(limits, max_request_memory), bytes, ERROR_PLAN_TOO_LARGE,

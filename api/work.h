@@ -37,6 +37,7 @@ struct work {
     struct shape input;
 
     struct plan plan;
+    double peak_bytes; /* of the whole request, known when it has been checked */
     struct stage_request *wanted; /* one per layer */
     size_t n_stages;
     struct selected *stages; /* in the order of the reply */

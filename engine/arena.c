@@ -124,6 +124,12 @@ void arena_rewind(struct arena *arena, size_t used)
     arena->used = used;
 }
 
+void arena_limit(struct arena *arena, size_t budget)
+{
+    if (budget < arena->budget)
+        arena->budget = budget > arena->used ? budget : arena->used;
+}
+
 void arena_reset(struct arena *arena, size_t budget)
 {
     if (arena->dirty > WORKING_SET &&

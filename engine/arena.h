@@ -47,6 +47,10 @@ char *arena_print(struct arena *arena, const char *format, ...)
 /* Forget every allocation made since used had this value. */
 void arena_rewind(struct arena *arena, size_t used);
 
+/* Use at most budget bytes from here on, what is used already included; never more than
+ * was allowed before. */
+void arena_limit(struct arena *arena, size_t budget);
+
 /* Forget every allocation, and use at most budget bytes from here on. Pointers
  * into the arena are dead; pages beyond the working set return to the system. */
 void arena_reset(struct arena *arena, size_t budget);

@@ -1,5 +1,6 @@
 """Checks 12 to 19: clients that are slow, gone, many, or greedy."""
 
+import concurrent.futures
 import contextlib
 import socket
 import struct
@@ -18,8 +19,8 @@ RESET = struct.pack("ii", 1, 0) # linger for no time: close with a RST
 
 class Slow(Check):
     flags = ("--read-timeout", "2")
-    connections = 400
-    n = 150 if LONG_RUN else 50 # of each kind
+    connections = 700
+    n = 300 if LONG_RUN else 50 # of each kind
 
     def test_12_slow_heads_and_bodies(self):
         """A byte a second or so from each keeps libmicrohttpd's own timer from firing."""
@@ -145,8 +146,9 @@ class Many(Check):
         self.assertLessEqual(len(accepted), 10 + 10 + 2 * 2 * coming / alone)
         slowest = max(visitor.seconds for visitor in refused)
         worst = max(visitor.seconds for visitor in accepted)
-        self.assertLess(slowest, SLACK)
-        self.assertLess(worst, (8 / 2 + 1) * 2 * alone * SLACK + SLACK)
+        self.assertLess(slowest, 0.3 * SLACK) # 100 ms, and 200 clients in one thread
+        # A job alone has both workers; in a crowd it has one.
+        self.assertLess(worst, (8 / 2 + 1) * 2 * alone * SLACK)
         figure(16, f"{len(accepted)} of 200 accepted, the slowest {worst:.2f} s (a job "
                    f"takes {alone:.2f} s alone); 503 after {1e3 * slowest:.0f} ms at most")
 
@@ -156,7 +158,9 @@ class Many(Check):
         return time.monotonic() - began
 
     def test_19_one_client_with_fifty_connections(self):
-        """Loopback has many addresses: the hog has one, its victim another."""
+        """Loopback has many addresses: the hog has one, its victim another. The victim
+        waits for one job of the hog's at most, so it takes twice as long as a job that has
+        one of the two workers."""
         job, stop, statuses = post(config(1)), threading.Event(), []
 
         def hog():
@@ -167,6 +171,8 @@ class Many(Check):
                 time.sleep(0.05)
 
         alone = min(self.time(job) for _ in range(3))
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            beside = min(max(pool.map(self.time, (job, job))) for _ in range(3))
         hogs = [threading.Thread(target=hog) for _ in range(50)]
         for thread in hogs:
             thread.start()
@@ -176,8 +182,10 @@ class Many(Check):
         for thread in hogs:
             thread.join()
         self.assertIn(429, statuses)
-        figure(19, f"a job takes {alone:.2f} s alone and {times[5]:.2f} s (median) beside "
-                   f"50 greedy connections; none of 10 refused, the hog saw "
+        self.assertLess(times[5], 2 * beside * SLACK)
+        figure(19, f"a job takes {alone:.2f} s alone, {beside:.2f} s beside one other, and "
+                   f"{times[5]:.2f} s (median) or {times[-1]:.2f} s (slowest of 10) "
+                   f"beside 50 greedy connections; none refused, the hog saw "
                    f"{statuses.count(200)} x 200, {statuses.count(429)} x 429, "
                    f"{statuses.count(503)} x 503")
 
@@ -190,6 +198,7 @@ class Crowded(Check):
     def check_canary(self, canary):
         """The canary may be refused here, but never waits."""
         self.assertLess(canary["max_ms"], 1000 * SLACK)
+        self.assertLess(canary["p99_ms"], 100 * SLACK)
 
     def test_18_more_connections_than_the_hard_limit(self):
         with Crowd() as crowd:

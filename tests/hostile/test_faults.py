@@ -110,7 +110,7 @@ class Memory(unittest.TestCase):
 class Descriptors(unittest.TestCase):
     def test_42_few_descriptors(self):
         def limit():
-            resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
 
         with Bare("--workers", "1", "--log-format", "json", limit=limit) as service:
             process = Process(service.process.pid)
@@ -128,7 +128,7 @@ class Descriptors(unittest.TestCase):
             self.assertEqual(ask(service, GET)[0], 200)
             took = time.monotonic() - began
             self.assertLess(took, SLACK)
-        figure(42, f"60 connections on 40 descriptors: {100 * cpu:.0f} % CPU, {lines} lines "
+        figure(42, f"60 connections on 32 descriptors: {100 * cpu:.0f} % CPU, {lines} lines "
                    f"a second, normal {1e3 * took:.0f} ms after")
 
     @unittest.skipUnless(LONG_RUN and shutil.which("strace"), "needs strace and a long run")
