@@ -5,6 +5,7 @@
  */
 #include "server/access.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -96,6 +97,36 @@ static bool read_keys(struct words *keys, const struct options *options, char *m
     return false;
 }
 
+/* As browsers send it: scheme://host or scheme://host:port in lower case; "null" comes
+ * from files. Anything else would match nothing, without a word. */
+static bool is_origin(const char *text)
+{
+    const char *host = strstr(text, "://");
+
+    if (!strcmp(text, "*") || !strcmp(text, "null"))
+        return true;
+    for (const char *c = text; *c; c++)
+        if (isupper((unsigned char)*c))
+            return false;
+    return host && host > text && host[3] && !strpbrk(host + 3, "/?#@");
+}
+
+static bool read_origins(struct words *origins, const struct options *options,
+                         char *message, size_t size)
+{
+    if (!split(origins, strdup(options->cors_origins), ", ", '\0'))
+        return false;
+    for (size_t i = 0; i < origins->n; i++)
+        if (!is_origin(origins->items[i])) {
+            snprintf(message, size,
+                     "CORS_ORIGINS '%.100s' is no origin: it takes *, or scheme://host "
+                     "in lower case, with a :port but no path",
+                     origins->items[i]);
+            return false;
+        }
+    return true;
+}
+
 struct access *access_new(const struct options *options, char *message, size_t size)
 {
     struct access *access = calloc(1, sizeof *access);
@@ -106,7 +137,7 @@ struct access *access_new(const struct options *options, char *message, size_t s
     pthread_mutex_init(&access->lock, NULL);
     access->options = options;
     if (read_keys(&access->keys, options, message, size) &&
-        split(&access->origins, strdup(options->cors_origins), ", ", '\0'))
+        read_origins(&access->origins, options, message, size))
         return access;
     access_free(access);
     return NULL;

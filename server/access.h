@@ -13,7 +13,8 @@
 struct access;
 
 /* Reads the keys and the origins of the options; NULL, and a line in message, if keys
- * are asked for and there are none, or their file cannot be read whole. */
+ * are asked for and there are none, or their file cannot be read whole, or an origin is
+ * none. */
 struct access *access_new(const struct options *options, char *message,
                           size_t size) MUST_CHECK;
 void access_free(struct access *access);
