@@ -69,7 +69,6 @@ static bool no_memory(struct error *err)
 
 static bool apply_gamma(struct painter *p, struct error *err)
 {
-    enum { AT_ONCE = 1 << 16 };
     const size_t n = p->e.height * p->e.width * p->e.channels;
 
     if (p->render->gamma == 1)
@@ -77,13 +76,8 @@ static bool apply_gamma(struct painter *p, struct error *err)
     float *values = arena_take(p->arena, n, sizeof *values);
     if (!values)
         return no_memory(err);
-    for (size_t i = 0; i < n; i += AT_ONCE) {
-        const size_t some = n - i < AT_ONCE ? n - i : AT_ONCE;
-        if (parallel_cancelled(p->parallel))
-            return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while painting");
-        memcpy(values + i, p->values + i, some * sizeof *values);
-        activation_power(values + i, some, (float)p->render->gamma);
-    }
+    memcpy(values, p->values, n * sizeof *values);
+    activation_power(values, n, (float)p->render->gamma);
     p->values = values;
     return true;
 }

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "http"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "http"))
 
 from service import png_chunks, png_unfilter # noqa: E402
 

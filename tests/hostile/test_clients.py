@@ -196,9 +196,10 @@ class Crowded(Check):
     flood = True
 
     def check_canary(self, canary):
-        """The canary may be refused here, but never waits."""
+        """The canary may be refused here. It waits no longer than it takes the guard, which
+        comes every 100 ms, to make room."""
         self.assertLess(canary["max_ms"], 1000 * SLACK)
-        self.assertLess(canary["p99_ms"], 100 * SLACK)
+        self.assertLess(canary["p99_ms"], 500 * SLACK)
 
     def test_18_more_connections_than_the_hard_limit(self):
         with Crowd() as crowd:
