@@ -513,16 +513,19 @@ static double input_bytes(const struct work *work)
     const struct options *options = &work->request.options;
     const double made =
         options->generator == GENERATOR_NONE ? 0 : generated_bytes(options);
+    const double file = (double)work->request.weights_file.size;
+    /* If it is compressed, what the network needs: as doubles, and as floats. */
+    const double weights =
+        file > 0 ? fmax(4 * file, 12 * work->plan.params + 65536) : 0;
 
-    return made + image_bytes(&work->image, options, work->input.dim[2]);
+    return weights + made + image_bytes(&work->image, options, work->input.dim[2]);
 }
 
 /* Peak memory of the request; the plan's totals.peak_bytes. */
 double work_peak_bytes(struct work *work, double *pictures)
 {
     return ceil((double)work->call->arena->used + work->plan.bytes +
-                weights_bytes(&work->config.network, &work->plan) +
-                4 * (double)work->request.weights_file.size + input_bytes(work) +
+                weights_bytes(&work->config.network, &work->plan) + input_bytes(work) +
                 reply_bytes(work, pictures));
 }
 

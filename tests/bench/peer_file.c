@@ -63,12 +63,13 @@ static void decode(struct state *s)
 {
     const struct buffer *from = &s->problem->subject.file;
     const struct bytes file = {from->bytes, from->size};
+    const struct pixel_sink sink = {read_row, s, &parallel_serial};
     struct image_info info;
     struct error err;
 
     error_init(&err);
     if (!s->codec->probe(&file, &info, &err) ||
-        !s->codec->decode(&file, &info, read_row, s, &s->arena, &err))
+        !s->codec->decode(&file, &info, &sink, &s->arena, &err))
         abort();
 }
 
