@@ -78,3 +78,20 @@ Test(arena, large_memory_goes_back)
         cr_assert_eq(p[i], 0);
     arena_release(&arena);
 }
+
+Test(arena, a_limit_holds_until_the_reset_and_only_lowers)
+{
+    struct arena arena;
+
+    cr_assert(arena_init(&arena, 1 << 20));
+    cr_assert(arena_take(&arena, 1000, 1));
+    arena_limit(&arena, 4096);
+    arena_limit(&arena, 1 << 19);
+    cr_assert_null(arena_take(&arena, 4096, 1));
+    cr_assert(arena_take(&arena, 2048, 1));
+    arena_limit(&arena, 0); /* what is used stays */
+    cr_assert_null(arena_take(&arena, 64, 1));
+    arena_reset(&arena, 1 << 20);
+    cr_assert(arena_take(&arena, 1 << 19, 1));
+    arena_release(&arena);
+}
