@@ -13,15 +13,31 @@ struct mapping {
     uint8_t entry[256]; /* index -> sample of the file */
 };
 
-/* Often all are, and soon. */
+static size_t count_used(const bool used[256])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < 256; i++)
+        n += used[i];
+    return n;
+}
+
+/* In a large picture that uses most of them, to find out the others takes longer than
+ * their entries are worth: it keeps them all. */
 static void find_used(const struct picture *picture, bool used[256])
 {
-    const size_t n = picture->width * picture->height, block = 4096;
+    const size_t n = picture->width * picture->height, block = 4096, large = 1 << 16;
+    const size_t enough = n < large || picture->transparent ? 256 : 128;
+    size_t found = 0;
 
     memset(used, 0, 256 * sizeof *used);
-    for (size_t i = 0; i < n && memchr(used, false, 256); i += block)
+    for (size_t i = 0; i < n && found < enough; i += block) {
         for (size_t k = i; k < i + block && k < n; k++)
             used[picture->samples[k]] = true;
+        found = count_used(used);
+    }
+    if (found >= enough)
+        memset(used, true, 256 * sizeof *used);
 }
 
 /* The transparent entry comes first: tRNS then has one byte. */
