@@ -17,11 +17,14 @@
  *
  * To sleep and to be woken takes longer than many a loop. So while a job runs, who is
  * idle watches for its next loop a little while before it sleeps, and so does an owner
- * for its last helper.
+ * for its last helper. And Linux likes to wake a thread on the CPU of whoever woke it:
+ * an owner that nobody helps yet makes way once, and a helper that finds itself on its
+ * owner's CPU steps aside.
  */
 #include "server/workers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "server/clock.h"
@@ -47,7 +50,8 @@ struct worker {
     pthread_t thread;
     struct parallel parallel;
     pthread_cond_t helped; /* the last helper left the loop */
-    struct loop *loop;     /* published */
+    struct loop *loop;     /* published, */
+    int cpu;               /* from here */
     struct job *job;       /* changes only while no helper can ask for it */
     uint64_t client;       /* of the job */
 };
@@ -107,6 +111,7 @@ static void publish(struct worker *me, struct loop *loop)
 
     pthread_mutex_lock(&w->lock);
     me->loop = loop;
+    me->cpu = sched_getcpu();
     w->published++;
     for (size_t idle = w->idle; idle && wanted; idle--, wanted--)
         pthread_cond_signal(&w->work);
@@ -139,7 +144,7 @@ static void run_loop(void *self, size_t n, parallel_body *body, void *context)
 {
     struct worker *me = self;
     struct loop loop = {.body = body, .context = context, .n = n};
-    bool published = false;
+    bool published = false, made_way = false;
     size_t i;
 
     while (take_item(me, &loop, &i)) {
@@ -147,11 +152,27 @@ static void run_loop(void *self, size_t n, parallel_body *body, void *context)
             atomic_load_explicit(&me->all->idle, memory_order_relaxed)) {
             publish(me, &loop);
             published = true;
+        } else if (published && !made_way && !loop.helpers) {
+            sched_yield();
+            made_way = true;
         }
         body(context, i, 0);
     }
     if (published)
         withdraw(me, &loop);
+}
+
+/* Onto another CPU than this one, if there is any that may be used. */
+static void step_aside(int cpu)
+{
+    cpu_set_t all, others;
+
+    if (sched_getcpu() != cpu || sched_getaffinity(0, sizeof all, &all) != 0)
+        return;
+    others = all;
+    CPU_CLR((size_t)cpu, &others);
+    if (sched_setaffinity(0, sizeof others, &others) == 0) /* moves at once */
+        sched_setaffinity(0, sizeof all, &all);
 }
 
 /* Called, and returns, with the lock held. */
@@ -161,10 +182,12 @@ static void help(struct worker *me, struct worker *owner)
     struct loop *loop = owner->loop;
     /* Slot 0 is the owner's, so those before it move up by one. */
     const size_t slot = me->index < owner->index ? me->index + 1 : me->index;
+    const int cpu = owner->cpu;
     size_t i;
 
     loop->helpers++;
     pthread_mutex_unlock(&w->lock);
+    step_aside(cpu);
     while (!atomic_load_explicit(&w->queued, memory_order_relaxed) &&
            take_item(owner, loop, &i))
         loop->body(loop->context, i, slot);
