@@ -271,7 +271,8 @@ Test(figure, long_vectors_are_strips_that_can_be_seen)
         snprintf(layers, sizeof layers, "{\"type\":\"flatten\"},%s", rows[i].layer);
         struct api_reply reply = post("format=svg&stages=v", layers);
         cr_assert_eq(reply.status, 200);
-        char *text = strndup(reply.body, reply.body_size);
+        char *text = calloc(reply.body_size + 1, 1);
+        memcpy(text, reply.body, reply.body_size);
         const char *image = strstr(text, "<image ");
         cr_assert(image);
         cr_assert_eq(
