@@ -163,8 +163,8 @@ static void run(const struct conv_call *call)
         p.in_pitch = s->sy * pitch;
         p.in_step = s->sx * cell_of(s);
     }
-    if (!s->padded && s->kh * s->kw * s->sy * s->sx == 1 && p.n == s->out.width) {
-        p.n *= p.rows; /* windows of one cell: all rows are one */
+    if (!s->padded && s->kh * s->kw * s->sy * s->sx == 1 && p.n == s->in.width) {
+        p.n *= p.rows; /* windows of one cell, and of all cells: all rows are one */
         p.rows = 1;
     }
     p.runs = runs;

@@ -456,9 +456,9 @@ Test(conv_method, every_method_is_the_definition)
     }
 }
 
-/* Layers that are split along every axis: a wide map, many filters, deep windows. In
- * the last the taps of a kernel row lie at 0, 3, 6, 1 and 4: no row of five, but so
- * long. */
+/* Layers that are split along every axis: a wide map, many filters, deep windows. Then
+ * one where the taps of a kernel row lie at 0, 3, 6, 1 and 4: no row of five, but so
+ * long; and one where a long stride left a single column, that takes no step. */
 static const struct conv_shape large[] = {
     {.in = {12, 20, 256}, .out = {0, 0, 256}, .kh = 3, .kw = 3},
     {.in = {31, 2400, 16}, .out = {0, 0, 16}, .kh = 31, .kw = 31, .groups = 16},
@@ -467,6 +467,7 @@ static const struct conv_shape large[] = {
     {.in = {3, 900, 40}, .out = {0, 0, 40}, .kh = 3, .kw = 3, .sx = 2},
     {.in = {3, 40, 1500}, .out = {0, 0, 70}, .kh = 1, .kw = 1},
     {.in = {9, 8, 1}, .out = {0, 0, 1}, .kh = 5, .kw = 5, .sx = 3},
+    {.in = {7, 5, 11}, .out = {0, 1, 19}, .kh = 1, .kw = 1},
 };
 
 Test(conv_method, large_layers_are_their_definitions_in_parts)
@@ -481,7 +482,8 @@ Test(conv_method, large_layers_are_their_definitions_in_parts)
         s.sx = s.sx ? s.sx : 1;
         s.groups = s.groups ? s.groups : 1;
         s.out.height = outputs(s.in.height, 0, s.kh, 1, 1);
-        s.out.width = outputs(s.in.width, 0, s.kw, s.sx, 1);
+        if (s.out.width == 0)
+            s.out.width = outputs(s.in.width, 0, s.kw, s.sx, 1);
         problem_init(&p, &s, true, i);
         check_methods(&p, i, ran);
         problem_release(&p);
