@@ -22,7 +22,7 @@
  *   ivec         a vector of LANES int32_t; i_load
  *   v_pick       (p, i) -> lane l is p[i[l]], of the LANES floats at p; v_pick_n
  *                (p, n, i) of the first n <= LANES, the other lanes as anything
- *   v_pow2       2^n for an integral float n in [-126, 127]
+ *   v_pow2       2^n for an integral float n in [-126, 127]; anything for a NaN
  *   v_ldexp      (a, n) -> a * 2^n, rounded once, for a in [1/2, 2] and an integral n
  *                in [-151, 129], or NaN for two NaNs
  *   v_first      (a, b, n) -> a in the first n < LANES lanes, b in the others

@@ -70,7 +70,7 @@ static inline float v_copysign(float magnitude, float sign)
 
 static inline float v_pow2(float n)
 {
-    const uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
+    const uint32_t bits = n == n ? (uint32_t)((int32_t)n + 127) << 23 : 0;
     float power;
     memcpy(&power, &bits, sizeof power);
     return power;
@@ -81,7 +81,7 @@ static inline float v_ldexp(float a, float n)
 {
     const float half = floorf(n * 0.5f);
 
-    return n == n ? a * v_pow2(half) * v_pow2(n - half) : a;
+    return a * v_pow2(half) * v_pow2(n - half);
 }
 
 static inline void v_store_u8(uint8_t *p, float a)
