@@ -13,20 +13,6 @@
  *   CHANNEL_PIXELS          pixels of a depthwise convolution
  */
 
-/* Whole vectors, or the first `lanes` of one. */
-INLINE vec load_lanes(const float *p, const bool whole, size_t lanes)
-{
-    return whole ? v_load(p) : v_load_n(p, lanes);
-}
-
-INLINE void store_lanes(float *p, vec a, const bool whole, size_t lanes)
-{
-    if (whole)
-        v_store(p, a);
-    else
-        v_store_n(p, a, lanes);
-}
-
 INLINE vec at_least(float floor, vec x)
 {
     return v_max(v_set1(floor), x); /* floor > x ? floor : x */

@@ -37,17 +37,18 @@ INLINE void groups_block(const struct groups_call *call,
                          const struct groups_piece *piece, float *out, const float *in,
                          const bool whole, const size_t pixels)
 {
-    const float *weights = call->weights + piece->f;
+    const float *weights = call->weights + piece->f, *biases = call->bias + piece->f;
+    const vec bias = whole ? v_load(biases) : v_load_n(biases, piece->filters);
     const size_t step = call->in_step;
     vec sum[GROUP_PIXELS];
 
     UNROLL
     for (size_t p = 0; p < pixels; p++)
-        sum[p] = load_lanes(call->bias + piece->f, whole, piece->filters);
+        sum[p] = bias;
     for (size_t t = 0; t < call->taps; t++) {
         const float *x = in + call->offsets[t];
         for (size_t c = 0; c < call->channels; c++, weights += KERNEL_LANES) {
-            const vec w = load_lanes(weights, whole, piece->filters);
+            const vec w = whole ? v_load(weights) : v_load_n(weights, piece->filters);
             const ivec pick = i_load(piece->picks + c * LANES);
             UNROLL
             for (size_t p = 0; p < pixels; p++) {
@@ -58,9 +59,13 @@ INLINE void groups_block(const struct groups_call *call,
         }
     }
     UNROLL
-    for (size_t p = 0; p < pixels; p++)
-        store_lanes(out + p * call->out_step, at_least(call->floor, sum[p]), whole,
-                    piece->filters);
+    for (size_t p = 0; p < pixels; p++) {
+        const vec value = at_least(call->floor, sum[p]);
+        if (whole)
+            v_store(out + p * call->out_step, value);
+        else
+            v_store_n(out + p * call->out_step, value, piece->filters);
+    }
 }
 
 /* A row in as few blocks as there can be, and these as equal as they can be. */

@@ -48,15 +48,14 @@ INLINE size_t plane_at(size_t pitch, size_t channel)
 }
 
 INLINE void winograd_in_tile(const struct winograd_call *call, float *out,
-                             const float *in, const bool whole, size_t lanes)
+                             const float *in, size_t lanes)
 {
     vec half[6][6];
 
     for (size_t x = 0; x < 6; x++) {
         vec d[6], to[6];
         for (size_t y = 0; y < 6; y++)
-            d[y] =
-                load_lanes(in + y * call->map_pitch + x * call->channels, whole, lanes);
+            d[y] = load_part(in + y * call->map_pitch + x * call->channels, lanes);
         winograd_forward(d, to);
         for (size_t y = 0; y < 6; y++)
             half[y][x] = to[y];
@@ -66,7 +65,7 @@ INLINE void winograd_in_tile(const struct winograd_call *call, float *out,
         winograd_forward(half[y], to);
         for (size_t x = 0; x < 6; x++) {
             float *at = out + (y * 6 + x) * call->plane;
-            store_lanes(at, to[x], whole, lanes);
+            store_part(at, to[x], lanes);
             PREFETCH(at + 2 * KERNEL_LANES);
         }
     }
@@ -81,9 +80,9 @@ static void winograd_in(const struct winograd_call *call)
 
         for (size_t t = 0; t < call->tiles; t++) {
             if (left >= LANES)
-                winograd_in_tile(call, out, in, true, LANES);
+                winograd_in_tile(call, out, in, LANES);
             else
-                winograd_in_tile(call, out, in, false, left);
+                winograd_in_tile(call, out, in, left);
             in += 4 * call->channels;
             out += KERNEL_LANES;
         }
