@@ -202,7 +202,7 @@ bool separable_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
         plan->weight_shape[2] = SHAPE(pointwise.out.channels);
     set_needs(layer, &pointwise, plan);
     plan->macs += macs;
-    plan->packed += conv_round_up(packed, KERNEL_LANES);
+    plan->packed += size_whole(packed, KERNEL_LANES);
     if (plan->tile.height == 0)
         plan->tile.height = layer_grain(pointwise.out.height, plan->row_cost);
     plan->tile.channels = pointwise.out.channels; /* the depthwise part is made once */
@@ -210,7 +210,7 @@ bool separable_conv2d_infer(const struct layer *layer, struct layer_plan *plan,
     plan->band = plan->tile.height;
     if (scratch > plan->scratch)
         plan->scratch = scratch;
-    plan->scratch = conv_round_up(plan->scratch, KERNEL_LANES);
+    plan->scratch = size_whole(plan->scratch, KERNEL_LANES);
     plan->scratch += between_floats(layer, plan);
     return true;
 }
@@ -241,8 +241,7 @@ void depthwise_conv2d_pack(const struct layer *layer, const struct layer_plan *p
 /* Where the weights of the pointwise part begin. */
 static size_t pointwise_at(const struct conv_shape *depthwise)
 {
-    return conv_round_up(conv_method_of(depthwise)->needs(depthwise).packed,
-                         KERNEL_LANES);
+    return size_whole(conv_method_of(depthwise)->needs(depthwise).packed, KERNEL_LANES);
 }
 
 void separable_conv2d_pack(const struct layer *layer, const struct layer_plan *plan,

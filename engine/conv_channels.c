@@ -24,14 +24,14 @@ static size_t offsets_floats(const struct conv_shape *s)
 {
     const size_t bytes = s->kh * s->kw * sizeof(ptrdiff_t);
 
-    return conv_round_up(bytes / sizeof(float), KERNEL_LANES);
+    return size_whole(bytes / sizeof(float), KERNEL_LANES);
 }
 
 static struct conv_needs needs(const struct conv_shape *s)
 {
     const size_t channels = s->in.channels, taps = s->kh * s->kw;
     const double steps =
-        (double)taps * (double)conv_round_up(channels, KERNEL_LANES) / KERNEL_LANES;
+        (double)taps * (double)size_whole(channels, KERNEL_LANES) / KERNEL_LANES;
     struct conv_needs n = {.packed = (taps + 1) * channels,
                            .row_cost = steps * (double)s->out.width,
                            .tile.width = s->out.width};
@@ -114,7 +114,7 @@ static void run_copied(const struct conv_call *call, const struct box *box)
 static void keep_inside(size_t *first, size_t *last, size_t before, size_t length,
                         size_t window, size_t stride)
 {
-    const size_t begin = (before + stride - 1) / stride;
+    const size_t begin = size_parts(before, stride);
     const size_t end =
         length + before < window ? 0 : (length + before - window) / stride + 1;
 

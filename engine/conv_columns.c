@@ -40,7 +40,7 @@ static struct view view_of(const struct conv_shape *s, size_t columns)
     v.pitch = (v.copied ? v.width : s->in.width) * s->in.channels;
     if (step > STEP_MAX) {
         v.step = 1;
-        v.plane = (v.width + s->sx - 1) / s->sx;
+        v.plane = size_parts(v.width, s->sx);
         v.pitch = v.plane * s->sx * s->in.channels;
     }
     return v;
@@ -61,7 +61,7 @@ static size_t offsets_floats(const struct conv_shape *s)
 {
     const size_t bytes = row_taps(s) * sizeof(ptrdiff_t);
 
-    return conv_round_up(bytes / sizeof(float), KERNEL_LANES);
+    return size_whole(bytes / sizeof(float), KERNEL_LANES);
 }
 
 static struct conv_needs needs(const struct conv_shape *s)
@@ -71,7 +71,7 @@ static struct conv_needs needs(const struct conv_shape *s)
         (double)taps * (double)filters / KERNEL_LANES; /* of a column */
     struct conv_needs n = {.packed = filters * (taps + 1)};
 
-    n.row_cost = steps * (double)conv_round_up(s->out.width, KERNEL_LANES);
+    n.row_cost = steps * (double)size_whole(s->out.width, KERNEL_LANES);
     n.tile.width = s->out.width;
     if (n.row_cost > CONV_STEPS_MAX)
         n.tile.width = (size_t)(CONV_STEPS_MAX / steps) / KERNEL_LANES * KERNEL_LANES;
@@ -84,7 +84,7 @@ static struct conv_needs needs(const struct conv_shape *s)
     if (v.copied &&
         s->kh > 1) /* a part copies rows around its own: not too few of these */
         n.row_cost /= ROWS;
-    n.scratch = offsets_floats(s) + conv_round_up(n.tile.width, KERNEL_LANES) * ROWS;
+    n.scratch = offsets_floats(s) + size_whole(n.tile.width, KERNEL_LANES) * ROWS;
     if (v.copied)
         n.scratch += conv_method_rows(s, rows_of(s)) * v.pitch;
     if (v.plane)
@@ -174,7 +174,7 @@ static void run_rows(const struct conv_call *call, const struct view *v,
         const size_t group = f / (filters / s->groups);
         const struct columns_call columns = {
             .out = filters == 1 ? out : lines,
-            .out_pitch = filters == 1 ? out_pitch : conv_round_up(width, KERNEL_LANES),
+            .out_pitch = filters == 1 ? out_pitch : size_whole(width, KERNEL_LANES),
             .in = in + group * (s->in.channels / s->groups) * channel,
             .in_pitch = v->pitch,
             .in_step = v->step,
@@ -203,7 +203,7 @@ static void run(const struct conv_call *call)
     const struct view v = view_of(s, box->right - box->left);
     ptrdiff_t *offsets = (ptrdiff_t *)(void *)call->scratch;
     float *lines = call->scratch + offsets_floats(s);
-    float *copy = lines + conv_round_up(box->right - box->left, KERNEL_LANES) * ROWS;
+    float *copy = lines + size_whole(box->right - box->left, KERNEL_LANES) * ROWS;
 
     const size_t most = v.copied || s->out.channels > 1 ? ROWS : box->bottom - box->top;
 

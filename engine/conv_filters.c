@@ -31,14 +31,13 @@ static size_t runs_floats(const struct conv_shape *s)
     const size_t runs =
         (joined(s) ? s->kh : s->kh * s->kw) + conv_method_taps(s) / CONV_TAPS;
 
-    return conv_round_up(runs * sizeof(struct filters_run) / sizeof(float),
-                         KERNEL_LANES);
+    return size_whole(runs * sizeof(struct filters_run) / sizeof(float), KERNEL_LANES);
 }
 
 static size_t ranges_floats(const struct conv_shape *s, size_t rows)
 {
-    return s->padded ? conv_round_up(rows * sizeof(struct conv_range) / sizeof(float),
-                                     KERNEL_LANES)
+    return s->padded ? size_whole(rows * sizeof(struct conv_range) / sizeof(float),
+                                  KERNEL_LANES)
                      : 0;
 }
 
@@ -46,8 +45,7 @@ static struct conv_needs needs(const struct conv_shape *s)
 {
     const size_t taps = conv_method_taps(s), filters = s->out.channels / s->groups;
     const struct extent tile = conv_panels_tile(
-        &s->out, taps, conv_round_up(filters, KERNEL_LANES) * s->groups,
-        s->groups == 1);
+        &s->out, taps, size_whole(filters, KERNEL_LANES) * s->groups, s->groups == 1);
     const size_t cells =
         conv_method_rows(s, tile.height) * conv_method_columns(s, tile.width);
 
@@ -64,7 +62,7 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
                  float *packed)
 {
     const size_t filters = s->out.channels / s->groups, taps = conv_method_taps(s);
-    const size_t padded = conv_round_up(filters, KERNEL_LANES);
+    const size_t padded = size_whole(filters, KERNEL_LANES);
 
     memset(packed, 0, s->groups * conv_panels_packed(taps, filters) * sizeof *packed);
     for (size_t g = 0; g < s->groups; g++) {
@@ -101,7 +99,7 @@ static size_t list_runs(const struct conv_shape *s, size_t pitch,
 /* Kernel rows before the one that reaches row `end` of the padded input. */
 static size_t kernel_rows_before(const struct conv_shape *s, size_t y, size_t end)
 {
-    const size_t top = y * s->sy, n = top < end ? (end - top + s->dy - 1) / s->dy : 0;
+    const size_t top = y * s->sy, n = top < end ? size_parts(end - top, s->dy) : 0;
 
     return n < s->kh ? n : s->kh;
 }
@@ -127,7 +125,7 @@ static struct conv_panels panels_of(const struct conv_call *call)
     return (struct conv_panels){
         .kernels = call->kernels,
         .weights = call->packed,
-        .biases = call->packed + taps * conv_round_up(filters, KERNEL_LANES),
+        .biases = call->packed + taps * size_whole(filters, KERNEL_LANES),
         .taps = taps,
         .filters = filters,
         .first = s->groups > 1 ? 0 : box->first,

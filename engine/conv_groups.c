@@ -32,7 +32,7 @@ static size_t groups_of_panel(const struct conv_shape *s)
 
 static size_t count_panels(const struct conv_shape *s)
 {
-    return (s->groups + groups_of_panel(s) - 1) / groups_of_panel(s);
+    return size_parts(s->groups, groups_of_panel(s));
 }
 
 static size_t panel_floats(const struct conv_shape *s)
@@ -56,8 +56,7 @@ static bool copied(const struct conv_shape *s)
 
 static size_t offsets_floats(const struct conv_shape *s)
 {
-    return conv_round_up(s->kh * s->kw * sizeof(ptrdiff_t) / sizeof(float),
-                         KERNEL_LANES);
+    return size_whole(s->kh * s->kw * sizeof(ptrdiff_t) / sizeof(float), KERNEL_LANES);
 }
 
 static struct conv_needs needs(const struct conv_shape *s)

@@ -25,11 +25,6 @@ size_t conv_method_packing(const struct conv_method *method, size_t before)
     return before * (n + 1) + i + 1;
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 void conv_method_run(const struct conv_call *call)
 {
     const struct conv_method *method = conv_method_of(call->shape);
@@ -43,9 +38,9 @@ void conv_method_run(const struct conv_call *call)
     for (size_t y = box->top; y < box->bottom; y += height)
         for (size_t x = box->left; x < box->right; x += width)
             for (size_t c = box->first; c < box->last; c += channels) {
-                part.box = (struct box){y, least(y + height, box->bottom),
-                                        x, least(x + width, box->right),
-                                        c, least(c + channels, box->last)};
+                part.box = (struct box){y, size_least(y + height, box->bottom),
+                                        x, size_least(x + width, box->right),
+                                        c, size_least(c + channels, box->last)};
                 method->run(&part);
             }
 }

@@ -14,6 +14,7 @@
 
 #include "engine/kernels.h"
 #include "engine/layer.h"
+#include "engine/size.h"
 #include "engine/tensor.h"
 
 /* The convolution of conv.h: filter f belongs to group f / (filters / groups), and c
@@ -104,10 +105,5 @@ const float *conv_method_window(const struct conv_call *call, size_t y, size_t x
 float *conv_method_out(const struct conv_call *call, size_t y, size_t x);
 
 enum { CONV_STEPS_MAX = LAYER_STEPS_MAX }; /* vector steps of a part */
-
-static inline size_t conv_round_up(size_t n, size_t to)
-{
-    return (n + to - 1) / to * to;
-}
 
 #endif

@@ -11,26 +11,21 @@ enum {
     STEPS_MIN = 16384, /* some 5 us: many times a hand-over */
 };
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 size_t conv_panels_width(size_t filters, size_t f)
 {
-    return least(CONV_PANEL, conv_round_up(filters, KERNEL_LANES) - f);
+    return size_least(CONV_PANEL, size_whole(filters, KERNEL_LANES) - f);
 }
 
 size_t conv_panels_packed(size_t taps, size_t filters)
 {
-    return (taps + 1) * conv_round_up(filters, KERNEL_LANES);
+    return (taps + 1) * size_whole(filters, KERNEL_LANES);
 }
 
 size_t conv_panels_cut(struct filters_run *runs, size_t n, size_t offset, size_t length)
 {
     for (size_t i = 0; i < length; i += CONV_TAPS)
-        runs[n++] =
-            (struct filters_run){(ptrdiff_t)(offset + i), least(CONV_TAPS, length - i)};
+        runs[n++] = (struct filters_run){(ptrdiff_t)(offset + i),
+                                         size_least(CONV_TAPS, length - i)};
     return n;
 }
 
@@ -61,7 +56,7 @@ static void run_row(const struct conv_panels *p, size_t y, struct conv_range blo
 {
     const struct conv_range all = {0, p->n_runs}, own = p->ranges ? p->ranges[y] : all;
     const size_t first = block.first > own.first ? block.first : own.first;
-    const size_t last = least(block.last, own.last);
+    const size_t last = size_least(block.last, own.last);
     const bool none = own.first >= own.last; /* there is still the bias */
 
     if (none ? block.first > 0 : first >= last)
@@ -87,7 +82,7 @@ static void run_panel(const struct conv_panels *p, size_t f)
         .weight_step = conv_panels_width(p->filters, f),
         .bias = p->biases + f,
         .floor = -INFINITY,
-        .filters = least(CONV_PANEL, p->last - f),
+        .filters = size_least(CONV_PANEL, p->last - f),
         .n = p->n,
     };
     struct conv_range block = {0, 0};
@@ -144,7 +139,7 @@ struct extent conv_panels_tile(const struct extent *out, size_t taps, size_t fil
                                bool split)
 {
     const double width = (double)out->width, height = (double)out->height;
-    const double padded = (double)conv_round_up(filters, KERNEL_LANES);
+    const double padded = (double)size_whole(filters, KERNEL_LANES);
     const double pixel = fmax(1, (double)taps * padded / KERNEL_LANES); /* in steps */
     const double most = CONV_STEPS_MAX / pixel;
     double pixels = fmin(PIXELS, floor(width * height / PARTS));

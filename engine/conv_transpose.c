@@ -31,15 +31,14 @@ static struct phase phase_of(const struct axis *a, size_t phase)
 {
     if (a->stride == 1)
         return (struct phase){a->kernel, 0, 1, a->dilation};
-    const size_t n =
-        phase < a->kernel ? (a->kernel - phase + a->stride - 1) / a->stride : 0;
+    const size_t n = phase < a->kernel ? size_parts(a->kernel - phase, a->stride) : 0;
     return (struct phase){n, phase, a->stride, 1};
 }
 
 /* Input cells before the first one that a window may touch. */
 static size_t margin(const struct axis *a)
 {
-    return ((a->kernel - 1) * a->dilation + a->stride - 1) / a->stride;
+    return size_parts((a->kernel - 1) * a->dilation, a->stride);
 }
 
 /* The input cell, counted with the margin, where the window of output i begins. */
@@ -109,8 +108,7 @@ static size_t runs_floats(const struct layer_plan *plan, const struct axis axes[
     const size_t taps = axes[0].kernel * axes[1].kernel * plan->in.dim[2];
     const size_t runs = axes[0].kernel * axes[1].kernel + taps / CONV_TAPS;
 
-    return conv_round_up(runs * sizeof(struct filters_run) / sizeof(float),
-                         KERNEL_LANES);
+    return size_whole(runs * sizeof(struct filters_run) / sizeof(float), KERNEL_LANES);
 }
 
 static void set_needs(const struct layer *layer, struct layer_plan *plan)
@@ -151,7 +149,7 @@ bool conv2d_transpose_infer(const struct layer *layer, struct layer_plan *plan,
                             layer->padding == PADDING_SAME, &before[i], &after[i]);
         if (out[i] == 0)
             return layer_fault(layer, "output_padding", err, "leaves no output");
-        plan->window[i] = (extent + (size_t)stride - 1) / (size_t)stride;
+        plan->window[i] = size_parts(extent, (size_t)stride);
     }
     const size_t filters = (size_t)layer->filters;
     plan->pad = (struct pads){before[0], after[0], before[1], after[1]};
@@ -187,11 +185,6 @@ static float *pack_panel(const struct layer_plan *plan, const struct phase *y,
     return packed;
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Cells of the kernel that serve phases before this one. */
 static size_t cells_before(const struct axis *a, size_t phase)
 {
@@ -211,8 +204,8 @@ void conv2d_transpose_pack(const struct layer *layer, const struct layer_plan *p
 
     axes_of(layer, plan, axes);
     memset(packed, 0, plan->packed * sizeof *packed);
-    for (size_t py = 0; py < least(axes[0].stride, axes[0].kernel); py++)
-        for (size_t px = 0; px < least(axes[1].stride, axes[1].kernel); px++) {
+    for (size_t py = 0; py < size_least(axes[0].stride, axes[0].kernel); py++)
+        for (size_t px = 0; px < size_least(axes[1].stride, axes[1].kernel); px++) {
             const struct phase y = phase_of(&axes[0], py), x = phase_of(&axes[1], px);
             for (size_t f = 0; f < filters; f += CONV_PANEL)
                 packed = pack_panel(plan, &y, &x, layer->weights[0].values, f, packed);
@@ -245,7 +238,7 @@ static size_t first_of(const struct axis *a, size_t phase, size_t i, size_t end,
     const size_t here = (i + a->cut) % a->stride;
     const size_t first = i + (phase + a->stride - here) % a->stride;
 
-    *n = first < end ? (end - first + a->stride - 1) / a->stride : 0;
+    *n = first < end ? size_parts(end - first, a->stride) : 0;
     return first;
 }
 
@@ -321,8 +314,7 @@ void conv2d_transpose_run(const struct layer_task *task)
 {
     const struct layer_plan *plan = task->plan;
     const struct box *box = &task->box;
-    const size_t filters = plan->out.dim[2],
-                 padded = conv_round_up(filters, KERNEL_LANES);
+    const size_t filters = plan->out.dim[2], padded = size_whole(filters, KERNEL_LANES);
     const size_t taps = shape_elements(&plan->weight_shape[0]) / filters;
     struct axis axes[2];
 
@@ -336,8 +328,9 @@ void conv2d_transpose_run(const struct layer_task *task)
                             .out_step = filters,
                             .floor = task->floor};
     /* The phases that the box has: a stride may be far longer. */
-    for (size_t i = 0; i < least(axes[0].stride, box->bottom - box->top); i++)
-        for (size_t j = 0; j < least(axes[1].stride, box->right - box->left); j++) {
+    for (size_t i = 0; i < size_least(axes[0].stride, box->bottom - box->top); i++)
+        for (size_t j = 0; j < size_least(axes[1].stride, box->right - box->left);
+             j++) {
             const size_t py = (box->top + i + axes[0].cut) % axes[0].stride;
             const size_t px = (box->left + j + axes[1].cut) % axes[1].stride;
             const struct phase y = phase_of(&axes[0], py), x = phase_of(&axes[1], px);

@@ -46,7 +46,7 @@ static bool fits(const struct conv_shape *s)
 
 static size_t count_tiles(size_t cells)
 {
-    return (cells + TILE - 1) / TILE;
+    return size_parts(cells, TILE);
 }
 
 /* Tiles of a part: fewer where the map is so deep that they would take many times
@@ -66,8 +66,8 @@ static struct extent tile_of(const struct conv_shape *s)
     const size_t across = count_tiles(s->out.width), down = count_tiles(s->out.height);
     const size_t tiles = tiles_of(s), columns = across <= 2 * tiles ? across : tiles;
     const size_t most = tiles / columns > 0 ? tiles / columns : 1;
-    const size_t parts = (down + most - 1) / most;
-    struct extent tile = {.height = (down + parts - 1) / parts * TILE,
+    const size_t parts = size_parts(down, most);
+    struct extent tile = {.height = size_parts(down, parts) * TILE,
                           .width = columns * TILE,
                           .channels = s->out.channels};
 
@@ -99,7 +99,7 @@ struct planes {
 
 static size_t plane_floats(size_t tiles, size_t channels)
 {
-    return conv_round_up(channels, KERNEL_LANES) * tiles | KERNEL_LANES;
+    return size_whole(channels, KERNEL_LANES) * tiles | KERNEL_LANES;
 }
 
 static struct planes planes_at(float *memory, const struct conv_shape *s, size_t height,
@@ -112,7 +112,7 @@ static struct planes planes_at(float *memory, const struct conv_shape *s, size_t
     p.in_plane = plane_floats(p.tiles, s->in.channels);
     p.out_plane = plane_floats(p.tiles, filters);
     p.wild = memory;
-    p.in = memory + conv_round_up(p.down, KERNEL_LANES);
+    p.in = memory + size_whole(p.down, KERNEL_LANES);
     p.out = p.in + POSITIONS * p.in_plane;
     return p;
 }
@@ -122,14 +122,14 @@ static size_t planes_size(const struct conv_shape *s, size_t height, size_t widt
 {
     const struct planes p = planes_at(NULL, s, height, width, filters);
 
-    return conv_round_up(p.down, KERNEL_LANES) + POSITIONS * (p.in_plane + p.out_plane);
+    return size_whole(p.down, KERNEL_LANES) + POSITIONS * (p.in_plane + p.out_plane);
 }
 
 /* The cells under a row of tiles. */
 static size_t copy_size(const struct conv_shape *s, size_t width)
 {
-    return conv_round_up(WINDOW * (count_tiles(width) * TILE + 2) * s->in.channels,
-                         KERNEL_LANES);
+    return size_whole(WINDOW * (count_tiles(width) * TILE + 2) * s->in.channels,
+                      KERNEL_LANES);
 }
 
 static struct conv_needs needs(const struct conv_shape *s)
@@ -368,13 +368,8 @@ static struct cut cut_of(const struct conv_shape *s)
         .filters = filters};
 
     if (panels < 1)
-        cut.filters = conv_round_up((size_t)((double)filters * panels) + 1, CONV_PANEL);
+        cut.filters = size_whole((size_t)((double)filters * panels) + 1, CONV_PANEL);
     return cut;
-}
-
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
 }
 
 static bool share(const struct conv_shape *s, struct conv_shared *shared)
@@ -391,9 +386,9 @@ static bool share(const struct conv_shape *s, struct conv_shared *shared)
                              .tile = {.height = cut.rows * TILE,
                                       .width = out->width,
                                       .channels = out->channels},
-                             .parts = {divide_up(count_tiles(out->height), cut.rows),
-                                       divide_up(POSITIONS, cut.planes) *
-                                           divide_up(out->channels, cut.filters)}};
+                             .parts = {size_parts(count_tiles(out->height), cut.rows),
+                                       size_parts(POSITIONS, cut.planes) *
+                                           size_parts(out->channels, cut.filters)}};
     if (shared->tile.height > out->height)
         shared->tile.height = out->height;
     return true;
@@ -419,7 +414,7 @@ static void prepare(const struct conv_call *call, size_t pass, size_t part)
             transform_in(call, &p, &whole, row * TILE, row);
         return;
     }
-    const size_t ranges = divide_up(filters, cut.filters);
+    const size_t ranges = size_parts(filters, cut.filters);
     const size_t first = part % ranges * cut.filters, i = part / ranges * cut.planes;
     const size_t last = first + cut.filters < filters ? first + cut.filters : filters;
     for (size_t plane = i; plane < POSITIONS && plane < i + cut.planes; plane++)

@@ -94,8 +94,8 @@ void dense_run(const struct layer_task *task)
     conv_panels_run(&(struct conv_panels){
         .kernels = task->kernels,
         .weights = task->plan->packed_weights,
-        .biases = task->plan->packed_weights +
-                  in.channels * conv_round_up(units, KERNEL_LANES),
+        .biases =
+            task->plan->packed_weights + in.channels * size_whole(units, KERNEL_LANES),
         .taps = in.channels,
         .filters = units,
         .first = box->first,

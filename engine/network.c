@@ -75,10 +75,10 @@ static size_t equal_rows(size_t rows, double row_cost)
 {
     enum { SHARERS = 4 };
     const size_t grain = layer_grain(rows, row_cost);
-    const size_t parts = (rows + grain - 1) / grain;
-    const size_t more = parts > 2 ? (parts + SHARERS - 1) / SHARERS * SHARERS : parts;
+    const size_t parts = size_parts(rows, grain);
+    const size_t more = parts > 2 ? size_whole(parts, SHARERS) : parts;
 
-    return (rows + more - 1) / more;
+    return size_parts(rows, more);
 }
 
 /* What infer left open of the part: whole axes, and rows. */

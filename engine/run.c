@@ -182,9 +182,9 @@ static struct band run_box(const struct step *step, size_t i, const struct box *
                                     .out_top = raw.top,
                                     .box = *box,
                                     .floor = rectified ? 0.0f : -INFINITY,
-                                     .around = far && last,
-                                     .scratch = scratch,
-                                     .shared = step->shared};
+                                    .around = far && last,
+                                    .scratch = scratch,
+                                    .shared = step->shared};
 
     if (layer->kind->run) {
         layer->kind->run(&task);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "engine/size.h"
+
 enum { LONG_ENOUGH = 256 }; /* floats after which a kernel may well begin anew */
 
 /* After how many values of the input the numbers come again. */
@@ -31,7 +33,7 @@ void spread_plan(struct layer_plan *plan, const struct shape *kept)
         plan->packed = 2 * shape_elements(kept);
         plan->scratch = 2 * shape_row(&plan->in);
     } else {
-        plan->packed = 2 * period * ((LONG_ENOUGH + period - 1) / period);
+        plan->packed = 2 * size_whole(LONG_ENOUGH, period);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/size.h"
 #include "engine/weights_key.h"
 
 enum { NAME_SIZE = WEIGHTS_NAME_SIZE };
@@ -222,9 +223,7 @@ static bool no_memory(struct error *err)
 /* Weights begin at cache lines. */
 static size_t aligned(size_t floats)
 {
-    const size_t unit = ARENA_ALIGN / sizeof(float);
-
-    return (floats + unit - 1) / unit * unit;
+    return size_whole(floats, ARENA_ALIGN / sizeof(float));
 }
 
 /* Where the values of a network's weights go. */

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "engine/size.h"
+
 bool window_slide(struct window *w, size_t in, size_t size, size_t stride,
                   size_t dilation, enum padding padding)
 {
@@ -15,7 +17,7 @@ bool window_slide(struct window *w, size_t in, size_t size, size_t stride,
         w->out = (in - w->extent) / stride + 1;
         return true;
     }
-    w->out = (in + stride - 1) / stride;
+    w->out = size_parts(in, stride);
     const size_t reach = (w->out - 1) * stride + w->extent;
     const size_t total = reach > in ? reach - in : 0;
     w->before = total / 2;
