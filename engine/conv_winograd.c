@@ -102,8 +102,8 @@ static size_t plane_floats(size_t tiles, size_t channels)
     return size_whole(channels, KERNEL_LANES) * tiles | KERNEL_LANES;
 }
 
-static struct planes planes_at(float *memory, const struct conv_shape *s, size_t height,
-                               size_t width, size_t filters)
+static struct planes planes_of(const struct conv_shape *s, size_t height, size_t width,
+                               size_t filters)
 {
     struct planes p = {.across = count_tiles(width), .down = count_tiles(height)};
 
@@ -111,18 +111,19 @@ static struct planes planes_at(float *memory, const struct conv_shape *s, size_t
     p.pitch = p.tiles * KERNEL_LANES;
     p.in_plane = plane_floats(p.tiles, s->in.channels);
     p.out_plane = plane_floats(p.tiles, filters);
-    p.wild = memory;
-    p.in = memory + size_whole(p.down, KERNEL_LANES);
-    p.out = p.in + POSITIONS * p.in_plane;
     return p;
 }
 
-static size_t planes_size(const struct conv_shape *s, size_t height, size_t width,
-                          size_t filters)
+static size_t planes_size(const struct planes *p)
 {
-    const struct planes p = planes_at(NULL, s, height, width, filters);
+    return size_whole(p->down, KERNEL_LANES) + POSITIONS * (p->in_plane + p->out_plane);
+}
 
-    return size_whole(p.down, KERNEL_LANES) + POSITIONS * (p.in_plane + p.out_plane);
+static void planes_place(struct planes *p, float *memory)
+{
+    p->wild = memory;
+    p->in = memory + size_whole(p->down, KERNEL_LANES);
+    p->out = p->in + POSITIONS * p->in_plane;
 }
 
 /* The cells under a row of tiles. */
@@ -135,11 +136,11 @@ static size_t copy_size(const struct conv_shape *s, size_t width)
 static struct conv_needs needs(const struct conv_shape *s)
 {
     const struct extent tile = tile_of(s);
+    const struct planes p = planes_of(s, tile.height, tile.width, tile.channels);
 
     return (struct conv_needs){
         .packed = HEADER + s->out.channels + POSITIONS * weights_plane(s),
-        .scratch = copy_size(s, tile.width) +
-                   planes_size(s, tile.height, tile.width, tile.channels),
+        .scratch = copy_size(s, tile.width) + planes_size(&p),
         .tile = tile,
     };
 }
@@ -332,10 +333,10 @@ static void run(const struct conv_call *call)
     const struct box *box = &call->box;
     const struct conv_shape *s = call->shape;
     const size_t width = box->right - box->left;
-    const struct planes p =
-        planes_at(call->scratch + copy_size(s, width), s, box->bottom - box->top, width,
-                  box->last - box->first);
+    struct planes p =
+        planes_of(s, box->bottom - box->top, width, box->last - box->first);
 
+    planes_place(&p, call->scratch + copy_size(s, width));
     for (size_t row = 0; row < p.down; row++)
         transform_in(call, &p, box, box->top + row * TILE, row);
     for (size_t i = 0; i < POSITIONS; i++)
@@ -375,7 +376,8 @@ static struct cut cut_of(const struct conv_shape *s)
 static bool share(const struct conv_shape *s, struct conv_shared *shared)
 {
     const struct extent *out = &s->out;
-    const size_t floats = planes_size(s, out->height, out->width, out->channels);
+    const struct planes p = planes_of(s, out->height, out->width, out->channels);
+    const size_t floats = planes_size(&p);
 
     if (floats > SHARED_MAX)
         return false;
@@ -397,8 +399,10 @@ static bool share(const struct conv_shape *s, struct conv_shared *shared)
 static struct planes shared_planes(const struct conv_call *call)
 {
     const struct extent *out = &call->shape->out;
+    struct planes p = planes_of(call->shape, out->height, out->width, out->channels);
 
-    return planes_at(call->shared, call->shape, out->height, out->width, out->channels);
+    planes_place(&p, call->shared);
+    return p;
 }
 
 static void prepare(const struct conv_call *call, size_t pass, size_t part)
