@@ -141,18 +141,20 @@ void reference_layer_norm(const struct layer *l, const struct shape *in,
 {
     const size_t n = shape_elements(in);
     const size_t groups = reference_split(l, in, n - 1).group + 1;
-    double *mean = calloc(3 * groups, sizeof *mean);
-    double *variance = mean + groups, *size = variance + groups;
+    /* of equal values it is the value: a double that adds thousands is not close enough
+     */
+    long double *mean = calloc(groups, sizeof *mean);
+    double *variance = calloc(2 * groups, sizeof *variance), *size = variance + groups;
     const double count = (double)(n / groups);
 
     for (size_t i = 0; i < n; i++) {
         const size_t g = reference_split(l, in, i).group;
-        mean[g] += (double)input[i] / count;
+        mean[g] += (long double)input[i] / count;
         size[g] = fmax(size[g], reference_size((double)input[i]));
     }
     for (size_t i = 0; i < n; i++) {
         const size_t g = reference_split(l, in, i).group;
-        variance[g] += pow((double)input[i] - mean[g], 2) / count;
+        variance[g] += pow((double)(input[i] - mean[g]), 2) / count;
     }
     for (size_t i = 0; i < n; i++) {
         const struct reference_split at = reference_split(l, in, i);
@@ -162,7 +164,7 @@ void reference_layer_norm(const struct layer *l, const struct shape *in,
         const double beta =
             l->center && !l->rms_scaling ? (double)l->weights[1].values[at.cell] : 0;
         const double centered =
-            (double)input[i] - (l->rms_scaling ? 0 : mean[at.group]);
+            (double)(input[i] - (l->rms_scaling ? 0 : mean[at.group]));
 
         out->v[i] = centered / deviation * gamma + beta;
         out->magnitude[i] = reference_size(centered / deviation * gamma) + fabs(beta) +
@@ -172,6 +174,7 @@ void reference_layer_norm(const struct layer *l, const struct shape *in,
     }
     out->roundings = 2;
     free(mean);
+    free(variance);
 }
 
 /* (x - mean) / max(sqrt(variance), 1e-7), or inverted; the statistics in the document
