@@ -35,8 +35,8 @@ static struct animation_grid largest(const struct animation *a)
     struct animation smaller = *a;
 
     for (size_t i = STEPS; i > 0; i--) {
-        smaller.input.height = a->input.height * i / STEPS;
-        smaller.input.width = a->input.width * i / STEPS;
+        smaller.input.height = (a->input.height * i + STEPS - 1) / STEPS;
+        smaller.input.width = (a->input.width * i + STEPS - 1) / STEPS;
         smaller.output.height = a->output.height * i / STEPS + 1;
         smaller.output.width = a->output.width * i / STEPS + 1;
         if (animation_layout_of(&smaller).width)

@@ -439,36 +439,72 @@ static void paint_nearest(struct canvas *c, const struct placed *at,
     }
 }
 
-static cairo_surface_t *picture_surface(struct canvas *c, const struct picture *p)
-{
-    const size_t n = p->width * p->height;
-    uint32_t *pixels = arena_take(c->arena, n, sizeof *pixels);
+/* cairo has no surfaces with a longer side. */
+enum { SURFACE_SIDE = 32767 };
 
-    for (size_t i = 0; pixels && i < n; i++)
-        pixels[i] = cell_color(p, i);
+/* Cells of a side that become one pixel of the surface. */
+static size_t cells_a_pixel(size_t side)
+{
+    return (side + SURFACE_SIDE - 1) / SURFACE_SIDE;
+}
+
+/* The mean of height x width cells from (x, y) on, of those that there are. */
+static uint32_t mean_color(const struct picture *p, size_t x, size_t y, size_t width,
+                           size_t height)
+{
+    const size_t end_x = x + width < p->width ? x + width : p->width;
+    const size_t end_y = y + height < p->height ? y + height : p->height;
+    const size_t n = (end_x - x) * (end_y - y);
+    size_t sums[4] = {0};
+    uint32_t color = 0;
+
+    for (size_t v = y; v < end_y; v++)
+        for (size_t u = x; u < end_x; u++)
+            for (size_t i = 0; i < 4; i++)
+                sums[i] += cell_color(p, v * p->width + u) >> 8 * i & 255;
+    for (size_t i = 0; i < 4; i++)
+        color |= (uint32_t)((sums[i] + n / 2) / n) << 8 * i;
+    return color;
+}
+
+/* kx and ky: cells that become a pixel. */
+static cairo_surface_t *picture_surface(struct canvas *c, const struct picture *p,
+                                        size_t kx, size_t ky)
+{
+    const size_t width = (p->width + kx - 1) / kx, height = (p->height + ky - 1) / ky;
+    uint32_t *pixels = arena_take(c->arena, width * height, sizeof *pixels);
+
     c->no_memory |= !pixels;
     if (!pixels)
         return NULL;
+    for (size_t y = 0; y < height; y++)
+        for (size_t x = 0; x < width; x++)
+            pixels[y * width + x] = kx * ky == 1
+                                        ? cell_color(p, y * width + x)
+                                        : mean_color(p, x * kx, y * ky, kx, ky);
     return cairo_image_surface_create_for_data((unsigned char *)pixels,
-                                               CAIRO_FORMAT_ARGB32, (int)p->width,
-                                               (int)p->height, (int)(4 * p->width));
+                                               CAIRO_FORMAT_ARGB32, (int)width,
+                                               (int)height, (int)(4 * width));
 }
 
 static void paint_surface(struct canvas *c, const struct canvas_box *b,
                           const struct picture *p, cairo_filter_t filter)
 {
     const size_t before = c->arena->used;
-    cairo_surface_t *surface = picture_surface(c, p);
+    const size_t kx = cells_a_pixel(p->width), ky = cells_a_pixel(p->height);
+    cairo_surface_t *surface = picture_surface(c, p, kx, ky);
 
     if (surface) {
         cairo_save(c->cr);
         cairo_rectangle(c->cr, b->x, b->y, b->width, b->height);
         cairo_clip(c->cr);
         cairo_translate(c->cr, b->x, b->y);
-        cairo_scale(c->cr, b->width / (double)p->width, b->height / (double)p->height);
+        cairo_scale(c->cr, b->width * (double)kx / (double)p->width,
+                    b->height * (double)ky / (double)p->height);
         cairo_set_source_surface(c->cr, surface, 0, 0);
         cairo_pattern_set_filter(cairo_get_source(c->cr), filter);
-        cairo_pattern_set_extend(cairo_get_source(c->cr), CAIRO_EXTEND_PAD);
+        if (c->kind == CANVAS_PIXELS) /* a PDF would hold a copy with margins */
+            cairo_pattern_set_extend(cairo_get_source(c->cr), CAIRO_EXTEND_PAD);
         cairo_paint(c->cr);
         cairo_restore(c->cr);
         cairo_surface_finish(surface);

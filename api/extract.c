@@ -229,16 +229,11 @@ static bool extract(struct work *work)
            timed(work, reply_stages, &ms->encode);
 }
 
-static bool finish(struct work *work, bool done)
-{
-    return work_finish(work, done);
-}
-
 bool extract_call(struct call *call)
 {
     struct work work = {.call = call};
 
-    return finish(&work, extract(&work));
+    return work_finish(&work, extract(&work));
 }
 
 /* ---- kernels ---- */
@@ -289,5 +284,5 @@ bool layer_kernels_call(struct call *call)
 {
     struct work work = {.call = call};
 
-    return finish(&work, extract_kernels(&work));
+    return work_finish(&work, extract_kernels(&work));
 }

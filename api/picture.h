@@ -73,8 +73,7 @@ bool picture_check(const struct shape *shape, const struct render *render,
 /* For the plan: bytes of arena that painting a stage of this shape and writing its
  * pictures may take, and what writing them takes beside for a while, in so many slots;
  * what measuring takes; the number of its pictures, and how many pixels they have
- * together, gaps included. A picture of 256 indices and of holes becomes a file of four
- * times the size: that is rare, and not planned for. */
+ * together, gaps included. */
 double picture_bytes(const struct shape *shape, bool input,
                      const struct render *render);
 double picture_scratch(const struct shape *shape, bool input,
@@ -120,8 +119,7 @@ bool picture_png(struct buffer *out, const struct picture *picture, int level,
 
 /* Bytes of arena that picture_write takes for each picture of that size, at most, and
  * in passing for all of them, the largest like this. */
-double picture_write_bytes(double width, double height, bool rgb);
-double picture_write_scratch(double width, double height, bool rgb, int level,
-                             size_t slots);
+double picture_write_bytes(double width, double height);
+double picture_write_scratch(double width, double height, int level, size_t slots);
 
 #endif

@@ -147,7 +147,7 @@ double picture_bytes(const struct shape *shape, bool input, const struct render 
     /* Indices and, if need be, their holes; or RGBA: before and after enlarging. */
     const double painted =
         (l.rgb ? 4 : 2) * (pixels + (pixels > cells ? cells : 0)) + 8 * ARENA_ALIGN;
-    const double file = picture_write_bytes(width_of(&l), height_of(&l), l.rgb);
+    const double file = picture_write_bytes(width_of(&l), height_of(&l));
 
     return picture_measure_bytes(shape, render) + n * (painted + file) +
            (double)l.n *
@@ -161,5 +161,5 @@ double picture_scratch(const struct shape *shape, bool input,
     struct picture_layout l;
 
     picture_lay_out(&l, shape, input, render);
-    return picture_write_scratch(width_of(&l), height_of(&l), l.rgb, level, slots);
+    return picture_write_scratch(width_of(&l), height_of(&l), level, slots);
 }

@@ -228,20 +228,17 @@ bool picture_png(struct buffer *out, const struct picture *picture, int level,
     return done;
 }
 
-/* Of a row, at most. */
-static double row_bytes(double width, bool rgb)
-{
-    return width * (rgb ? 4 : 1);
-}
+/* Of a pixel, at most: RGBA, which a palette becomes too where holes want a place
+ * beside 256 indices. */
+enum { PIXEL_BYTES = 4 };
 
-double picture_write_bytes(double width, double height, bool rgb)
+double picture_write_bytes(double width, double height)
 {
-    return png_file_bytes(row_bytes(width, rgb), height) + sizeof(struct mapping) +
+    return png_file_bytes(PIXEL_BYTES * width, height) + sizeof(struct mapping) +
            sizeof(struct png_file) + sizeof(struct picture *) + sizeof(struct bytes);
 }
 
-double picture_write_scratch(double width, double height, bool rgb, int level,
-                             size_t slots)
+double picture_write_scratch(double width, double height, int level, size_t slots)
 {
-    return png_scratch_bytes(row_bytes(width, rgb), height, level, slots);
+    return png_scratch_bytes(PIXEL_BYTES * width, height, level, slots);
 }

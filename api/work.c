@@ -508,25 +508,35 @@ static double reply_bytes(struct work *work, double *pictures)
     return bytes + scratch;
 }
 
-static double input_bytes(const struct work *work)
+/* Of an upload; if it is compressed, what the network needs: as doubles, and as floats.
+ */
+static double upload_bytes(const struct work *work)
+{
+    const double file = (double)work->request.weights_file.size;
+
+    return file > 0 ? fmax(4 * file, 12 * work->plan.params + 65536) : 0;
+}
+
+/* What decoding takes beside the tensor that it makes, and gives back. */
+static double decode_bytes(const struct work *work, double tensor)
 {
     const struct options *options = &work->request.options;
     const double made =
         options->generator == GENERATOR_NONE ? 0 : generated_bytes(options);
-    const double file = (double)work->request.weights_file.size;
-    /* If it is compressed, what the network needs: as doubles, and as floats. */
-    const double weights =
-        file > 0 ? fmax(4 * file, 12 * work->plan.params + 65536) : 0;
 
-    return weights + made + image_bytes(&work->image, options, work->input.dim[2]);
+    return made + image_bytes(&work->image, options, work->input.dim[2]) - tensor;
 }
 
 /* Peak memory of the request; the plan's totals.peak_bytes. */
 double work_peak_bytes(struct work *work, double *pictures)
 {
-    return ceil((double)work->call->arena->used + work->plan.bytes +
-                weights_bytes(&work->config.network, &work->plan) + input_bytes(work) +
-                reply_bytes(work, pictures));
+    const double tensor = (double)shape_elements(&work->input) * sizeof(float);
+
+    return ceil((double)work->call->arena->used +
+                weights_bytes(&work->config.network, &work->plan) + upload_bytes(work) +
+                tensor +
+                fmax(decode_bytes(work, tensor),
+                     work->plan.bytes + reply_bytes(work, pictures)));
 }
 
 bool work_plan_network(struct work *work)

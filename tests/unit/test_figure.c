@@ -284,6 +284,22 @@ Test(figure, long_vectors_are_strips_that_can_be_seen)
     }
 }
 
+/* Flattened, a map of 181 x 181 is a row almost as long as cairo's surfaces can be, one
+ * of 192 x 192 is longer. */
+Test(figure, vectors_of_any_length_are_drawn)
+{
+    static const char *const formats[] = {"figure", "svg", "pdf"};
+    char query[80];
+
+    for (size_t i = 0; i < 2 * COUNT(formats); i++) {
+        snprintf(query, sizeof query, "resize=%d&format=%s&stages=v", i % 2 ? 181 : 192,
+                 formats[i / 2]);
+        struct api_reply reply = post(query, "{\"type\":\"flatten\",\"name\":\"v\"}");
+        cr_assert_eq(reply.status, 200, "%s", reply.body);
+        api_reply_release(&reply);
+    }
+}
+
 Test(figure, thousands_of_panels_are_drawn)
 {
     struct api_reply reply =
