@@ -439,8 +439,9 @@ static void paint_nearest(struct canvas *c, const struct placed *at,
     }
 }
 
-/* cairo has no surfaces with a longer side. */
-enum { SURFACE_SIDE = 32767 };
+/* cairo has no surfaces with a side of more than 32767, and leaves out those almost as
+ * long where it averages them. */
+enum { SURFACE_SIDE = 16384 };
 
 /* Cells of a side that become one pixel of the surface. */
 static size_t cells_a_pixel(size_t side)

@@ -91,7 +91,7 @@ void canvas_outline(struct canvas *canvas, const struct canvas_box *box,
 
 /* Stretch a picture over a box, every cell a sharp rectangle of exactly its colour. On
  * pixels a box is snapped as matplotlib does it; cells smaller than a pixel are
- * averaged, and so are neighbours on a side of more than 32767, but in an SVG. */
+ * averaged, and so are neighbours on a side of more than 16384, but in an SVG. */
 void canvas_picture(struct canvas *canvas, const struct canvas_box *box,
                     const struct picture *picture);
 

@@ -284,18 +284,33 @@ Test(figure, long_vectors_are_strips_that_can_be_seen)
     }
 }
 
+/* Whether the middle row of a figure of one panel is not white. */
+static bool shows_strip(const struct api_reply *reply)
+{
+    size_t w, h, painted = 0;
+    unsigned char *rgba = second_opinion(reply->body, reply->body_size, &w, &h);
+
+    for (size_t x = 0; x < w; x++)
+        painted += rgba[4 * (h / 2 * w + x)] < 255;
+    free(rgba);
+    return painted > w / 2;
+}
+
 /* Flattened, a map of 181 x 181 is a row almost as long as cairo's surfaces can be, one
  * of 192 x 192 is longer. */
 Test(figure, vectors_of_any_length_are_drawn)
 {
     static const char *const formats[] = {"figure", "svg", "pdf"};
+    static const int sides[] = {120, 128, 181, 182, 192, 300};
     char query[80];
 
-    for (size_t i = 0; i < 2 * COUNT(formats); i++) {
-        snprintf(query, sizeof query, "resize=%d&format=%s&stages=v", i % 2 ? 181 : 192,
-                 formats[i / 2]);
+    for (size_t i = 0; i < COUNT(sides) * COUNT(formats); i++) {
+        const char *format = formats[i % COUNT(formats)];
+        snprintf(query, sizeof query, "resize=%d&titles=false&stages=v&format=%s",
+                 sides[i / COUNT(formats)], format);
         struct api_reply reply = post(query, "{\"type\":\"flatten\",\"name\":\"v\"}");
         cr_assert_eq(reply.status, 200, "%s", reply.body);
+        cr_expect(strcmp(format, "figure") != 0 || shows_strip(&reply), "%s", query);
         api_reply_release(&reply);
     }
 }
