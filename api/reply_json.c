@@ -11,7 +11,7 @@
 void reply_file_name(char name[REPLY_FILE_NAME_SIZE], const struct stage *stage,
                      size_t picture, const char *extension)
 {
-    char safe[100];
+    char safe[REPLY_STAGE_NAME_SIZE];
     size_t n = 0;
 
     for (const char *from = stage->name; *from && n + 1 < sizeof safe; from++) {

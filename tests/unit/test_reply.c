@@ -6,6 +6,7 @@
 
 #include "api/archive.h"
 #include "api/base64.h"
+#include "api/config_layer.h"
 #include "api/npy.h"
 #include "api/reply.h"
 #include "api/safetensors.h"
@@ -435,6 +436,20 @@ Test(reply, zip_holds_a_manifest_and_the_pictures)
     zip_discard(zip);
     cr_assert_str_eq(header("Content-Disposition"),
                      "attachment; filename=\"extraction.zip\"");
+}
+
+/* "name" and "name/pre" of one layer, the name as long as it may be. */
+Test(reply, zip_takes_the_longest_names)
+{
+    char name[CONFIG_LAYER_MAX_NAME + 1], pre[sizeof name + 4];
+
+    memset(name, 'n', CONFIG_LAYER_MAX_NAME);
+    name[CONFIG_LAYER_MAX_NAME] = '\0';
+    snprintf(pre, sizeof pre, "%s/pre", name);
+    stages[1].name = pre;
+    stages[2].name = name;
+    stages[1].index = stages[2].index = 1;
+    send(FORMAT_ZIP, "application/zip");
 }
 
 static void check_tensors(const struct weights_upload *found)
