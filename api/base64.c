@@ -35,8 +35,8 @@ size_t base64_size(size_t n)
 
 enum { SIX = 6, EIGHT = 8, BLOCK = 64 }; /* so many times six bytes become eight */
 
-/* Whole blocks, each in two loops; returns the bytes that were
- * taken. Two bytes more than these are looked at. */
+/* Whole blocks, each in two loops; returns the bytes that were taken. Two bytes more
+ * than these are looked at. */
 static size_t encode_blocks(unsigned char *out, const unsigned char *bytes, size_t n)
 {
     size_t i = 0;

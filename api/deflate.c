@@ -10,8 +10,7 @@
 enum {
     STORED_MAX = 65535, /* bytes of a stored block, */
     STORED_HEAD = 5,    /* and before them */
-    SLACK = 16,
-    RUNS_LEVELS = 3, /* 1 to 3 */
+    RUNS_LEVELS = 3,    /* 1 to 3 */
     ADLER_BASE = 65521,
 };
 
@@ -24,7 +23,7 @@ struct work {
 
 size_t deflate_bound(size_t n)
 {
-    return n + STORED_HEAD * (n / STORED_MAX + 1) + SLACK;
+    return n + STORED_HEAD * (n / STORED_MAX + 1) + RUNS_SLACK;
 }
 
 size_t deflate_work_bytes(int level)

@@ -327,11 +327,6 @@ void npy_read(const struct npy *npy, size_t first, size_t n, float *out)
             out[i] = element(npy, from + i * size);
 }
 
-void npy_values(const struct npy *npy, float *out)
-{
-    npy_read(npy, 0, npy->count, out);
-}
-
 /* Version 1.0; spaces and a line feed fill it up to the alignment, as NumPy does. */
 static void write_header(struct buffer *out, const char *type,
                          const struct shape *shape)

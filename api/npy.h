@@ -30,9 +30,8 @@ bool npy_open(const struct bytes *file, struct npy *npy,
               const char **reason) MUST_CHECK;
 
 /* n elements from the first-th on as float32 in row-major order, as they are (no
- * scaling). npy_values: all of them. */
+ * scaling). */
 void npy_read(const struct npy *npy, size_t first, size_t n, float *out);
-void npy_values(const struct npy *npy, float *out);
 
 /* Bytes per element. */
 size_t npy_type_size(enum npy_type type);

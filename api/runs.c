@@ -1,9 +1,9 @@
 /*
  * runs.c - bytes become one block of deflate: Huffman codes and runs of one byte.
  *
- * The bytes are walked twice, once to count and once to write. Four that are not all
- * the same as the one before are four literals; else a run begins, which deflate calls
- * a match at distance 1.
+ * The bytes are walked twice, once to count and once to write. If the next eight are
+ * all the same as the one before, a run begins, which deflate calls a match at distance
+ * 1; else the next four are literals.
  */
 #include "api/runs.h"
 
@@ -152,7 +152,7 @@ static size_t same_from(const uint8_t *bytes, size_t at, size_t n)
     return at - start;
 }
 
-INLINED bool same_four(const uint8_t *bytes)
+INLINED bool same_eight(const uint8_t *bytes)
 {
     uint64_t here, before;
 
@@ -169,7 +169,7 @@ INLINED void walk(const uint8_t *bytes, size_t n, struct counts *counts,
 
     take_one(bytes[0], counts, code, bits);
     while (i + 8 <= n) {
-        if (!same_four(bytes + i)) {
+        if (!same_eight(bytes + i)) {
             take_four(bytes + i, counts, code, bits);
             i += STEP;
             continue;
@@ -310,13 +310,6 @@ static size_t make_code(struct code *code, const struct counts *counts)
     for (size_t i = 0; i < SYMBOLS; i++)
         bits += (size_t)counts->symbols[i] * code->lengths[i];
     return bits;
-}
-
-enum { EMPTY_BLOCK = 5, OVERRUN = 8 }; /* bytes */
-
-size_t runs_bound(size_t n)
-{
-    return n + EMPTY_BLOCK + OVERRUN;
 }
 
 /* On to a whole byte; an empty stored block on the way, if the stream goes on. */

@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes that may be written for n: the block is never larger than n by more. */
-size_t runs_bound(size_t n);
+/* Bytes more than n that may be written for n: an empty stored block, and eight that
+ * are written at once. */
+enum { RUNS_SLACK = 13 };
 
 /* Write a block of n bytes (at least 1, below 2^31) to out, from a byte on to a byte
  * on: the last one ends the stream, any other is followed by an empty stored block.

@@ -22,7 +22,7 @@ static void check_file(const char *path, enum npy_type type, float offset)
     cr_assert_eq(npy.type, type, "%s", path);
     cr_assert_eq(npy.count, 24, "%s", path);
     cr_assert(npy.rank == 3 && npy.dim[0] == 2 && npy.dim[1] == 3 && npy.dim[2] == 4);
-    npy_values(&npy, values);
+    npy_read(&npy, 0, npy.count, values);
     for (size_t n = 0; n < 24; n++)
         cr_assert_eq(values[n], value_at(n, offset), "%s: element %zu is %g", path, n,
                      (double)values[n]);

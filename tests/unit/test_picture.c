@@ -196,7 +196,7 @@ Test(picture, the_lessons_panels_equal_imshows_pixel_for_pixel)
         const struct bytes array = read_file(path);
         cr_assert(npy_open(&array, &npy, &reason), "%s", reason);
         float *values = malloc(npy.count * sizeof *values);
-        npy_values(&npy, values);
+        npy_read(&npy, 0, npy.count, values);
         snprintf(path, sizeof path, "tests/data/lesson/%s_1to1.png", names[i]);
         const struct bytes png = read_file(path);
         size_t width, height;
