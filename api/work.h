@@ -2,9 +2,9 @@
  * work.h - one request for stages or a plan, step by step.
  *
  * The order is the rule of the house: read the config, read the image's header, plan,
- * and check every limit; only then are pixels decoded and the network run (work_run.c)
- * or the plan printed (plan.c). Each step needs the ones before it and records what
- * failed in call->err.
+ * and check every limit, that of memory too (work_bytes.c); only then are pixels
+ * decoded and the network run (work_run.c) or the plan printed (plan.c). Each step
+ * needs the ones before it and records what failed in call->err.
  */
 #ifndef API_WORK_H
 #define API_WORK_H
@@ -95,6 +95,10 @@ const struct layer *work_layer(const struct work *work, const struct selected *s
 
 /* "Input", "conv2d", "conv2d/pre", "conv2d/kernel"; NULL if there is no memory. */
 const char *work_stage_name(const struct work *work, const struct selected *stage);
+
+/* Of a planned network. */
+const struct shape *work_stage_shape(const struct work *work,
+                                     const struct selected *stage);
 
 /* How a stage is painted. */
 struct render work_render(struct work *work, const struct selected *stage);
