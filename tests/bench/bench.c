@@ -26,7 +26,7 @@
 
 enum { MAX_THREADS = 2 };
 
-static const struct effort thorough = {2, 2500, 3, 30}, quick = {1, 300, 2, 8};
+static const struct effort thorough = {5, 3000, 3, 30}, quick = {4, 400, 2, 8};
 
 struct settings {
     regex_t rows;
