@@ -16,6 +16,7 @@
     X(CONFIG_DEPTH, "max_config_depth", JSON_MAX_DEPTH, "levels of a JSON document")   \
     X(CONFIG_VALUES, "max_config_values", JSON_MAX_VALUES,                             \
       "values of a JSON document")                                                     \
+    X(CONFIG_KEYS, "max_config_keys", JSON_MAX_KEYS, "keys of a JSON document")        \
     X(BASE64_STRINGS, "max_base64_strings", JSON_MAX_BLOBS,                            \
       "strings of base64 in a JSON body")                                              \
     X(PARTS, "max_parts", MULTIPART_MAX_PARTS, "parts of a form")                      \

@@ -3,8 +3,8 @@
  *
  * A document is scanned before cJSON sees it: the grammar of RFC 8259, UTF-8, no
  * byte order mark, no lone surrogates, no \u0000, no number that overflows, no key
- * twice in an object, at most JSON_MAX_DEPTH levels and JSON_MAX_VALUES values. What
- * cJSON would let through or change silently never reaches it.
+ * twice in an object, at most JSON_MAX_DEPTH levels, JSON_MAX_VALUES values and
+ * JSON_MAX_KEYS keys. What cJSON would let through or change silently never reaches it.
  */
 #ifndef API_JSON_H
 #define API_JSON_H

@@ -35,8 +35,8 @@ struct scanner {
     const char *what;
     const unsigned char *text;
     size_t size, at;
-    size_t values, depth;
-    struct key *keys;
+    size_t values, all_keys, depth;
+    struct key *keys; /* of the open objects: n_keys of them */
     size_t n_keys;
     struct step steps[JSON_MAX_DEPTH]; /* depth of them */
     size_t cut;                        /* bytes of blobs so far */
@@ -267,6 +267,16 @@ static bool unescape(struct scanner *s, const struct bytes *inside, struct key *
     return true;
 }
 
+/* There is one more than the limit allows. */
+static bool too_many(struct scanner *s, const char *of, enum fixed_limit limit)
+{
+    const double max = fixed_limit_row(limit)->max;
+
+    error_set(s->err, ERROR_CONFIG_TOO_LARGE, "%s has more than %.0f %s", s->what, max,
+              of);
+    return fixed_limit_error(s->err, limit, max + 1);
+}
+
 static bool scan_key(struct scanner *s)
 {
     struct key *key = &s->keys[s->n_keys];
@@ -275,6 +285,8 @@ static bool scan_key(struct scanner *s)
 
     if (peek(s) != '"')
         return unexpected(s, "a key in double quotes");
+    if (++s->all_keys > JSON_MAX_KEYS)
+        return too_many(s, "keys", FIXED_LIMIT_CONFIG_KEYS);
     key->at = s->at;
     if (!scan_string(s, &inside, &escaped))
         return false;
@@ -498,11 +510,8 @@ static bool scan_value(struct scanner *s)
     bool escaped, ok;
 
     skip_space(s);
-    if (++s->values > JSON_MAX_VALUES) {
-        error_set(s->err, ERROR_CONFIG_TOO_LARGE, "%s has more than %d values", s->what,
-                  JSON_MAX_VALUES);
-        return fixed_limit_error(s->err, FIXED_LIMIT_CONFIG_VALUES, (double)s->values);
-    }
+    if (++s->values > JSON_MAX_VALUES)
+        return too_many(s, "values", FIXED_LIMIT_CONFIG_VALUES);
     if (too_large(s, s->at - s->cut))
         return false;
 
@@ -566,8 +575,7 @@ bool json_scan(const char *what, const struct bytes *text, struct json_blobs *bl
      * `"":0`. */
     const size_t mark = arena->used;
     s.keys =
-        arena_take(arena, least(text->size / 4, JSON_MAX_VALUES + JSON_MAX_BLOBS) + 1,
-                   sizeof *s.keys);
+        arena_take(arena, least(text->size / 4, JSON_MAX_KEYS) + 1, sizeof *s.keys);
     if (!s.keys)
         return json_no_memory(what, err);
     const bool ok = scan_document(&s);

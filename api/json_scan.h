@@ -12,7 +12,13 @@
 #include "engine/error.h"
 #include "engine/limits.h"
 
-enum { JSON_MAX_DEPTH = 64, JSON_MAX_VALUES = 500000, JSON_MAX_BLOBS = 8192 };
+/* Keys take many times longer than numbers to check and to keep. */
+enum {
+    JSON_MAX_DEPTH = 64,
+    JSON_MAX_VALUES = 500000,
+    JSON_MAX_KEYS = 65536,
+    JSON_MAX_BLOBS = 8192,
+};
 
 /* Long strings cut out of a document: the values of some keys. In the parsed document
  * the string is the number of its blob instead. */

@@ -195,6 +195,7 @@ Test(contract, fixed_limits_are_named)
     } rows[] = {
         {"", "[", 65, "json_malformed", "max_config_depth"},
         {"[1", ",1", 500000, "config_too_large", "max_config_values"},
+        {"[", "{\"a\":1},", 65537, "config_too_large", "max_config_keys"},
         {"[{\"type\":\"relu\",\"name\":\"", "n", 129, "config_invalid",
          "max_name_bytes"},
     };
@@ -205,7 +206,7 @@ Test(contract, fixed_limits_are_named)
         buffer_text(&body, rows[i].text);
         for (size_t k = 0; k < rows[i].times; k++)
             buffer_text(&body, rows[i].repeated);
-        buffer_text(&body, i == 2 ? "\"}]" : "]");
+        buffer_text(&body, i == COUNT(rows) - 1 ? "\"}]" : "]");
         const struct ask ask = {.method = "POST",
                                 .path = "/v1/extract",
                                 .query = "input=circle",

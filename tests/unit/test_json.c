@@ -222,9 +222,20 @@ Test(json, counts_values_and_bytes)
                                  "(CONVSCOPE_MAX_CONFIG_BYTES)");
 }
 
+Test(json, counts_keys_wherever_they_stand)
+{
+    cr_expect_eq(code_of(repeat("[", "{\"a\":1},", JSON_MAX_KEYS - 1, "{\"a\":1}]")),
+                 ERROR_NONE);
+    cr_expect_eq(code_of(repeat("[", "{\"a\":1},", JSON_MAX_KEYS, "{\"a\":1}]")),
+                 ERROR_CONFIG_TOO_LARGE);
+    cr_expect_str_eq(err.limit.name, "max_config_keys");
+    cr_expect_eq(err.limit.actual, JSON_MAX_KEYS + 1);
+    cr_expect_str_eq(err.detail, "config has more than 65536 keys");
+}
+
 Test(json, finds_a_duplicate_among_many_keys)
 {
-    enum { N = 200000 };
+    enum { N = JSON_MAX_KEYS - 1 };
     char *text = malloc(N * 16), *to = text;
 
     *to++ = '{';
