@@ -248,8 +248,8 @@ static void print_json_timings(const struct result *result, bool engine, FILE *o
 
     for (size_t i = 0; i < result->n_timings; i++) {
         const struct timing *t = &result->timings[i];
-        if (is_engine(t) != engine)
-            continue;
+        if (is_engine(t) != engine || (engine && !t->variant))
+            continue; /* files are read and written in one way */
         fprintf(out, "%s\"%s\":%.6g", separator,
                 engine ? t->variant : result_timing_name(t, name), t->ms);
         separator = ",";
