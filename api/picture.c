@@ -67,19 +67,42 @@ static bool no_memory(struct error *err)
     return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the pictures");
 }
 
+static bool cancelled(const struct painter *p, struct error *err)
+{
+    return parallel_cancelled(p->parallel) &&
+           !error_set(err, ERROR_CLIENT_CLOSED, "cancelled while painting");
+}
+
+/* The values of a stage, and those after gamma. */
+struct curve {
+    const struct painter *painter;
+    float *values;
+};
+
+static void apply_band(void *context, size_t i, size_t slot)
+{
+    const struct curve *curve = context;
+    const struct painter *p = curve->painter;
+    const size_t row = p->e.width * p->e.channels, first = band_at(p, i) * row;
+    const size_t n = band_at(p, i + 1) * row - first;
+
+    (void)slot;
+    memcpy(curve->values + first, p->values + first, n * sizeof *curve->values);
+    activation_power(curve->values + first, n, (float)p->render->gamma);
+}
+
 static bool apply_gamma(struct painter *p, struct error *err)
 {
     const size_t n = p->e.height * p->e.width * p->e.channels;
 
     if (p->render->gamma == 1)
         return true;
-    float *values = arena_take(p->arena, n, sizeof *values);
-    if (!values)
+    struct curve curve = {p, arena_take(p->arena, n, sizeof *curve.values)};
+    if (!curve.values)
         return no_memory(err);
-    memcpy(values, p->values, n * sizeof *values);
-    activation_power(values, n, (float)p->render->gamma);
-    p->values = values;
-    return true;
+    p->parallel->run(p->parallel->self, bands_of(p), apply_band, &curve);
+    p->values = curve.values;
+    return !cancelled(p, err);
 }
 
 /* Each band has ranges of its own: BANDS times n. */
@@ -155,8 +178,8 @@ static bool measure(struct painter *p, bool unit, struct error *err)
     if (!m.low || !m.high || !m.odd)
         return no_memory(err);
     p->parallel->run(p->parallel->self, bands_of(p), measure_band, &m);
-    if (p->parallel->cancelled(p->parallel->self))
-        return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while painting");
+    if (cancelled(p, err))
+        return false;
     join_bands(&m);
 
     if (render->has_range)
