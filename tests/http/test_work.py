@@ -157,7 +157,10 @@ class Backlog(SharedServer):
         job = post(config(1))
         seconds = self.seconds(job)
         with contextlib.ExitStack() as stack:
-            for _ in range(31):
+            stack.enter_context(Client(self.service)).send(post(config(LONG)))
+            self.assertTrue(eventually(
+                lambda: metric(self.service, "convscope_workers_busy") == 1))
+            for _ in range(30): # none of them is taken while the long one runs
                 stack.enter_context(Client(self.service)).send(job)
             self.assertTrue(eventually(
                 lambda: metric(self.service, "convscope_queue_depth") == 30))
