@@ -24,8 +24,8 @@ INLINE vec at_least(float floor, vec x)
  * which an address can hold, so PIXELS pixels take PIXELS / 3 registers. */
 enum { PER_BASE = 3, BASES = (PIXELS + PER_BASE - 1) / PER_BASE };
 
-/* Floats of weights that are called in from the second-level cache before their turn: of
- * a panel of 32 filters, 16 taps. */
+/* Floats of weights that are called in from the second-level cache before their turn:
+ * of a panel of 32 filters, 16 taps. */
 enum { WEIGHTS_AHEAD = 512 };
 
 /* One block: `pixels` outputs x `vecs` vectors of filters, of which the first `filters`
