@@ -11,6 +11,7 @@
 #define STRIP_3        3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
 #define STRIP_5        2
 #define STRIP_7        2
+#define STRIP_SPREAD   7 /* 14 sums, 2 inputs: no register for a weight */
 #define CHANNEL_PIXELS 4 /* 4 sums, 9 inputs of stride 2, a weight */
 
 #define vec                __m256
@@ -83,9 +84,15 @@ static inline __m256 v_gather(const float *p, size_t step)
                           p[5 * step], p[6 * step], p[7 * step]);
 }
 
+/* Of three loads the lanes that are wanted differ, so that they can be laid together.
+ */
 static inline __m256 v_load_3(const float *p)
 {
-    return v_gather(p, 3);
+    const __m256 low = _mm256_loadu_ps(p), middle = _mm256_loadu_ps(p + 7);
+    const __m256 high = _mm256_loadu_ps(p + 14); /* lanes 0 3 6; 2 5; 1 4 7 */
+    const __m256 all = _mm256_blend_ps(_mm256_blend_ps(low, middle, 0x24), high, 0x92);
+
+    return _mm256_permutevar8x32_ps(all, _mm256_setr_epi32(0, 3, 6, 2, 5, 1, 4, 7));
 }
 
 static inline __m256 v_less(__m256 a, __m256 b, __m256 x, __m256 y)

@@ -210,80 +210,91 @@ static void columns_short(const struct columns_call *call, float *out, const flo
 }
 
 enum {
-    STRIP_VECS = 6,    /* the most of any */
+    STRIP_VECS = 6, /* the most of any */
+    STRIP_SIZE = 7,
     STRIP_AHEAD = 192, /* floats to the right that are called in, of a far map */
 };
 
-/* A row of a strip: each vector of input serves `kernel_rows` outputs, one above the
- * other. sum[i] is that of output row y - kernel_rows + 1 + i, where there is one;
- * inside, there always is. */
-INLINE void strip_row(const struct columns_call *call, vec sum[][STRIP_VECS],
-                      const vec *weights, const float *line, size_t y,
-                      const size_t kernel_rows, const size_t row_taps,
-                      const size_t vecs, const bool inside)
-{
-    const float *in_memory = call->weights;
+/* The weights of a strip: as they are, or each spread over a vector. */
+struct strip_weights {
+    const float *each;
+    const vec *spread; /* NULL: each is spread where it is used */
+};
 
+/* A row of input serves the outputs [first, last), one above the other: o is in sum[o],
+ * and the row lies under its kernel row top - o. */
+INLINE void strip_row(vec sum[][STRIP_VECS], const struct strip_weights *weights,
+                      const float *line, const size_t size, const size_t vecs,
+                      const size_t first, const size_t last, const size_t top)
+{
     UNROLL
-    for (size_t t = 0; t < row_taps; t++) {
+    for (size_t t = 0; t < size; t++) {
         vec x[STRIP_VECS];
         for (size_t v = 0; v < vecs; v++)
             x[v] = v_load(line + t + v * LANES);
         UNROLL
-        for (size_t i = 0; i < kernel_rows; i++) {
-            const size_t ky = kernel_rows - 1 - i, tap = ky * row_taps + t;
-            if (!inside && (ky > y || y - ky >= call->rows))
-                continue;
-            const vec w = weights ? weights[tap] : v_set1(in_memory[tap]);
+        for (size_t o = first; o < last; o++) {
+            const size_t tap = (top - o) * size + t;
+            const vec w =
+                weights->spread ? weights->spread[tap] : v_set1(weights->each[tap]);
             for (size_t v = 0; v < vecs; v++)
-                sum[i][v] = v_madd(w, x[v], sum[i][v]);
+                sum[o][v] = v_madd(w, x[v], sum[o][v]);
         }
     }
 }
 
-/* `vecs` vectors of columns, from the first row down to the last. */
-INLINE void strip(const struct columns_call *call, const vec *weights, float *out,
-                  const float *in, const size_t kernel_rows, const size_t row_taps,
-                  const size_t vecs)
+/* `vecs` vectors of columns, from the first row down to the last, at least size - 1 of
+ * them: rows of input that only begin outputs, rows that end one, rows that end the
+ * rest. */
+INLINE void strip(const struct columns_call *call, struct strip_weights weights,
+                  float *out, const float *in, const size_t size, const size_t vecs)
 {
+    const size_t in_pitch = call->in_pitch, out_pitch = call->out_pitch;
+    const float floor = call->floor;
+    const bool far = call->far;
     const vec bias = v_set1(call->bias);
-    vec sum[7][STRIP_VECS];
+    vec sum[STRIP_SIZE][STRIP_VECS];
 
     UNROLL
-    for (size_t i = 0; i < kernel_rows; i++)
+    for (size_t o = 0; o < size; o++)
         for (size_t v = 0; v < vecs; v++)
-            sum[i][v] = bias;
-    for (size_t y = 0; y < call->rows + kernel_rows - 1; y++, in += call->in_pitch) {
-        for (size_t i = 0; call->far && i < vecs * LANES; i += KERNEL_LANES) {
+            sum[o][v] = bias;
+    UNROLL
+    for (size_t y = 0; y + 1 < size; y++, in += in_pitch)
+        strip_row(sum, &weights, in, size, vecs, 0, y + 1, y);
+    for (size_t y = size - 1; y < call->rows; y++, in += in_pitch, out += out_pitch) {
+        for (size_t i = 0; far && i < vecs * LANES; i += KERNEL_LANES) {
             PREFETCH(in + STRIP_AHEAD + i);
             PREFETCH(out + STRIP_AHEAD + i);
         }
-        if (y + 1 >= kernel_rows && y < call->rows)
-            strip_row(call, sum, weights, in, y, kernel_rows, row_taps, vecs, true);
-        else
-            strip_row(call, sum, weights, in, y, kernel_rows, row_taps, vecs, false);
-        if (y + 1 >= kernel_rows) {
-            for (size_t v = 0; v < vecs; v++)
-                v_store(out + v * LANES, at_least(call->floor, sum[0][v]));
-            out += call->out_pitch;
-        }
-        UNROLL
-        for (size_t i = 0; i + 1 < kernel_rows; i++)
-            for (size_t v = 0; v < vecs; v++)
-                sum[i][v] = sum[i + 1][v];
+        if (!weights.spread) /* gcc would rather keep weights in registers than sums */
+            __asm__("" : "+r"(weights.each));
+        strip_row(sum, &weights, in, size, vecs, 0, size, size - 1);
         for (size_t v = 0; v < vecs; v++)
-            sum[kernel_rows - 1][v] = bias;
+            v_store(out + v * LANES, at_least(floor, sum[0][v]));
+        UNROLL
+        for (size_t o = 0; o + 1 < size; o++)
+            for (size_t v = 0; v < vecs; v++)
+                sum[o][v] = sum[o + 1][v];
+        for (size_t v = 0; v < vecs; v++)
+            sum[size - 1][v] = bias;
+    }
+    UNROLL
+    for (size_t y = 0; y + 1 < size; y++, in += in_pitch, out += out_pitch) {
+        strip_row(sum, &weights, in, size, vecs, y, size - 1, size - 1 + y);
+        for (size_t v = 0; v < vecs; v++)
+            v_store(out + v * LANES, at_least(floor, sum[y][v]));
     }
 }
 
 /* A strip of `vecs` vectors from column x on, vecs <= most. */
-INLINE void strip_at(const struct columns_call *call, const vec *weights, size_t x,
-                     size_t vecs, const size_t size, const size_t most)
+INLINE void strip_at(const struct columns_call *call, struct strip_weights weights,
+                     size_t x, size_t vecs, const size_t size, const size_t most)
 {
 #define CASE(count)                                                                    \
     case count:                                                                        \
         if (count <= most)                                                             \
-            strip(call, weights, call->out + x, call->in + x, size, size, count);      \
+            strip(call, weights, call->out + x, call->in + x, size, count);            \
         break;
     switch (vecs) {
         CASE(1)
@@ -296,38 +307,28 @@ INLINE void strip_at(const struct columns_call *call, const vec *weights, size_t
 #undef CASE
 }
 
-/* The columns in as few strips as there can be, and these as equal as they can be; what
- * is left of them in one more vector, which begins inside the one before. */
-INLINE void columns_strips(const struct columns_call *call, const vec *weights,
-                           const size_t size, const size_t most)
+/* The columns in as few strips as there can be, and these as equal as they can be; the
+ * last may begin inside the one before. */
+INLINE void columns_square(const struct columns_call *call, const size_t size,
+                           const size_t most)
 {
-    const size_t vectors = call->n / LANES, strips = (vectors + most - 1) / most;
+    const size_t vectors = (call->n + LANES - 1) / LANES;
+    const size_t fewest = call->n % LANES == 0 ? 1 : 2; /* of whole vectors each */
+    const size_t strips =
+        vectors > fewest * most ? (vectors + most - 1) / most : fewest;
+    vec spread[STRIP_SIZE * STRIP_SIZE];
+    struct strip_weights weights = {call->weights, NULL};
 
+    if (size == STRIP_SPREAD) {
+        for (size_t i = 0; i < size * size; i++)
+            spread[i] = v_set1(call->weights[i]);
+        weights.spread = spread;
+    }
     for (size_t s = 0, done = 0, vecs; s < strips; s++, done += vecs) {
         vecs = (vectors - done) / (strips - s);
-        strip_at(call, weights, done * LANES, vecs, size, most);
+        strip_at(call, weights, s + 1 < strips ? done * LANES : call->n - vecs * LANES,
+                 vecs, size, most);
     }
-    if (call->n % LANES != 0)
-        strip_at(call, weights, call->n - LANES, 1, size, most);
-}
-
-static void columns_3x3(const struct columns_call *call)
-{
-    vec weights[9];
-
-    for (size_t i = 0; i < 9; i++)
-        weights[i] = v_set1(call->weights[i]);
-    columns_strips(call, weights, 3, STRIP_3);
-}
-
-static void columns_5x5(const struct columns_call *call)
-{
-    columns_strips(call, NULL, 5, STRIP_5);
-}
-
-static void columns_7x7(const struct columns_call *call)
-{
-    columns_strips(call, NULL, 7, STRIP_7);
 }
 
 INLINE void columns_plain(const struct columns_call *call, const size_t step)
@@ -349,12 +350,14 @@ static void columns_any(const struct columns_call *call)
         columns_plain(call, call->in_step);
 }
 
-/* A square window over one channel, every step one cell. In planes for each phase of a
- * stride the last tap may lie where it would, and others not. */
+/* A square window over one channel, every step one cell, and rows enough for a strip.
+ * In planes for each phase of a stride the last tap may lie where it would, and others
+ * not. */
 static bool is_square(const struct columns_call *call, size_t size)
 {
     bool square = call->kernel_rows == size && call->row_taps == size &&
-                  call->in_step == 1 && call->stride == 1 && call->dilation == 1;
+                  call->rows + 1 >= size && call->in_step == 1 && call->stride == 1 &&
+                  call->dilation == 1;
 
     for (size_t t = 0; square && t < size; t++)
         square = call->offsets[t] == (ptrdiff_t)t;
@@ -368,11 +371,11 @@ static void convolve_columns(const struct columns_call *call)
             columns_short(call, call->out + y * call->out_pitch,
                           call->in + y * call->stride * call->in_pitch);
     else if (is_square(call, 3))
-        columns_3x3(call);
+        columns_square(call, 3, STRIP_3);
     else if (is_square(call, 5))
-        columns_5x5(call);
+        columns_square(call, 5, STRIP_5);
     else if (is_square(call, 7))
-        columns_7x7(call);
+        columns_square(call, 7, STRIP_7);
     else
         columns_any(call);
 }

@@ -14,6 +14,7 @@
 #define STRIP_3        2
 #define STRIP_5        1
 #define STRIP_7        1
+#define STRIP_SPREAD   3
 #define CHANNEL_PIXELS 2
 
 #define vec                float

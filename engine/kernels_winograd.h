@@ -145,6 +145,7 @@ INLINE void tiles_block(const struct tiles_call *call, float *out, const float *
 {
     vec sum[PIXELS][FILTER_VECS];
 
+    UNROLL
     for (size_t p = 0; p < pixels; p++)
         for (size_t v = 0; v < vecs; v++) {
             sum[p][v] = v_set1(0.0f);
@@ -159,12 +160,14 @@ INLINE void tiles_block(const struct tiles_call *call, float *out, const float *
             PREFETCH(in + (pixels + i) * KERNEL_LANES);
             weights += call->filters;
             soon += KERNEL_LANES;
+            UNROLL
             for (size_t p = 0; p < pixels; p++) {
                 const vec pixel = v_set1(in[p * KERNEL_LANES]);
                 for (size_t v = 0; v < vecs; v++)
                     sum[p][v] = v_madd(pixel, w[v], sum[p][v]);
             }
         }
+    UNROLL
     for (size_t p = 0; p < pixels; p++)
         for (size_t v = 0; v < vecs; v++)
             v_store(out + plane_at(call->out_pitch, v * LANES) + p * KERNEL_LANES,
