@@ -5,8 +5,9 @@
 
 enum {
     PARTS = 16,        /* of a layer, if they are worth a hand-over */
-    PIXELS = 224,      /* of a part, at most: they pay for fetching a panel */
-    PIXELS_SPLIT = 56, /* with fewer, the filters are split rather */
+    PIXELS = 224,      /* of a part, at most */
+    PIXELS_SPLIT = 56, /* at least: they pay for fetching a panel; the filters are split
+                        * rather, where they may be */
     PIXELS_MIN = 14,   /* a register block */
     STEPS_MIN = 16384, /* some 5 us: many times a hand-over */
 };
@@ -123,16 +124,17 @@ static double rows_of(double height, double across, double pixels, double most)
                : equal;
 }
 
-/* Filters of a part: all, or fewer whole panels, where the parts would be too few or
- * would take too long. steps: those of a part with all filters. */
+/* Filters of a part: all, or whole panels, equally many in each, where without that the
+ * parts would be half as many as wanted or would take too long. steps: those of a part
+ * with all filters. */
 static double filters_of(double filters, double parts, double steps)
 {
-    const double wanted = fmin(PARTS / parts, steps / STEPS_MIN);
-    const double shares = fmax(1, fmax(wanted, steps / CONV_STEPS_MAX));
+    const double panels = ceil(filters / CONV_PANEL);
+    const double wanted = floor(fmin(PARTS / parts, steps / STEPS_MIN));
+    const double shares = fmax(wanted, ceil(steps / CONV_STEPS_MAX));
+    const double most = fmax(1, floor(panels / fmax(1, shares)));
 
-    return shares > 1
-               ? fmax(CONV_PANEL, floor(filters / shares / CONV_PANEL) * CONV_PANEL)
-               : filters;
+    return fmin(filters, ceil(panels / ceil(panels / most)) * CONV_PANEL);
 }
 
 struct extent conv_panels_tile(const struct extent *out, size_t taps, size_t filters,
@@ -142,11 +144,14 @@ struct extent conv_panels_tile(const struct extent *out, size_t taps, size_t fil
     const double padded = (double)size_whole(filters, KERNEL_LANES);
     const double pixel = fmax(1, (double)taps * padded / KERNEL_LANES); /* in steps */
     const double most = CONV_STEPS_MAX / pixel;
+    const double panel = (double)taps * (CONV_PANEL / KERNEL_LANES);
+    const double least =
+        split && PIXELS_SPLIT * panel <= CONV_STEPS_MAX ? PIXELS_SPLIT : PIXELS_MIN;
     double pixels = fmin(PIXELS, floor(width * height / PARTS));
 
-    pixels = fmax(pixels, fmax(PIXELS_MIN, floor(STEPS_MIN / pixel)));
+    pixels = fmax(pixels, fmax(least, floor(STEPS_MIN / pixel)));
     if (pixels > most)
-        pixels = fmax(split ? fmin(pixels, PIXELS_SPLIT) : PIXELS_MIN, floor(most));
+        pixels = fmax(least, floor(most));
 
     const double columns = width <= 2 * pixels ? width : floor(pixels);
     const double across = ceil(width / columns);
