@@ -35,27 +35,30 @@ INLINE void filters_block(const struct filters_call *call, float *out, const flo
                           const float *weights, const float *bias, size_t filters,
                           const size_t pixels, const size_t vecs)
 {
-    const size_t step = call->in_step, last = filters - (vecs - 1) * LANES;
+    const size_t step = call->in_step, out_step = call->out_step;
+    const size_t last = filters - (vecs - 1) * LANES;
     const bool whole = last >= LANES;
+    const struct filters_run *const end = call->runs + call->n_runs;
+    const float floor = call->floor;
     vec sum[PIXELS][FILTER_VECS];
 
     UNROLL
     for (size_t p = 0; p < pixels; p++)
         for (size_t v = 0; v < vecs; v++) {
-            const float *from = out + p * call->out_step + v * LANES;
-            if (bias)
+            const float *from = out + p * out_step + v * LANES;
+            if (bias && v % (KERNEL_LANES / LANES) == 0)
                 __builtin_prefetch(from, 1);
             sum[p][v] = bias                    ? v_load(bias + v * LANES)
                         : whole || v + 1 < vecs ? v_load(from)
                                                 : v_load_n(from, last);
         }
 
-    for (size_t r = 0; r < call->n_runs; r++) {
+    for (const struct filters_run *run = call->runs; run < end; run++) {
         const float *base[BASES];
         UNROLL
         for (size_t b = 0; b * PER_BASE < pixels; b++)
-            base[b] = in + call->runs[r].offset + b * PER_BASE * step;
-        for (size_t i = call->runs[r].length; i > 0; i--) {
+            base[b] = in + run->offset + b * PER_BASE * step;
+        for (size_t i = run->length; i > 0; i--) {
             vec w[FILTER_VECS];
             for (size_t v = 0; v < vecs; v++)
                 w[v] = v_load(weights + v * LANES);
@@ -77,8 +80,8 @@ INLINE void filters_block(const struct filters_call *call, float *out, const flo
     UNROLL
     for (size_t p = 0; p < pixels; p++)
         for (size_t v = 0; v < vecs; v++) {
-            float *to = out + p * call->out_step + v * LANES;
-            const vec value = at_least(call->floor, sum[p][v]);
+            float *to = out + p * out_step + v * LANES;
+            const vec value = at_least(floor, sum[p][v]);
             if (whole || v + 1 < vecs)
                 v_store(to, value);
             else

@@ -74,6 +74,7 @@ static const struct row rows[] = {
     ONE("conv_1x1_56_256_64",   56,  256, "Conv2D kernel_size=1 filters=64"),
     ONE("conv_1x1_56_64_256",   56,   64, "Conv2D kernel_size=1 filters=256"),
     ONE("conv_1x1_14_1024_256", 14, 1024, "Conv2D kernel_size=1 filters=256"),
+    ONE("conv_3x3_7_512_512",     7, 512, "Conv2D kernel_size=3 filters=512 padding=same"),
     ONE("conv_3x3s2_56_128_128", 56, 128, "Conv2D kernel_size=3 filters=128 strides=2 padding=same"),
     ONE("conv_5x5_28_32_96",     28,  32, "Conv2D kernel_size=5 filters=96 padding=same"),
     ONE("conv_dilated_28_256_256", 28, 256, "Conv2D kernel_size=3 filters=256 dilation_rate=2 padding=same"),
