@@ -192,8 +192,8 @@ bool animation_draw(const struct animation *animation, const struct parallel *pa
     return drawn && closed && finished;
 }
 
-/* The page, what all frames share, positions in the palette; a first frame that hardly
- * shrinks, and what the window touches in each. */
+/* The page, what all frames share, positions in the palette, a pool's output; a first
+ * frame that hardly shrinks, and what the window touches in each. */
 double animation_bytes(const struct animation *a)
 {
     const struct animation_layout l = animation_layout_of(a);
@@ -201,6 +201,6 @@ double animation_bytes(const struct animation *a)
     const struct canvas_page page = {l.width, l.height, 100};
 
     return canvas_bytes(CANVAS_PIXELS, &page) + 10 * pixels +
-           gif_bytes(l.width, l.height) + sizeof(struct movie) +
-           (double)n_frames(a) * 16384;
+           (double)n_positions(a) * sizeof(float) + gif_bytes(l.width, l.height) +
+           sizeof(struct movie) + (double)n_frames(a) * 16384;
 }

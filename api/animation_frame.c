@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/animation_window.h"
+
 /* ---- colours ---- */
 
 enum {
@@ -134,11 +136,6 @@ struct animation_layout animation_layout_of(const struct animation *a)
 
 /* ---- numbers ---- */
 
-static float value_at(const struct animation_grid *g, size_t y, size_t x)
-{
-    return g->values[(y * g->width + x) * g->step];
-}
-
 static void print(char text[32], float value)
 {
     const double v = value == 0 ? 0 : (double)value; /* no -0 */
@@ -226,16 +223,6 @@ static struct canvas_box cell_box(const double corner[2], double side, size_t y,
                                corner[1] + side * (double)y, side, side};
 }
 
-/* The value at a place of the padded input; false: there is none, it is padding. */
-static bool input_at(const struct animation *a, size_t y, size_t x, float *value)
-{
-    if (y < a->pad.top || x < a->pad.left || y - a->pad.top >= a->input.height ||
-        x - a->pad.left >= a->input.width)
-        return false;
-    *value = value_at(&a->input, y - a->pad.top, x - a->pad.left);
-    return true;
-}
-
 static void draw_input(const struct animation_frame *f, size_t y, size_t x,
                        enum ramp ramp)
 {
@@ -244,7 +231,7 @@ static void draw_input(const struct animation_frame *f, size_t y, size_t x,
     char text[32];
     float v;
 
-    if (input_at(a, y, x, &v)) {
+    if (animation_input(a, y, x, &v)) {
         draw_cell(f, &box, value_color(ramp, v, f->low[0], f->high[0]));
         print(text, v);
         write_in(f, &box, 0.5, f->number[0], INK, text);
@@ -261,7 +248,7 @@ static void draw_output(const struct animation_frame *f, size_t position,
     const struct animation *a = f->animation;
     const size_t y = position / a->output.width, x = position % a->output.width;
     const struct canvas_box box = cell_box(f->layout.output, f->layout.cell, y, x);
-    const float v = value_at(&a->output, y, x);
+    const float v = animation_value(&a->output, y, x);
     char text[32];
 
     draw_cell(f, &box, value_color(ramp, v, f->low[1], f->high[1]));
@@ -336,48 +323,7 @@ void animation_frame_base(const struct animation_frame *f)
 
 /* ---- the window ---- */
 
-struct seen {
-    size_t n;      /* cells that are no padding */
-    double sum;    /* of the products, or of the values */
-    float largest; /* value */
-};
-
-/* One cell of the window: where it lies in the padded input, and what is there. */
-struct tap {
-    size_t y, x; /* in the window */
-    size_t at_y, at_x;
-    bool inside;
-    float value, weight;
-};
-
-static struct tap tap_of(const struct animation *a, size_t position, size_t i)
-{
-    struct tap t = {.y = i / a->window.width, .x = i % a->window.width};
-
-    t.at_y = position / a->output.width * a->strides[0] + t.y * a->dilation[0];
-    t.at_x = position % a->output.width * a->strides[1] + t.x * a->dilation[1];
-    t.inside = input_at(a, t.at_y, t.at_x, &t.value);
-    if (a->op == OP_CONV)
-        t.weight = value_at(&a->window, t.y, t.x);
-    return t;
-}
-
-static struct seen look(const struct animation *a, size_t position)
-{
-    struct seen seen = {.largest = -INFINITY};
-
-    for (size_t i = 0; i < a->window.height * a->window.width; i++) {
-        const struct tap t = tap_of(a, position, i);
-        if (!t.inside)
-            continue;
-        seen.n++;
-        seen.sum += (double)t.value * (a->op == OP_CONV ? (double)t.weight : 1);
-        seen.largest = t.value > seen.largest ? t.value : seen.largest;
-    }
-    return seen;
-}
-
-static void draw_product(const struct animation_frame *f, const struct tap *t)
+static void draw_product(const struct animation_frame *f, const struct animation_tap *t)
 {
     const struct canvas_box box = cell_box(f->layout.window, f->layout.big, t->y, t->x);
     const struct canvas_font small = {false, 0.62 * f->product.size};
@@ -394,8 +340,8 @@ static void draw_product(const struct animation_frame *f, const struct tap *t)
     write_in(f, &box, small.size >= 7 ? 0.66 : 0.5, f->product, INK, text);
 }
 
-static void draw_pooled(const struct animation_frame *f, const struct tap *t,
-                        const struct seen *seen)
+static void draw_pooled(const struct animation_frame *f, const struct animation_tap *t,
+                        const struct animation_seen *seen)
 {
     const struct canvas_box box = cell_box(f->layout.window, f->layout.big, t->y, t->x);
     const bool wins =
@@ -410,7 +356,7 @@ static void draw_pooled(const struct animation_frame *f, const struct tap *t,
 
 /* "sum = 5", and what becomes of it: a bias, an activation, other channels. */
 static void draw_result(const struct animation_frame *f, size_t position,
-                        const struct seen *seen)
+                        const struct animation_seen *seen)
 {
     const struct animation *a = f->animation;
     const struct canvas_font font = {true, 15};
@@ -454,7 +400,8 @@ static void draw_outlines(const struct animation_frame *f, size_t position)
     const struct animation_layout *l = &f->layout;
     const double thick = l->cell >= 12 ? 3 : l->cell >= 5 ? 2 : 1;
     const size_t last = a->window.height * a->window.width - 1;
-    const struct tap from = tap_of(a, position, 0), to = tap_of(a, position, last);
+    const struct animation_tap from = animation_tap(a, position, 0),
+                               to = animation_tap(a, position, last);
     const struct canvas_box first = cell_box(l->input, l->cell, from.at_y, from.at_x);
     const struct canvas_box window = {first.x, first.y,
                                       l->cell * (double)(to.at_x - from.at_x + 1) - 1,
@@ -471,10 +418,10 @@ static void draw_outlines(const struct animation_frame *f, size_t position)
 void animation_frame_window(const struct animation_frame *f, size_t position)
 {
     const struct animation *a = f->animation;
-    const struct seen seen = look(a, position);
+    const struct animation_seen seen = animation_look(a, position);
 
     for (size_t i = 0; i < a->window.height * a->window.width; i++) {
-        const struct tap t = tap_of(a, position, i);
+        const struct animation_tap t = animation_tap(a, position, i);
         draw_input(f, t.at_y, t.at_x, RAMP_WINDOW);
         if (a->op == OP_CONV)
             draw_product(f, &t);

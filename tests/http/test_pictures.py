@@ -333,6 +333,8 @@ class Animations(Pictures):
                 ("op=max_pool&input_size=8", (4, 4), (2, 2), (2, 2)),
                 ("op=average_pool&input_size=7&kernel_size=3&strides=2&padding=same",
                  (4, 4), (2, 2), (3, 3)),
+                ("op=max_pool&input_size=9&kernel_size=3&strides=2&dilation=2"
+                 "&padding=SAME", (5, 5), (2, 2), (5, 5)),
                 ("preset=lesson_stride3&input=circle&resize=12,9",
                  (4, 3), (3, 3), (3, 3))):
             with self.subTest(query):

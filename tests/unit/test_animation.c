@@ -179,6 +179,11 @@ Test(animation, a_frame_for_each_cell_of_the_output)
         {"op=average_pool&input_size=8", 16, 50},
         {"op=max_pool&input_size=7&padding=same", 16, 50},
         {"op=average_pool&input_size=7&kernel_size=3&strides=1&padding=same", 49, 50},
+        {"op=max_pool&input_size=9&kernel_size=3&dilation=2&strides=1", 25, 50},
+        {"op=average_pool&input_size=9&dilation=2,3&padding=Same", 25, 50},
+        {"op=max_pool&dilation=1", 9, 50},
+        {"input_size=6&strides=2&padding=SAME", 9, 50},
+        {"op=max_pool&input_size=1&dilation=2&padding=same", 1, 50},
         {"input_size=1&kernel_size=1", 1, 50},
         {"input_size=20&max_frames=10&fps=10", 10, 10},
         {"input_size=20&max_frames=2", 2, 50},
@@ -225,6 +230,37 @@ Test(animation, layers_of_a_config)
     }
 }
 
+/* Every second cell of the input, of which the corner is padding. */
+Test(animation, a_dilated_pool_sees_its_own_cells)
+{
+    static const struct {
+        enum option_op op;
+        float output[9];
+    } rows[] = {
+        {OP_MAX_POOL, {5, 6, 5, 8, 9, 8, 5, 6, 5}},
+        {OP_AVERAGE_POOL, {5, 5, 5, 5, 5, 5, 5, 5, 5}},
+    };
+    static const float input[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    float output[9];
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct animation a = {.op = rows[i].op,
+                              .input = {3, 3, 1, input},
+                              .output = {3, 3, 1, NULL},
+                              .window = {.height = 2, .width = 2},
+                              .strides = {1, 1},
+                              .dilation = {2, 2},
+                              .pad = {1, 1, 1, 1}};
+        animation_pool(&a, output);
+        for (size_t k = 0; k < 9; k++)
+            cr_expect_eq(output[k], rows[i].output[k], "%d: %zu: %g", rows[i].op, k,
+                         (double)output[k]);
+        a.pad = (struct pads){3, 3, 3, 3}; /* and nothing else */
+        animation_pool(&a, output);
+        cr_expect(isnan(output[0]));
+    }
+}
+
 Test(animation, bad_requests_are_told)
 {
     static const struct {
@@ -247,6 +283,15 @@ Test(animation, bad_requests_are_told)
          "kernel is for op=conv"},
         {"op=max_pool&kernel_size=9", NULL, "option_invalid", "kernel_size",
          "kernel_size 9 is larger"},
+        {"op=max_pool&dilation=7", NULL, "option_invalid", "dilation",
+         "the dilated window reaches over 8x8 cells, more than the 7x7 input with "
+         "padding 'valid'"},
+        {"op=max_pool&dilation=70,1", NULL, "option_invalid", "dilation",
+         "the dilated window reaches over 71x2 cells; the limit is 63"},
+        {"padding=sane", NULL, "option_invalid", "padding",
+         "padding must be valid or same, not 'sane'; did you mean same?"},
+        {"dilation=2", TWO, "option_invalid", "dilation",
+         "dilation is for a window without layers; here the layer has it"},
         {"op=sum", NULL, "option_invalid", "op",
          "op must be conv, max_pool or average_pool"},
         {"layer=x", NULL, "option_invalid", "layer",
