@@ -352,7 +352,7 @@ static uint32_t cell_color(const struct picture *p, size_t i)
     if (p->kind == PICTURE_INDEXED) {
         const bool hole =
             p->transparent && (p->holes ? p->holes[i] : *sample == p->hole);
-        return hole ? 0 : 0xff000000 | p->colormap->rgb[*sample];
+        return hole ? p->ground : 0xff000000 | p->colormap->rgb[*sample];
     }
     if (p->kind == PICTURE_RGBA && !sample[3])
         return 0;

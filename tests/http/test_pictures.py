@@ -234,8 +234,12 @@ class LayerKernels(Pictures):
         self.assertEqual({name: list(a.shape) for name, a in arrays.items()},
                          {s["name"]: s["shape"] for s in stages})
         # The mosaic has a row for each input channel, a column for each filter.
+        # Small ones are enlarged, and the gap has a colour that no value has.
         picture = pixels(base64.b64decode(stages[0]["images"][0]["png"]))
-        self.assertEqual(picture.shape, (2 * 4 - 1, 4 * 4 - 1, 3))
+        self.assertEqual(picture.shape, (32 * (2 * 4 - 1), 32 * (4 * 4 - 1), 3))
+        picture = picture[::32, ::32]
+        self.assertTrue((picture[3] == (0xad, 0xb5, 0xbd)).all())
+        self.assertTrue((picture[:, 3::4] == (0xad, 0xb5, 0xbd)).all())
         table = np.array(json.loads((DATA / "colors" / "colormaps.json").read_text())
                          ["Blues_r"])
         kernel = arrays["a/kernel"]
@@ -246,6 +250,24 @@ class LayerKernels(Pictures):
                 index = np.minimum((x * np.float32(256)).astype(int), 255)
                 seen = picture[4 * i:4 * i + 3, 4 * f:4 * f + 3]
                 np.testing.assert_array_equal(seen, table[index])
+
+    def test_mosaics_are_nearly_square_and_can_be_seen(self):
+        def conv(filters, size=3):
+            return [{"type": "conv2d", "filters": filters, "kernel_size": size}]
+        for layers, channels, query, shape, columns in (
+                (conv(64), 3, "", (376, 504), 16),  # 12 rows, 8 pixels a cell
+                (conv(64), 3, "&columns=64&scale=1", (11, 255), 64),
+                (conv(64), 64, "&gap=0", (384, 384), 64),
+                (conv(2), 64, "", (504, 248), 8),  # a row holds four channels
+                (conv(31), 3, "", (507, 507), 10),  # no number of columns fits 31
+                (conv(1), 1, "", (96, 96), 1),
+                (conv(6, 5), 1, "", (330, 510), 3)):
+            with self.subTest(query, layers=layers, channels=channels):
+                stage, = self.post(f"images=png{query}", layers,
+                                   f"16,16,{channels}").json()["stages"]
+                picture = pixels(base64.b64decode(stage["images"][0]["png"]))
+                self.assertEqual(picture.shape, (*shape, 3))
+                self.assertEqual(stage["render"]["columns"], columns)
 
     def test_one_layer_by_its_name(self):
         for name in ("b", "b/depthwise_kernel"):
