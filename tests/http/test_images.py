@@ -13,7 +13,7 @@ import unittest
 import numpy as np
 from PIL import Image, ImageOps
 
-from service import ROOT, Service, npy, png, png_chunk, read_png
+from service import ROOT, Service, npy, png, png_chunk, png_chunks, read_png
 
 LUMA = np.array([0.2989, 0.587, 0.114])
 
@@ -285,6 +285,44 @@ def animation(width, height, x, y, w, h, frame):
             riff_chunk(b"ANMF", u24(x // 2) + u24(y // 2) + u24(w - 1) + u24(h - 1) +
                        u24(100) + b"\0" + frame))
     return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+class Apng(Images):
+    FRAMES = [photo(20, 30, seed) for seed in range(3)]
+
+    def warnings(self, data):
+        return " ".join(self.described(data)["warnings"])
+
+    def test_of_an_animation_the_first_frame_is_read(self):
+        frames = [Image.fromarray(frame) for frame in self.FRAMES]
+        file = io.BytesIO()
+        frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
+        self.same_bytes(self.read(file.getvalue(), color="rgb"), self.FRAMES[0])
+        self.assertIn("first frame", self.warnings(file.getvalue()))
+
+    def test_every_reader_warns(self):
+        """Of one pixel an interlaced file, which libpng reads, is like any other."""
+        for name, pixels, interlaced in (("ours", self.FRAMES[0], 0),
+                                         ("libpng", self.FRAMES[0][:1, :1], 1)):
+            head, *rest = png_chunks(png(pixels))
+            for frames, expected in ((2, True), (1, False)):
+                chunks = [(head[0], head[1][:12] + bytes([interlaced])),
+                          (b"acTL", frames.to_bytes(4, "big") + bytes(4)), *rest]
+                data = b"\x89PNG\r\n\x1a\n" + b"".join(
+                    png_chunk(kind, body) for kind, body in chunks)
+                with self.subTest(name, frames=frames):
+                    self.same_bytes(self.read(data, color="rgb"), pixels)
+                    self.assertEqual("first frame" in self.warnings(data), expected)
+
+    def test_other_chunks_of_that_name_are_skipped(self):
+        head, *rest = png_chunks(png(self.FRAMES[0]))
+        for at, body in ((1, b""), (1, b"\0\0\0\2"), (1, bytes(9)), (2, b"\0\0\0\2" * 2)):
+            chunks = [head, *rest]
+            chunks.insert(at, (b"acTL", body))
+            data = b"\x89PNG\r\n\x1a\n" + b"".join(
+                png_chunk(kind, body) for kind, body in chunks)
+            with self.subTest(at=at, body=body):
+                self.assertEqual(self.warnings(data), "")
 
 
 class Resize(Images):
