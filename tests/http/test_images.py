@@ -466,6 +466,40 @@ class Scaling(Images):
         got = self.read(data.getvalue(), preprocess="tf")
         np.testing.assert_allclose(got[..., 0], self.x[..., 0] / 127.5 - 1, atol=1e-5)
 
+    def test_what_an_input_cannot_show_is_said(self):
+        """Its picture is in its own colours, from 0 to 1."""
+        clipped = "Input has values beyond 0..1, which are clipped"
+        rows = [(f"preprocess={mode}&stages=Input", clipped)
+                for mode in ("tf", "caffe", "torch")]
+        rows += [
+            ("mean=0.5", clipped),
+            ("rescale=1&stages=Input,Filter&format=png&stage=Input", clipped),
+            ("stages=Input", ""),
+            ("resize=11,13&resize_method=area", ""),
+            ("mean=0.5&range=-0.5,0.5", ""),
+            ("mean=0.5&format=npz", ""),
+            ("mean=0.5&stages=Filter", ""),
+            ("mean=0.5&color=gray", ""),
+            ("stages=Input&colormap=gray", "colormap does nothing here: it is for "
+             "pictures, but an Input of three channels"),
+            ("stages=Input&normalize=stage", "normalize does nothing here"),
+            ("stages=Input&layout=separate", "layout does nothing here"),
+            ("stages=Input&gap=3", "gap does nothing here"),
+            ("stages=Input&colormap=gray&channel=1", ""),
+            ("stages=Input,Filter&colormap=gray&gap=3", ""),
+        ]
+        for query, expected in rows:
+            with self.subTest(query):
+                color = "" if "color=" in query else "&color=rgb"
+                reply = self.service.form(f"/v1/extract?{query}{color}",
+                                          {"image": png(self.pixels)})
+                self.assertEqual(reply.status, 200, reply.body[:500])
+                told = (reply.json()["warnings"] if reply.type == "application/json"
+                        else [reply.headers["X-Warning"]] if "X-Warning" in reply.headers
+                        else [])
+                self.assertEqual(len(told), bool(expected), told)
+                self.assertIn(expected, "".join(told))
+
     def test_together_with_every_format(self):
         for kind in ("JPEG", "WEBP"):
             data = encode(self.pixels, kind)
