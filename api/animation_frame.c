@@ -46,11 +46,11 @@ static uint32_t level_color(enum ramp ramp, int level)
     return mix(ramps[ramp][0], ramps[ramp][1], level / (N_LEVELS - 1.0));
 }
 
-static uint32_t value_color(enum ramp ramp, float v, float low, float high)
+static uint32_t value_color(enum ramp ramp, float v, const struct animation_range *r)
 {
     if (!isfinite(v))
         return PADDING;
-    const float x = low < high ? (v - low) / (high - low) : 0;
+    const float x = r->low < r->high ? (v - r->low) / (r->high - r->low) : 0;
     return level_color(ramp, (int)lround((double)x * (N_LEVELS - 1)));
 }
 
@@ -136,56 +136,45 @@ struct animation_layout animation_layout_of(const struct animation *a)
 
 /* ---- numbers ---- */
 
-static void print(char text[32], float value)
+static void print(char text[NUMBER_TEXT_SIZE], float value)
 {
-    const double v = value == 0 ? 0 : (double)value; /* no -0 */
-
-    snprintf(text, 32, fabs(v) < 100 ? "%.3g" : "%.4g", v);
+    number_print(text, (double)value, fabsf(value) < 100 ? 3 : 4);
 }
 
-static void find_range(const struct animation_grid *g, float *low, float *high)
+/* What the window shows in its enlarged cells. */
+static void style_window(struct animation_frame *f)
 {
-    *low = INFINITY;
-    *high = -INFINITY;
-    for (size_t i = 0; i < g->height * g->width; i++) {
-        const float v = g->values[i * g->step];
-        if (!isfinite(v))
-            continue;
-        *low = v < *low ? v : *low;
-        *high = v > *high ? v : *high;
-    }
-}
+    const struct animation *a = f->animation;
+    const double big = f->layout.big, room = 0.9 * big;
+    const struct canvas_font font = {true, big < 26 ? 0 : big / 3.4};
+    const struct canvas_font small = {false, font.size < 11 ? 0 : 0.62 * font.size};
 
-/* The size at which all numbers of the grid fit into its cells; 0: none are drawn. */
-static double number_size(const struct animation_frame *f,
-                          const struct animation_grid *g)
-{
-    const double cell = f->layout.cell;
-    const struct canvas_font font = {false, 0.42 * cell};
-    double widest = 1;
-    char text[32];
-
-    if (cell < 18)
-        return 0;
-    for (size_t i = 0; i < g->height * g->width; i++) {
-        print(text, g->values[i * g->step]);
-        widest = fmax(widest, canvas_measure(f->canvas, &font, text).width);
-    }
-    const double size = font.size * fmin(1, 0.86 * cell / widest);
-    return size < 7.5 ? 0 : size;
+    f->product = animation_style_of(f->canvas, &f->range[0], font, room);
+    if (a->op != OP_CONV)
+        return;
+    const struct animation_range weights = animation_range_of(&a->window);
+    const struct animation_range product =
+        animation_range_product(&f->range[0], &weights);
+    f->product = animation_style_of(f->canvas, &product, font, room);
+    f->value = animation_style_of(f->canvas, &f->range[0], small, room);
+    f->weight =
+        animation_style_of(f->canvas, &weights, small,
+                           room - canvas_measure(f->canvas, &small, "\xc3\x97 ").width);
+    f->in_one_line = f->range[0].whole && weights.whole;
 }
 
 void animation_frame_init(struct animation_frame *f)
 {
     const struct animation_grid *grids[] = {&f->animation->input,
                                             &f->animation->output};
+    const double cell = f->layout.cell;
+    const struct canvas_font font = {false, cell < 18 ? 0 : 0.42 * cell};
 
     for (size_t i = 0; i < 2; i++) {
-        find_range(grids[i], &f->low[i], &f->high[i]);
-        f->number[i] = (struct canvas_font){false, number_size(f, grids[i])};
+        f->range[i] = animation_range_of(grids[i]);
+        f->number[i] = animation_style_of(f->canvas, &f->range[i], font, 0.84 * cell);
     }
-    f->product =
-        (struct canvas_font){true, f->layout.big < 26 ? 0 : f->layout.big / 3.4};
+    style_window(f);
 }
 
 /* ---- cells ---- */
@@ -228,18 +217,18 @@ static void draw_input(const struct animation_frame *f, size_t y, size_t x,
 {
     const struct animation *a = f->animation;
     const struct canvas_box box = cell_box(f->layout.input, f->layout.cell, y, x);
-    char text[32];
+    char text[NUMBER_TEXT_SIZE];
     float v;
 
     if (animation_input(a, y, x, &v)) {
-        draw_cell(f, &box, value_color(ramp, v, f->low[0], f->high[0]));
-        print(text, v);
-        write_in(f, &box, 0.5, f->number[0], INK, text);
+        draw_cell(f, &box, value_color(ramp, v, &f->range[0]));
+        animation_number_print(text, v, &f->number[0]);
+        write_in(f, &box, 0.5, f->number[0].font, INK, text);
         return;
     }
     draw_cell(f, &box, ramp == RAMP_WINDOW ? level_color(ramp, 0) : PADDING);
     if (a->op == OP_CONV)
-        write_in(f, &box, 0.5, f->number[0], GRAY, "0");
+        write_in(f, &box, 0.5, f->number[0].font, GRAY, "0");
 }
 
 static void draw_output(const struct animation_frame *f, size_t position,
@@ -249,11 +238,11 @@ static void draw_output(const struct animation_frame *f, size_t position,
     const size_t y = position / a->output.width, x = position % a->output.width;
     const struct canvas_box box = cell_box(f->layout.output, f->layout.cell, y, x);
     const float v = animation_value(&a->output, y, x);
-    char text[32];
+    char text[NUMBER_TEXT_SIZE];
 
-    draw_cell(f, &box, value_color(ramp, v, f->low[1], f->high[1]));
-    print(text, v);
-    write_in(f, &box, 0.5, f->number[1], INK, text);
+    draw_cell(f, &box, value_color(ramp, v, &f->range[1]));
+    animation_number_print(text, v, &f->number[1]);
+    write_in(f, &box, 0.5, f->number[1].font, INK, text);
 }
 
 void animation_frame_done(const struct animation_frame *f, size_t position)
@@ -323,21 +312,38 @@ void animation_frame_base(const struct animation_frame *f)
 
 /* ---- the window ---- */
 
+/* "53 x -1", or one below the other where they are long. Returns how far down the
+ * middle of what is left is. */
+static double draw_factors(const struct animation_frame *f,
+                           const struct animation_tap *t, const struct canvas_box *box)
+{
+    char value[NUMBER_TEXT_SIZE], weight[NUMBER_TEXT_SIZE], text[80];
+
+    if (f->value.font.size == 0 || f->weight.font.size == 0)
+        return 0.5;
+    animation_number_print(value, t->value, &f->value);
+    animation_number_print(weight, t->weight, &f->weight);
+    if (f->in_one_line) {
+        snprintf(text, sizeof text, "%s \xc3\x97 %s", value, weight);
+        write_in(f, box, 0.26, f->value.font, GRAY, text);
+        return 0.66;
+    }
+    snprintf(text, sizeof text, "\xc3\x97 %s", weight);
+    write_in(f, box, 0.18, f->value.font, GRAY, value);
+    write_in(f, box, 0.4, f->weight.font, GRAY, text);
+    return 0.73;
+}
+
 static void draw_product(const struct animation_frame *f, const struct animation_tap *t)
 {
     const struct canvas_box box = cell_box(f->layout.window, f->layout.big, t->y, t->x);
-    const struct canvas_font small = {false, 0.62 * f->product.size};
     const float product = t->value * t->weight;
-    char value[32], weight[32], text[80];
+    char text[NUMBER_TEXT_SIZE];
 
     draw_cell(f, &box, product > 0 ? POSITIVE : product < 0 ? NEGATIVE : ZERO);
-    print(value, t->value);
-    print(weight, t->weight);
-    snprintf(text, sizeof text, "%s \xc3\x97 %s", value, weight);
-    if (small.size >= 7)
-        write_in(f, &box, 0.26, small, GRAY, text);
-    print(text, product);
-    write_in(f, &box, small.size >= 7 ? 0.66 : 0.5, f->product, INK, text);
+    const double down = draw_factors(f, t, &box);
+    animation_number_print(text, product, &f->product);
+    write_in(f, &box, down, f->product.font, INK, text);
 }
 
 static void draw_pooled(const struct animation_frame *f, const struct animation_tap *t,
@@ -346,12 +352,12 @@ static void draw_pooled(const struct animation_frame *f, const struct animation_
     const struct canvas_box box = cell_box(f->layout.window, f->layout.big, t->y, t->x);
     const bool wins =
         f->animation->op == OP_MAX_POOL && t->inside && t->value == seen->largest;
-    char text[32];
+    char text[NUMBER_TEXT_SIZE];
 
     draw_cell(f, &box, wins ? WINNER : t->inside ? ZERO : PADDING);
-    print(text, t->value);
+    animation_number_print(text, t->value, &f->product);
     if (t->inside)
-        write_in(f, &box, 0.5, f->product, INK, text);
+        write_in(f, &box, 0.5, f->product.font, INK, text);
 }
 
 /* "sum = 5", and what becomes of it: a bias, an activation, other channels. */
@@ -362,7 +368,7 @@ static void draw_result(const struct animation_frame *f, size_t position,
     const struct canvas_font font = {true, 15};
     const float out = a->output.values[position * a->output.step];
     const double width = f->layout.big * (double)a->window.width;
-    char text[96], number[32];
+    char text[96], number[NUMBER_TEXT_SIZE];
 
     print(number, a->op == OP_CONV ? (float)seen->sum : out);
     if (a->op == OP_AVERAGE_POOL)

@@ -7,6 +7,7 @@
 #include <gif_lib.h>
 
 #include "api/animation.h"
+#include "api/animation_number.h"
 #include "api/gif.h"
 
 static struct api_session *session;
@@ -120,6 +121,55 @@ Test(animation, frames_come_back_as_they_were)
         buffer_release(&out);
         arena_release(&arena);
     }
+}
+
+/* ---- numbers ---- */
+
+/* Of a grid of these values in cells of this width: the first as it is written; "" if
+ * it is not. */
+Test(animation, numbers_have_as_many_decimals_as_fit)
+{
+    static const struct {
+        float values[4];
+        double width;
+        const char *text;
+    } rows[] = {
+        {{0.4821f, 0, 1, -0.25f}, 80, "0.48"}, /* three digits of the largest */
+        {{0.4821f, 0, 0.5f, 0.25f}, 80, "0.482"},
+        {{0.4821f, 0, 0.5f, 0.25f}, 22, "0.48"},
+        {{-0.4821f, 0, 0.5f, 0.25f}, 18, "-0.5"},
+        {{0.4821f, 0, 0.5f, 0.25f}, 5, ""},
+        {{12345.678f, 0, 0.5f, 0.25f}, 30, "12346"}, /* one large among small ones */
+        {{0.25f, 0, 0.5f, 12345.678f}, 30, "0"},
+        {{-0.001f, 5, 6.5f, 7}, 80, "0.00"},
+        {{53, -255, 0, 3}, 80, "53"},
+        {{53, -255, 0, 3}, 12, ""},
+        {{3e-7f, 0, 0, 0}, 80, "3e-07"},
+        {{3.456e8f, 1, 2, 3}, 80, "3.5e+08"},
+        {{NAN, 1, INFINITY, 2}, 80, "nan"},
+        {{NAN, NAN, NAN, NAN}, 80, "nan"},
+    };
+    const struct canvas_page page = {100, 100, 100};
+    struct arena arena = new_arena(1 << 20);
+    struct error err;
+    struct canvas *canvas = canvas_new(CANVAS_PIXELS, &page, &arena, NULL, &err);
+
+    cr_assert(canvas);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct animation_grid grid = {2, 2, 1, rows[i].values};
+        const struct animation_range range = animation_range_of(&grid);
+        const struct animation_style style = animation_style_of(
+            canvas, &range, (struct canvas_font){false, 13}, rows[i].width);
+        char text[NUMBER_TEXT_SIZE] = "";
+        if (style.font.size > 0)
+            animation_number_print(text, rows[i].values[0], &style);
+        cr_expect_str_eq(text, rows[i].text, "row %zu: %s", i, text);
+        if (style.font.size > 0 && isfinite(rows[i].values[0]))
+            cr_expect_leq(canvas_measure(canvas, &style.font, text).width,
+                          rows[i].width + 0.01);
+    }
+    cr_assert(canvas_finish(canvas));
+    arena_release(&arena);
 }
 
 /* ---- requests ---- */
