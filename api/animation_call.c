@@ -12,6 +12,7 @@
 #include "api/animation_layer.h"
 #include "api/nearest.h"
 #include "engine/generate.h"
+#include "engine/stopwatch.h"
 
 static const enum option_id accepted[] = {
     OPTION_OP,         OPTION_KERNEL,     OPTION_KERNEL_SIZE,   OPTION_STRIDES,
@@ -372,14 +373,45 @@ static bool draw(struct slide *s)
     return reply_body(call->reply, "image/gif", &file, &call->err);
 }
 
+/* ---- its phases ---- */
+
+static bool read_and_plan(struct slide *s)
+{
+    return read(s) && find_input(s) && choose_layer(s) && want(s) && plan(s);
+}
+
+static bool bind_weights(struct slide *s)
+{
+    return work_bind_weights(s->work);
+}
+
+static bool decode(struct slide *s)
+{
+    return s->pattern ? make_pattern(s->work) : work_decode(s->work);
+}
+
+static bool compute(struct slide *s)
+{
+    return work_run(s->work) && fill_in(s);
+}
+
+/* Run a phase and add the time that it took, whether it succeeds or not. */
+static bool timed(struct slide *s, bool (*phase)(struct slide *), double *ms)
+{
+    const double start = stopwatch_ms();
+    const bool done = phase(s);
+
+    *ms += stopwatch_ms() - start;
+    return done;
+}
+
 static bool animate(struct slide *s)
 {
-    struct work *work = s->work;
+    struct api_times *ms = &s->work->call->reply->ms;
 
-    return read(s) && find_input(s) && choose_layer(s) && want(s) && plan(s) &&
-           work_bind_weights(work) &&
-           (s->pattern ? make_pattern(work) : work_decode(work)) && work_run(work) &&
-           fill_in(s) && draw(s);
+    return timed(s, read_and_plan, &ms->plan) && timed(s, bind_weights, &ms->weights) &&
+           timed(s, decode, &ms->decode) && timed(s, compute, &ms->compute) &&
+           timed(s, draw, &ms->encode);
 }
 
 bool animation_call(struct call *call)

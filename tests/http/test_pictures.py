@@ -384,6 +384,19 @@ class Animations(Pictures):
         self.assertEqual(frames[0][later].tolist(), white)
         self.assertNotEqual(frames[-1][later].tolist(), white)
 
+    def test_its_time_is_told_by_phases(self):
+        for path, phases in (("/v1/animation?input_size=30", ("plan", "compute", "encode")),
+                             ("/v1/animation?input=circle&max_frames=2",
+                              ("plan", "decode", "encode")),
+                             ("/v1/kernel.png?kernel=edge", ("encode",)),
+                             ("/v1/kernels/edge.png", ("encode",))):
+            timing = self.service.get(path).headers["Server-Timing"]
+            times = {name: float(ms) for name, ms in
+                     (part.split(";dur=") for part in timing.split(", "))}
+            with self.subTest(path, timing=timing):
+                self.assertTrue(all(times[phase] > 0 for phase in phases))
+                self.assertGreater(times["encode"], 0.3 * times["total"])
+
     def test_it_is_small_and_repeats(self):
         data = self.get("/v1/animation")
         image = Image.open(io.BytesIO(data))
