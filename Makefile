@@ -261,7 +261,7 @@ $(B)/server/%.o: C += -D_GNU_SOURCE
 
 # Figures are drawn by cairo; their font becomes part of the binary.
 FONTS := /usr/share/fonts/truetype/dejavu
-$(B)/api/canvas.o: C += $(shell pkg-config --cflags cairo-ft freetype2)
+$(B)/api/canvas.o $(B)/api/canvas_version.o: C += $(shell pkg-config --cflags cairo-ft freetype2)
 $(B)/api/font.o:   C += -DFONTS='"$(FONTS)"'
 
 # Only what shows the commit depends on it.
