@@ -15,14 +15,14 @@
 #include "engine/stopwatch.h"
 
 static const enum option_id accepted[] = {
-    OPTION_OP,         OPTION_KERNEL,     OPTION_KERNEL_SIZE,   OPTION_STRIDES,
-    OPTION_PADDING,    OPTION_DILATION,   OPTION_INPUT_SIZE,    OPTION_LAYER,
-    OPTION_FPS,        OPTION_MAX_FRAMES, OPTION_CHANNEL,       OPTION_SEED,
-    OPTION_COLOR,      OPTION_RESCALE,    OPTION_MEAN,          OPTION_STD,
-    OPTION_PREPROCESS, OPTION_BACKGROUND, OPTION_CHANNEL_ORDER, OPTION_INPUT,
-    OPTION_PRESET,     OPTION_RESIZE,     OPTION_RESIZE_METHOD, OPTION_GENERATOR,
-    OPTION_SIZE,       OPTION_VAL,        OPTION_R_SHRINK,      OPTION_DOT_X,
-    OPTION_DOT_Y,      OPTION_TOTAL,
+    OPTION_OP,         OPTION_KERNEL,      OPTION_KERNEL_SIZE,   OPTION_STRIDES,
+    OPTION_PADDING,    OPTION_DILATION,    OPTION_INPUT_SIZE,    OPTION_LAYER,
+    OPTION_FPS,        OPTION_MAX_FRAMES,  OPTION_CHANNEL,       OPTION_SEED,
+    OPTION_COLOR,      OPTION_RESCALE,     OPTION_MEAN,          OPTION_STD,
+    OPTION_PREPROCESS, OPTION_BACKGROUND,  OPTION_CHANNEL_ORDER, OPTION_INPUT,
+    OPTION_PRESET,     OPTION_RESIZE,      OPTION_RESIZE_METHOD, OPTION_GENERATOR,
+    OPTION_SIZE,       OPTION_VAL,         OPTION_R_SHRINK,      OPTION_DOT_X,
+    OPTION_DOT_Y,      OPTION_INPUT_SHAPE, OPTION_TOTAL,
 };
 
 static bool invalid(struct work *work, enum option_id id, const char *what)
@@ -84,9 +84,15 @@ static bool find_input(struct slide *s)
     s->pattern = !work->request.image.data && options->generator == GENERATOR_NONE;
     if (!s->pattern && OPTION_GIVEN(options, INPUT_SIZE))
         return invalid(work, OPTION_INPUT_SIZE, "is for a window without an image");
+    if (!s->pattern && OPTION_GIVEN(options, INPUT_SHAPE))
+        return invalid(work, OPTION_INPUT_SHAPE, "is for a window without an image");
+    if (OPTION_GIVEN(options, INPUT_SIZE) && OPTION_GIVEN(options, INPUT_SHAPE))
+        return invalid(work, OPTION_INPUT_SHAPE, "stands beside input_size");
     if (!s->pattern)
         return work_probe_input(work, false);
-    if (known && !OPTION_GIVEN(options, INPUT_SIZE))
+    if (OPTION_GIVEN(options, INPUT_SHAPE))
+        shape = options->input_shape;
+    else if (known && !OPTION_GIVEN(options, INPUT_SIZE))
         shape = *declared, shape.dim[2] = channels;
     return work_assume_input(work, &shape);
 }

@@ -87,10 +87,11 @@ static bool read_array(struct call *call, const cJSON *json,
     char reason[BANK_REASON_SIZE];
     struct filter_bank bank;
 
+    if (!cJSON_IsArray(json->child))
+        return invalid(call, "must be a name of the catalogue or a 2-D array");
     if (!bank_read(&bank, json, call->arena, reason))
         return invalid(call, reason);
-    if (bank.filters != 1 || bank.channels || !cJSON_IsArray(json->child) ||
-        cJSON_IsArray(json->child->child))
+    if (bank.filters != 1 || bank.channels || cJSON_IsArray(json->child->child))
         return invalid(call, "must be one filter: a 2-D array");
     const double side = (double)(bank.height > bank.width ? bank.height : bank.width);
     kernel->height = bank.height;

@@ -271,6 +271,7 @@ Test(animation, layers_of_a_config)
         {"layer=c&channel=5", 9},
         {"layer=d", 1},
         {"layer=d&input_size=11", 9},
+        {"layer=d&input_shape=11,11,3", 9},
         {"layer=d&input=circle&size=11", 9},
     };
 
@@ -342,6 +343,12 @@ Test(animation, bad_requests_are_told)
          "padding must be valid or same, not 'sane'; did you mean same?"},
         {"dilation=2", TWO, "option_invalid", "dilation",
          "dilation is for a window without layers; here the layer has it"},
+        {"kernel=soble", NULL, "option_invalid", "kernel",
+         "did you mean bottom_sobel?"},
+        {"input_shape=7,7,1&input_size=7", NULL, "option_invalid", "input_shape",
+         "input_shape stands beside input_size"},
+        {"input_shape=7,7,1&input=circle", NULL, "option_invalid", "input_shape",
+         "input_shape is for a window without an image"},
         {"op=sum", NULL, "option_invalid", "op",
          "op must be conv, max_pool or average_pool"},
         {"layer=x", NULL, "option_invalid", "layer",
