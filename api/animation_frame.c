@@ -192,6 +192,18 @@ static void write_in(const struct animation_frame *f, const struct canvas_box *b
                 box->y + box->height * down + 0.36 * font.size, text);
 }
 
+/* A number in the middle of its cell; most are not written, where cells are small. */
+static void write_number(const struct animation_frame *f, const struct canvas_box *box,
+                         const struct animation_style *style, float v)
+{
+    char text[NUMBER_TEXT_SIZE];
+
+    if (style->font.size == 0)
+        return;
+    animation_number_print(text, v, style);
+    write_in(f, box, 0.5, style->font, INK, text);
+}
+
 static void draw_cell(const struct animation_frame *f, const struct canvas_box *box,
                       uint32_t fill)
 {
@@ -217,13 +229,11 @@ static void draw_input(const struct animation_frame *f, size_t y, size_t x,
 {
     const struct animation *a = f->animation;
     const struct canvas_box box = cell_box(f->layout.input, f->layout.cell, y, x);
-    char text[NUMBER_TEXT_SIZE];
     float v;
 
     if (animation_input(a, y, x, &v)) {
         draw_cell(f, &box, value_color(ramp, v, &f->range[0]));
-        animation_number_print(text, v, &f->number[0]);
-        write_in(f, &box, 0.5, f->number[0].font, INK, text);
+        write_number(f, &box, &f->number[0], v);
         return;
     }
     draw_cell(f, &box, ramp == RAMP_WINDOW ? level_color(ramp, 0) : PADDING);
@@ -238,11 +248,9 @@ static void draw_output(const struct animation_frame *f, size_t position,
     const size_t y = position / a->output.width, x = position % a->output.width;
     const struct canvas_box box = cell_box(f->layout.output, f->layout.cell, y, x);
     const float v = animation_value(&a->output, y, x);
-    char text[NUMBER_TEXT_SIZE];
 
     draw_cell(f, &box, value_color(ramp, v, &f->range[1]));
-    animation_number_print(text, v, &f->number[1]);
-    write_in(f, &box, 0.5, f->number[1].font, INK, text);
+    write_number(f, &box, &f->number[1], v);
 }
 
 void animation_frame_done(const struct animation_frame *f, size_t position)
@@ -352,12 +360,10 @@ static void draw_pooled(const struct animation_frame *f, const struct animation_
     const struct canvas_box box = cell_box(f->layout.window, f->layout.big, t->y, t->x);
     const bool wins =
         f->animation->op == OP_MAX_POOL && t->inside && t->value == seen->largest;
-    char text[NUMBER_TEXT_SIZE];
 
     draw_cell(f, &box, wins ? WINNER : t->inside ? ZERO : PADDING);
-    animation_number_print(text, t->value, &f->product);
     if (t->inside)
-        write_in(f, &box, 0.5, f->product.font, INK, text);
+        write_number(f, &box, &f->product, t->value);
 }
 
 /* "sum = 5", and what becomes of it: a bias, an activation, other channels. */
