@@ -113,10 +113,15 @@ static size_t position_of(const struct animation *a, size_t frame)
 static void write_frame(struct movie *m, double seconds)
 {
     const uint32_t *pixels = canvas_pixels(m->frame.canvas);
+    const size_t width = m->frame.layout.width, bytes = width * sizeof *pixels;
 
-    for (size_t i = 0; i < m->n_pixels; i++)
-        if (pixels[i] != m->last[i])
-            m->indices[i] = match(&m->matcher, m->last[i] = pixels[i]);
+    for (size_t at = 0; at < m->n_pixels; at += width) {
+        if (memcmp(pixels + at, m->last + at, bytes) == 0)
+            continue;
+        for (size_t i = at; i < at + width; i++)
+            if (pixels[i] != m->last[i])
+                m->indices[i] = match(&m->matcher, m->last[i] = pixels[i]);
+    }
     gif_frame(m->gif, m->indices, seconds);
 }
 

@@ -326,6 +326,9 @@ class Apng(Images):
 
 
 class Resize(Images):
+    """Against Pillow, which antialiases as is promised here; OpenCV, which does so for
+    INTER_AREA only, would say nothing more and is a large package."""
+
     METHODS = {"bilinear": Image.BILINEAR, "nearest": Image.NEAREST,
                "bicubic": Image.BICUBIC, "area": Image.BOX}
     SIZES = [(40, 60), (20, 30), (13, 7), (1, 1), (80, 120), (41, 200), (10, 180),

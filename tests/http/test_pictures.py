@@ -1,5 +1,5 @@
 """Figures, kernels and animations as other programs read them: pngcheck, librsvg,
-poppler and Pillow."""
+poppler, gifsicle and Pillow."""
 
 import base64
 import io
@@ -396,6 +396,20 @@ class Animations(Pictures):
             with self.subTest(path, timing=timing):
                 self.assertTrue(all(times[phase] > 0 for phase in phases))
                 self.assertGreater(times["encode"], 0.3 * times["total"])
+
+    def test_gifsicle_reads_the_same_frames_and_makes_them_hardly_smaller(self):
+        for query in ("", "op=max_pool&input_size=9&dilation=2&padding=same",
+                      "input=circle&size=40&max_frames=9&fps=50"):
+            with self.subTest(query):
+                data = self.get(f"/v1/animation?{query}")
+                done = subprocess.run(["gifsicle", "--unoptimize"], input=data,
+                                      capture_output=True, timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                for ours, theirs in zip(frames_of(data), frames_of(done.stdout),
+                                        strict=True):
+                    np.testing.assert_array_equal(ours, theirs)
+                smallest = run("gifsicle", "-O3", data=data)
+                self.assertLess(len(data), 1.1 * len(smallest))
 
     def test_it_is_small_and_repeats(self):
         data = self.get("/v1/animation")
