@@ -377,7 +377,9 @@ static void draw_result(const struct animation_frame *f, size_t position,
     char text[96], number[NUMBER_TEXT_SIZE];
 
     print(number, a->op == OP_CONV ? (float)seen->sum : out);
-    if (a->op == OP_AVERAGE_POOL)
+    if (a->op != OP_CONV && seen->n == 0)
+        snprintf(text, sizeof text, "nothing but padding");
+    else if (a->op == OP_AVERAGE_POOL)
         snprintf(text, sizeof text, "mean of %zu = %s", seen->n, number);
     else
         snprintf(text, sizeof text, "%s = %s", a->op == OP_CONV ? "sum" : "max",

@@ -52,8 +52,8 @@ void animation_number_print(char text[NUMBER_TEXT_SIZE], float value,
 {
     const int n = style->decimals;
 
-    if (n < 0)
-        number_print(text, (double)value, -n);
+    if (n < 0 || isnan(value))
+        number_print(text, (double)value, n < 0 ? -n : 1);
     else /* no -0.00 */
         snprintf(text, NUMBER_TEXT_SIZE, "%.*f", n,
                  fabs((double)value) < 0.5 * pow(10, -n) ? 0 : (double)value);

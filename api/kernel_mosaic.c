@@ -41,9 +41,18 @@ static size_t scale_of(const struct shape *shape, const struct render *render)
     return scale < 1 ? 1 : scale < MOST ? scale : MOST;
 }
 
+static bool is_point(const struct shape *shape)
+{
+    return shape->rank == 4 && shape->dim[0] == 1 && shape->dim[1] == 1;
+}
+
 void kernel_mosaic_look(struct render *render, const struct shape *shape,
                         const struct options *options)
 {
+    if (is_point(shape) && !OPTION_GIVEN(options, NORMALIZE))
+        render->normalize = NORMALIZE_STAGE;
+    if (is_point(shape) && !OPTION_GIVEN(options, GAP))
+        render->gap = 0;
     render->ground = 0xffadb5bd; /* in none of the colour maps but gray */
     if (!render->columns && shape->rank == 4)
         render->columns = (int)columns_of(shape->dim[2], shape->dim[3]);

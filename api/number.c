@@ -12,5 +12,5 @@ void number_print(char text[NUMBER_TEXT_SIZE], double value, int digits)
     for (double size = fabs(v); size >= 1 && whole <= 5; size /= 10)
         whole++;
     snprintf(text, NUMBER_TEXT_SIZE, "%.*g",
-             whole <= 5 && whole > digits ? whole : digits, v);
+             whole <= 5 && whole > digits ? whole : digits, isnan(v) ? fabs(v) : v);
 }

@@ -269,6 +269,18 @@ class LayerKernels(Pictures):
                 self.assertEqual(picture.shape, (*shape, 3))
                 self.assertEqual(stage["render"]["columns"], columns)
 
+    def test_kernels_of_one_cell_are_a_matrix(self):
+        layers = [{"type": "conv2d", "filters": 8, "kernel_size": 1, "name": "p"}]
+        stage, = self.post("scale=1", layers, "8,8,8").json()["stages"]
+        self.assertEqual(stage["render"]["normalize"], "stage")
+        kernel = self.post("format=npz", layers, "8,8,8").arrays()["p/kernel"][0, 0]
+        x = (kernel - kernel.min()) / (kernel.max() - kernel.min())
+        table = np.array(json.loads((DATA / "colors" / "colormaps.json").read_text())
+                         ["Blues_r"])
+        np.testing.assert_array_equal(
+            pixels(base64.b64decode(stage["images"][0]["png"])),
+            table[np.minimum((x * np.float32(256)).astype(int), 255)])
+
     def test_one_layer_by_its_name(self):
         for name in ("b", "b/depthwise_kernel"):
             reply = self.post(f"format=npy&stage={name}")

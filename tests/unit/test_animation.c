@@ -147,7 +147,7 @@ Test(animation, numbers_have_as_many_decimals_as_fit)
         {{3e-7f, 0, 0, 0}, 80, "3e-07"},
         {{3.456e8f, 1, 2, 3}, 80, "3.5e+08"},
         {{NAN, 1, INFINITY, 2}, 80, "nan"},
-        {{NAN, NAN, NAN, NAN}, 80, "nan"},
+        {{-NAN, NAN, NAN, NAN}, 80, "nan"},
     };
     const struct canvas_page page = {100, 100, 100};
     struct arena arena = new_arena(1 << 20);
