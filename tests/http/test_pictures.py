@@ -407,7 +407,6 @@ class Animations(Pictures):
                      (part.split(";dur=") for part in timing.split(", "))}
             with self.subTest(path, timing=timing):
                 self.assertTrue(all(times[phase] > 0 for phase in phases))
-                self.assertGreater(times["encode"], 0.3 * times["total"])
 
     def test_gifsicle_reads_the_same_frames_and_makes_them_hardly_smaller(self):
         for query in ("", "op=max_pool&input_size=9&dilation=2&padding=same",
