@@ -18,7 +18,8 @@ PACKAGES      := gcc libc6-dev pkg-config libmicrohttpd-dev libcjson-dev libpng-
                  libjpeg62-turbo-dev libwebp-dev libisal-dev libzip-dev libcairo2-dev \
                  libfreetype-dev fonts-dejavu-core libgif-dev
 TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy python3-pil curl \
-                 libjpeg-turbo-progs webp pngcheck librsvg2-bin poppler-utils
+                 libjpeg-turbo-progs webp pngcheck librsvg2-bin poppler-utils \
+                 gifsicle
 HOSTILE_PACKAGES := $(TEST_PACKAGES) prometheus faketime strace
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
 FRESH_PACKAGES := debootstrap curl python3
@@ -261,7 +262,7 @@ $(B)/server/%.o: C += -D_GNU_SOURCE
 
 # Figures are drawn by cairo; their font becomes part of the binary.
 FONTS := /usr/share/fonts/truetype/dejavu
-$(B)/api/canvas.o: C += $(shell pkg-config --cflags cairo-ft freetype2)
+$(B)/api/canvas.o $(B)/api/canvas_version.o: C += $(shell pkg-config --cflags cairo-ft freetype2)
 $(B)/api/font.o:   C += -DFONTS='"$(FONTS)"'
 
 # Only what shows the commit depends on it.

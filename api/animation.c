@@ -113,10 +113,15 @@ static size_t position_of(const struct animation *a, size_t frame)
 static void write_frame(struct movie *m, double seconds)
 {
     const uint32_t *pixels = canvas_pixels(m->frame.canvas);
+    const size_t width = m->frame.layout.width, bytes = width * sizeof *pixels;
 
-    for (size_t i = 0; i < m->n_pixels; i++)
-        if (pixels[i] != m->last[i])
-            m->indices[i] = match(&m->matcher, m->last[i] = pixels[i]);
+    for (size_t at = 0; at < m->n_pixels; at += width) {
+        if (memcmp(pixels + at, m->last + at, bytes) == 0)
+            continue;
+        for (size_t i = at; i < at + width; i++)
+            if (pixels[i] != m->last[i])
+                m->indices[i] = match(&m->matcher, m->last[i] = pixels[i]);
+    }
     gif_frame(m->gif, m->indices, seconds);
 }
 
@@ -192,8 +197,8 @@ bool animation_draw(const struct animation *animation, const struct parallel *pa
     return drawn && closed && finished;
 }
 
-/* The page, what all frames share, positions in the palette; a first frame that hardly
- * shrinks, and what the window touches in each. */
+/* The page, what all frames share, positions in the palette, a pool's output; a first
+ * frame that hardly shrinks, and what the window touches in each. */
 double animation_bytes(const struct animation *a)
 {
     const struct animation_layout l = animation_layout_of(a);
@@ -201,6 +206,6 @@ double animation_bytes(const struct animation *a)
     const struct canvas_page page = {l.width, l.height, 100};
 
     return canvas_bytes(CANVAS_PIXELS, &page) + 10 * pixels +
-           gif_bytes(l.width, l.height) + sizeof(struct movie) +
-           (double)n_frames(a) * 16384;
+           (double)n_positions(a) * sizeof(float) + gif_bytes(l.width, l.height) +
+           sizeof(struct movie) + (double)n_frames(a) * 16384;
 }

@@ -32,6 +32,10 @@ struct animation {
     size_t max_frames; /* if there are more positions: that many, spread evenly */
 };
 
+/* The output of a pool, row by row: NaN where its window sees nothing but padding. For
+ * one with dilation, which no layer has. */
+void animation_pool(const struct animation *animation, float *output);
+
 /* False if the grids are larger than a picture can show, where a cell is a pixel; the
  * message names a size that has room. */
 bool animation_check(const struct animation *animation, struct error *err) MUST_CHECK;

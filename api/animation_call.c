@@ -9,20 +9,20 @@
 #include <string.h>
 
 #include "api/animation.h"
-#include "api/json.h"
+#include "api/animation_layer.h"
 #include "api/nearest.h"
-#include "api/work.h"
 #include "engine/generate.h"
+#include "engine/stopwatch.h"
 
 static const enum option_id accepted[] = {
-    OPTION_OP,         OPTION_KERNEL,     OPTION_KERNEL_SIZE,   OPTION_STRIDES,
-    OPTION_PADDING,    OPTION_DILATION,   OPTION_INPUT_SIZE,    OPTION_LAYER,
-    OPTION_FPS,        OPTION_MAX_FRAMES, OPTION_CHANNEL,       OPTION_SEED,
-    OPTION_COLOR,      OPTION_RESCALE,    OPTION_MEAN,          OPTION_STD,
-    OPTION_PREPROCESS, OPTION_BACKGROUND, OPTION_CHANNEL_ORDER, OPTION_INPUT,
-    OPTION_PRESET,     OPTION_RESIZE,     OPTION_RESIZE_METHOD, OPTION_GENERATOR,
-    OPTION_SIZE,       OPTION_VAL,        OPTION_R_SHRINK,      OPTION_DOT_X,
-    OPTION_DOT_Y,      OPTION_TOTAL,
+    OPTION_OP,         OPTION_KERNEL,      OPTION_KERNEL_SIZE,   OPTION_STRIDES,
+    OPTION_PADDING,    OPTION_DILATION,    OPTION_INPUT_SIZE,    OPTION_LAYER,
+    OPTION_FPS,        OPTION_MAX_FRAMES,  OPTION_CHANNEL,       OPTION_SEED,
+    OPTION_COLOR,      OPTION_RESCALE,     OPTION_MEAN,          OPTION_STD,
+    OPTION_PREPROCESS, OPTION_BACKGROUND,  OPTION_CHANNEL_ORDER, OPTION_INPUT,
+    OPTION_PRESET,     OPTION_RESIZE,      OPTION_RESIZE_METHOD, OPTION_GENERATOR,
+    OPTION_SIZE,       OPTION_VAL,         OPTION_R_SHRINK,      OPTION_DOT_X,
+    OPTION_DOT_Y,      OPTION_INPUT_SHAPE, OPTION_TOTAL,
 };
 
 static bool invalid(struct work *work, enum option_id id, const char *what)
@@ -33,182 +33,10 @@ static bool invalid(struct work *work, enum option_id id, const char *what)
                         what);
 }
 
-/* ---- a layer from options ---- */
-
-/* Options that stand for a layer, and its parameters that they become. */
-static const struct own {
-    enum option_id option;
-    const char *conv, *pool; /* NULL: it has no such */
-} own[] = {
-    {OPTION_KERNEL, "kernel", NULL},
-    {OPTION_KERNEL_SIZE, "kernel_size", "pool_size"},
-    {OPTION_STRIDES, "strides", "strides"},
-    {OPTION_PADDING, "padding", "padding"},
-    {OPTION_DILATION, "dilation_rate", NULL},
-};
-enum { N_OWN = sizeof own / sizeof *own };
-
-/* The option that the layer's parameter, of n letters, came from; NULL: none. */
-static const struct own *own_named(const char *param, size_t n)
-{
-    for (size_t i = 0; i < N_OWN; i++) {
-        const char *const names[] = {own[i].conv, own[i].pool};
-        for (size_t k = 0; k < 2; k++)
-            if (names[k] && strlen(names[k]) == n && strncmp(names[k], param, n) == 0)
-                return &own[i];
-    }
-    return NULL;
-}
-
 static bool has_layers(const struct request *request)
 {
     return OPTION_GIVEN(&request->options, PRESET) ||
            (request->config && request->config->child);
-}
-
-/* Options of a layer beside layers, or of a convolution beside a pool. */
-static bool check_options(struct work *work, bool layers)
-{
-    const struct options *options = work_options(work);
-    const bool pool = options->op != OP_CONV;
-    bool ok = true;
-
-    if (layers && OPTION_GIVEN(options, OP))
-        ok = invalid(work, OPTION_OP, "is for a window without layers");
-    if (!layers && OPTION_GIVEN(options, LAYER))
-        ok = invalid(work, OPTION_LAYER, "names a layer, but no layers are given");
-    for (size_t i = 0; i < N_OWN; i++)
-        if (layers && options->given[own[i].option])
-            ok = invalid(work, own[i].option,
-                         "is for a window without layers; here the layer has it");
-        else if (pool && !own[i].pool && options->given[own[i].option])
-            ok = invalid(work, own[i].option, "is for op=conv");
-    return ok;
-}
-
-static void add_pair(cJSON *layer, const char *name, const int pair[2])
-{
-    cJSON_AddItemToObject(layer, name, cJSON_CreateIntArray(pair, 2));
-}
-
-/* Like a Sobel kernel of any size: its upper half takes away, its lower half adds. */
-static cJSON *gradient(const int size[2])
-{
-    cJSON *rows = cJSON_CreateArray();
-
-    for (int y = 0; y < size[0]; y++) {
-        const int twice = 2 * y - (size[0] - 1);
-        cJSON *row = cJSON_CreateArray();
-        for (int x = 0; x < size[1]; x++)
-            cJSON_AddItemToArray(row, cJSON_CreateNumber((twice > 0) - (twice < 0)));
-        cJSON_AddItemToArray(rows, row);
-    }
-    return rows;
-}
-
-/* The kernel as JSON; NULL, with the error recorded, if its text is none. */
-static cJSON *kernel_json(struct work *work)
-{
-    const struct options *options = work_options(work);
-    const char *text = options->kernel;
-    const struct bytes bytes = {(const unsigned char *)text, strlen(text)};
-    struct error found;
-
-    if (!OPTION_GIVEN(options, KERNEL) && OPTION_GIVEN(options, KERNEL_SIZE) &&
-        (options->kernel_size[0] != 3 || options->kernel_size[1] != 3))
-        return gradient(options->kernel_size);
-    if (text[strspn(text, " \t\r\n")] != '[')
-        return cJSON_CreateString(text);
-    error_init(&found);
-    cJSON *json = json_parse("kernel", &bytes, NULL, &work->call->settings->limits,
-                             work->call->arena, &found);
-    if (!json)
-        error_take(&work->call->err, ERROR_OPTION_INVALID, "kernel", &found);
-    if (!json || (cJSON_IsArray(json->child) && !cJSON_IsArray(json->child->child)))
-        return json;
-    cJSON_Delete(json);
-    invalid(work, OPTION_KERNEL, "must be one filter: a 2-D array");
-    return NULL;
-}
-
-static void add_window(struct work *work, cJSON *layer)
-{
-    static const char *const paddings[] = {"valid", "same"};
-    const struct options *options = work_options(work);
-    const bool conv = options->op == OP_CONV;
-
-    const int two[] = {2, 2}; /* Keras' pools, if nothing is said */
-
-    if (OPTION_GIVEN(options, KERNEL_SIZE))
-        add_pair(layer, conv ? "kernel_size" : "pool_size", options->kernel_size);
-    else if (!conv)
-        add_pair(layer, "pool_size", two);
-    if (OPTION_GIVEN(options, STRIDES))
-        add_pair(layer, "strides", options->strides);
-    if (conv)
-        add_pair(layer, "dilation_rate", options->dilation);
-    cJSON_AddStringToObject(layer, "padding", paddings[options->padding]);
-}
-
-/* The request's config becomes one layer. */
-static bool make_config(struct work *work)
-{
-    static const char *const types[] = {"conv2d", "max_pooling2d", "average_pooling2d"};
-    const struct options *options = work_options(work);
-    struct request *request = &work->request;
-    cJSON *layer = cJSON_CreateObject();
-
-    cJSON_Delete(request->config);
-    request->config = cJSON_CreateArray();
-    request->config_pointer = "";
-    cJSON_AddItemToArray(request->config, layer);
-    cJSON_AddStringToObject(layer, "type", types[options->op]);
-    add_window(work, layer);
-    if (options->op != OP_CONV)
-        return true;
-    cJSON_AddNumberToObject(layer, "filters", 1);
-    cJSON_AddFalseToObject(layer, "use_bias");
-    cJSON *kernel = kernel_json(work);
-    work_options(work)->given[OPTION_KERNEL] = false; /* the layer has it now */
-    return kernel && cJSON_AddItemToObject(layer, "kernel", kernel);
-}
-
-/* "layers[0].pool_size 9 is ..." becomes "kernel_size 9 is ...". */
-static void rename_layer(char *detail)
-{
-    static const char layer[] = "layers[0].";
-    const size_t n = sizeof layer - 1;
-    char rest[ERROR_DETAIL_SIZE];
-
-    if (strncmp(detail, layer, n) != 0)
-        return;
-    snprintf(rest, sizeof rest, "%s", detail + n);
-    const size_t word = strcspn(rest, " ");
-    const struct own *row = own_named(rest, word);
-    if (row)
-        snprintf(detail, ERROR_DETAIL_SIZE, "%s%s", option_name(row->option),
-                 rest + word);
-    else
-        memcpy(detail, rest, sizeof rest);
-}
-
-/* A fault of the layer that nobody wrote is told of the option that it came from. */
-static bool tell_options(struct error *err)
-{
-    rename_layer(err->detail);
-    for (size_t i = 0; i < err->n_items && i < ERROR_MAX_ITEMS; i++) {
-        struct error_item *item = &err->items[i];
-        const char *slash = strrchr(item->pointer, '/');
-        const struct own *row = slash ? own_named(slash + 1, strlen(slash + 1)) : NULL;
-        if (row)
-            snprintf(item->parameter, sizeof item->parameter, "%s",
-                     option_name(row->option));
-        item->pointer[0] = '\0';
-        rename_layer(item->detail);
-    }
-    if (err->code == ERROR_CONFIG_INVALID)
-        err->code = ERROR_OPTION_INVALID;
-    return false;
 }
 
 /* ---- what slides, and over what ---- */
@@ -233,12 +61,13 @@ static bool read(struct slide *s)
                       call->arena, &call->err))
         return false;
     s->layers = has_layers(&work->request);
-    if (!check_options(work, s->layers) || (!s->layers && !make_config(work)))
+    if (!animation_layer_check(work, s->layers) ||
+        (!s->layers && !animation_layer_make(work)))
         return false;
     return config_read(&work->config, work->request.config,
                        work->request.config_pointer, work_options(work), limits,
                        call->arena, &call->err) ||
-           (!s->layers && tell_options(&call->err));
+           (!s->layers && animation_layer_tell(&call->err));
 }
 
 static bool find_input(struct slide *s)
@@ -255,9 +84,15 @@ static bool find_input(struct slide *s)
     s->pattern = !work->request.image.data && options->generator == GENERATOR_NONE;
     if (!s->pattern && OPTION_GIVEN(options, INPUT_SIZE))
         return invalid(work, OPTION_INPUT_SIZE, "is for a window without an image");
+    if (!s->pattern && OPTION_GIVEN(options, INPUT_SHAPE))
+        return invalid(work, OPTION_INPUT_SHAPE, "is for a window without an image");
+    if (OPTION_GIVEN(options, INPUT_SIZE) && OPTION_GIVEN(options, INPUT_SHAPE))
+        return invalid(work, OPTION_INPUT_SHAPE, "stands beside input_size");
     if (!s->pattern)
         return work_probe_input(work, false);
-    if (known && !OPTION_GIVEN(options, INPUT_SIZE))
+    if (OPTION_GIVEN(options, INPUT_SHAPE))
+        shape = options->input_shape;
+    else if (known && !OPTION_GIVEN(options, INPUT_SIZE))
         shape = *declared, shape.dim[2] = channels;
     return work_assume_input(work, &shape);
 }
@@ -364,14 +199,20 @@ static const char *print_title(const struct slide *s, size_t channel, size_t cha
 static void set_window(struct slide *s, const struct layer *layer)
 {
     struct animation *a = &s->animation;
-    const bool conv = a->op == OP_CONV;
+    const struct options *options = work_options(s->work);
+    const bool conv = a->op == OP_CONV,
+               dilated = !s->layers && animation_layer_dilates_pool(options);
     const int *window = conv ? layer->kernel_size : layer->pool_size;
 
+    if (dilated)
+        window = animation_layer_pool(options);
     a->window.height = (size_t)window[0];
     a->window.width = (size_t)window[1];
     for (size_t i = 0; i < 2; i++) {
         a->strides[i] = (size_t)(layer->strides[i] ? layer->strides[i] : window[i]);
-        a->dilation[i] = conv ? (size_t)layer->dilation_rate[i] : 1;
+        a->dilation[i] = conv      ? (size_t)layer->dilation_rate[i]
+                         : dilated ? (size_t)options->dilation[i]
+                                   : 1;
     }
 }
 
@@ -445,8 +286,10 @@ static bool fits(struct slide *s)
 
 static bool plan(struct slide *s)
 {
+    if (!s->layers && !animation_layer_fits(s->work))
+        return false;
     if (!work_plan(s->work))
-        return !s->layers && tell_options(&s->work->call->err);
+        return !s->layers && animation_layer_tell(&s->work->call->err);
     if (!check_filter(s))
         return false;
     describe(s);
@@ -480,6 +323,24 @@ static bool make_pattern(struct work *work)
     return work->pixels.values || work_no_memory(work);
 }
 
+/* A pool with dilation has an output of its own. */
+static bool pool_apart(struct slide *s)
+{
+    struct animation *a = &s->animation;
+    float *output;
+
+    if (s->layers || !animation_layer_dilates_pool(work_options(s->work)))
+        return true;
+    output = arena_take(s->work->call->arena, a->output.height * a->output.width,
+                        sizeof *output);
+    if (!output)
+        return work_no_memory(s->work);
+    animation_pool(a, output);
+    a->output.values = output;
+    a->output.step = 1;
+    return true;
+}
+
 static bool fill_in(struct slide *s)
 {
     struct work *work = s->work;
@@ -496,7 +357,7 @@ static bool fill_in(struct slide *s)
     a->output.values = plan->output.values + s->filter;
     a->output.step = plan->out.dim[2];
     a->title = print_title(s, channel, plan->in.dim[2]);
-    return a->title || work_no_memory(work);
+    return a->title ? pool_apart(s) : work_no_memory(work);
 }
 
 static bool draw(struct slide *s)
@@ -518,14 +379,45 @@ static bool draw(struct slide *s)
     return reply_body(call->reply, "image/gif", &file, &call->err);
 }
 
+/* ---- its phases ---- */
+
+static bool read_and_plan(struct slide *s)
+{
+    return read(s) && find_input(s) && choose_layer(s) && want(s) && plan(s);
+}
+
+static bool bind_weights(struct slide *s)
+{
+    return work_bind_weights(s->work);
+}
+
+static bool decode(struct slide *s)
+{
+    return s->pattern ? make_pattern(s->work) : work_decode(s->work);
+}
+
+static bool compute(struct slide *s)
+{
+    return work_run(s->work) && fill_in(s);
+}
+
+/* Run a phase and add the time that it took, whether it succeeds or not. */
+static bool timed(struct slide *s, bool (*phase)(struct slide *), double *ms)
+{
+    const double start = stopwatch_ms();
+    const bool done = phase(s);
+
+    *ms += stopwatch_ms() - start;
+    return done;
+}
+
 static bool animate(struct slide *s)
 {
-    struct work *work = s->work;
+    struct api_times *ms = &s->work->call->reply->ms;
 
-    return read(s) && find_input(s) && choose_layer(s) && want(s) && plan(s) &&
-           work_bind_weights(work) &&
-           (s->pattern ? make_pattern(work) : work_decode(work)) && work_run(work) &&
-           fill_in(s) && draw(s);
+    return timed(s, read_and_plan, &ms->plan) && timed(s, bind_weights, &ms->weights) &&
+           timed(s, decode, &ms->decode) && timed(s, compute, &ms->compute) &&
+           timed(s, draw, &ms->encode);
 }
 
 bool animation_call(struct call *call)

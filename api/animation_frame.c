@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/animation_window.h"
+
 /* ---- colours ---- */
 
 enum {
@@ -44,11 +46,11 @@ static uint32_t level_color(enum ramp ramp, int level)
     return mix(ramps[ramp][0], ramps[ramp][1], level / (N_LEVELS - 1.0));
 }
 
-static uint32_t value_color(enum ramp ramp, float v, float low, float high)
+static uint32_t value_color(enum ramp ramp, float v, const struct animation_range *r)
 {
     if (!isfinite(v))
         return PADDING;
-    const float x = low < high ? (v - low) / (high - low) : 0;
+    const float x = r->low < r->high ? (v - r->low) / (r->high - r->low) : 0;
     return level_color(ramp, (int)lround((double)x * (N_LEVELS - 1)));
 }
 
@@ -134,61 +136,45 @@ struct animation_layout animation_layout_of(const struct animation *a)
 
 /* ---- numbers ---- */
 
-static float value_at(const struct animation_grid *g, size_t y, size_t x)
+static void print(char text[NUMBER_TEXT_SIZE], float value)
 {
-    return g->values[(y * g->width + x) * g->step];
+    number_print(text, (double)value, fabsf(value) < 100 ? 3 : 4);
 }
 
-static void print(char text[32], float value)
+/* What the window shows in its enlarged cells. */
+static void style_window(struct animation_frame *f)
 {
-    const double v = value == 0 ? 0 : (double)value; /* no -0 */
+    const struct animation *a = f->animation;
+    const double big = f->layout.big, room = 0.9 * big;
+    const struct canvas_font font = {true, big < 26 ? 0 : big / 3.4};
+    const struct canvas_font small = {false, font.size < 11 ? 0 : 0.62 * font.size};
 
-    snprintf(text, 32, fabs(v) < 100 ? "%.3g" : "%.4g", v);
-}
-
-static void find_range(const struct animation_grid *g, float *low, float *high)
-{
-    *low = INFINITY;
-    *high = -INFINITY;
-    for (size_t i = 0; i < g->height * g->width; i++) {
-        const float v = g->values[i * g->step];
-        if (!isfinite(v))
-            continue;
-        *low = v < *low ? v : *low;
-        *high = v > *high ? v : *high;
-    }
-}
-
-/* The size at which all numbers of the grid fit into its cells; 0: none are drawn. */
-static double number_size(const struct animation_frame *f,
-                          const struct animation_grid *g)
-{
-    const double cell = f->layout.cell;
-    const struct canvas_font font = {false, 0.42 * cell};
-    double widest = 1;
-    char text[32];
-
-    if (cell < 18)
-        return 0;
-    for (size_t i = 0; i < g->height * g->width; i++) {
-        print(text, g->values[i * g->step]);
-        widest = fmax(widest, canvas_measure(f->canvas, &font, text).width);
-    }
-    const double size = font.size * fmin(1, 0.86 * cell / widest);
-    return size < 7.5 ? 0 : size;
+    f->product = animation_style_of(f->canvas, &f->range[0], font, room);
+    if (a->op != OP_CONV)
+        return;
+    const struct animation_range weights = animation_range_of(&a->window);
+    const struct animation_range product =
+        animation_range_product(&f->range[0], &weights);
+    f->product = animation_style_of(f->canvas, &product, font, room);
+    f->value = animation_style_of(f->canvas, &f->range[0], small, room);
+    f->weight =
+        animation_style_of(f->canvas, &weights, small,
+                           room - canvas_measure(f->canvas, &small, "\xc3\x97 ").width);
+    f->in_one_line = f->range[0].whole && weights.whole;
 }
 
 void animation_frame_init(struct animation_frame *f)
 {
     const struct animation_grid *grids[] = {&f->animation->input,
                                             &f->animation->output};
+    const double cell = f->layout.cell;
+    const struct canvas_font font = {false, cell < 18 ? 0 : 0.42 * cell};
 
     for (size_t i = 0; i < 2; i++) {
-        find_range(grids[i], &f->low[i], &f->high[i]);
-        f->number[i] = (struct canvas_font){false, number_size(f, grids[i])};
+        f->range[i] = animation_range_of(grids[i]);
+        f->number[i] = animation_style_of(f->canvas, &f->range[i], font, 0.84 * cell);
     }
-    f->product =
-        (struct canvas_font){true, f->layout.big < 26 ? 0 : f->layout.big / 3.4};
+    style_window(f);
 }
 
 /* ---- cells ---- */
@@ -204,6 +190,18 @@ static void write_in(const struct animation_frame *f, const struct canvas_box *b
     font.size *= fmin(1, 0.92 * box->width / fmax(e.width, 1));
     canvas_text(f->canvas, &font, ink, 0.5, box->x + box->width / 2,
                 box->y + box->height * down + 0.36 * font.size, text);
+}
+
+/* A number in the middle of its cell; most are not written, where cells are small. */
+static void write_number(const struct animation_frame *f, const struct canvas_box *box,
+                         const struct animation_style *style, float v)
+{
+    char text[NUMBER_TEXT_SIZE];
+
+    if (style->font.size == 0)
+        return;
+    animation_number_print(text, v, style);
+    write_in(f, box, 0.5, style->font, INK, text);
 }
 
 static void draw_cell(const struct animation_frame *f, const struct canvas_box *box,
@@ -226,33 +224,21 @@ static struct canvas_box cell_box(const double corner[2], double side, size_t y,
                                corner[1] + side * (double)y, side, side};
 }
 
-/* The value at a place of the padded input; false: there is none, it is padding. */
-static bool input_at(const struct animation *a, size_t y, size_t x, float *value)
-{
-    if (y < a->pad.top || x < a->pad.left || y - a->pad.top >= a->input.height ||
-        x - a->pad.left >= a->input.width)
-        return false;
-    *value = value_at(&a->input, y - a->pad.top, x - a->pad.left);
-    return true;
-}
-
 static void draw_input(const struct animation_frame *f, size_t y, size_t x,
                        enum ramp ramp)
 {
     const struct animation *a = f->animation;
     const struct canvas_box box = cell_box(f->layout.input, f->layout.cell, y, x);
-    char text[32];
     float v;
 
-    if (input_at(a, y, x, &v)) {
-        draw_cell(f, &box, value_color(ramp, v, f->low[0], f->high[0]));
-        print(text, v);
-        write_in(f, &box, 0.5, f->number[0], INK, text);
+    if (animation_input(a, y, x, &v)) {
+        draw_cell(f, &box, value_color(ramp, v, &f->range[0]));
+        write_number(f, &box, &f->number[0], v);
         return;
     }
     draw_cell(f, &box, ramp == RAMP_WINDOW ? level_color(ramp, 0) : PADDING);
     if (a->op == OP_CONV)
-        write_in(f, &box, 0.5, f->number[0], GRAY, "0");
+        write_in(f, &box, 0.5, f->number[0].font, GRAY, "0");
 }
 
 static void draw_output(const struct animation_frame *f, size_t position,
@@ -261,12 +247,10 @@ static void draw_output(const struct animation_frame *f, size_t position,
     const struct animation *a = f->animation;
     const size_t y = position / a->output.width, x = position % a->output.width;
     const struct canvas_box box = cell_box(f->layout.output, f->layout.cell, y, x);
-    const float v = value_at(&a->output, y, x);
-    char text[32];
+    const float v = animation_value(&a->output, y, x);
 
-    draw_cell(f, &box, value_color(ramp, v, f->low[1], f->high[1]));
-    print(text, v);
-    write_in(f, &box, 0.5, f->number[1], INK, text);
+    draw_cell(f, &box, value_color(ramp, v, &f->range[1]));
+    write_number(f, &box, &f->number[1], v);
 }
 
 void animation_frame_done(const struct animation_frame *f, size_t position)
@@ -336,90 +320,66 @@ void animation_frame_base(const struct animation_frame *f)
 
 /* ---- the window ---- */
 
-struct seen {
-    size_t n;      /* cells that are no padding */
-    double sum;    /* of the products, or of the values */
-    float largest; /* value */
-};
-
-/* One cell of the window: where it lies in the padded input, and what is there. */
-struct tap {
-    size_t y, x; /* in the window */
-    size_t at_y, at_x;
-    bool inside;
-    float value, weight;
-};
-
-static struct tap tap_of(const struct animation *a, size_t position, size_t i)
+/* "53 x -1", or one below the other where they are long. Returns how far down the
+ * middle of what is left is. */
+static double draw_factors(const struct animation_frame *f,
+                           const struct animation_tap *t, const struct canvas_box *box)
 {
-    struct tap t = {.y = i / a->window.width, .x = i % a->window.width};
+    char value[NUMBER_TEXT_SIZE], weight[NUMBER_TEXT_SIZE], text[80];
 
-    t.at_y = position / a->output.width * a->strides[0] + t.y * a->dilation[0];
-    t.at_x = position % a->output.width * a->strides[1] + t.x * a->dilation[1];
-    t.inside = input_at(a, t.at_y, t.at_x, &t.value);
-    if (a->op == OP_CONV)
-        t.weight = value_at(&a->window, t.y, t.x);
-    return t;
-}
-
-static struct seen look(const struct animation *a, size_t position)
-{
-    struct seen seen = {.largest = -INFINITY};
-
-    for (size_t i = 0; i < a->window.height * a->window.width; i++) {
-        const struct tap t = tap_of(a, position, i);
-        if (!t.inside)
-            continue;
-        seen.n++;
-        seen.sum += (double)t.value * (a->op == OP_CONV ? (double)t.weight : 1);
-        seen.largest = t.value > seen.largest ? t.value : seen.largest;
+    if (f->value.font.size == 0 || f->weight.font.size == 0)
+        return 0.5;
+    animation_number_print(value, t->value, &f->value);
+    animation_number_print(weight, t->weight, &f->weight);
+    if (f->in_one_line) {
+        snprintf(text, sizeof text, "%s \xc3\x97 %s", value, weight);
+        write_in(f, box, 0.26, f->value.font, GRAY, text);
+        return 0.66;
     }
-    return seen;
+    snprintf(text, sizeof text, "\xc3\x97 %s", weight);
+    write_in(f, box, 0.18, f->value.font, GRAY, value);
+    write_in(f, box, 0.4, f->weight.font, GRAY, text);
+    return 0.73;
 }
 
-static void draw_product(const struct animation_frame *f, const struct tap *t)
+static void draw_product(const struct animation_frame *f, const struct animation_tap *t)
 {
     const struct canvas_box box = cell_box(f->layout.window, f->layout.big, t->y, t->x);
-    const struct canvas_font small = {false, 0.62 * f->product.size};
     const float product = t->value * t->weight;
-    char value[32], weight[32], text[80];
+    char text[NUMBER_TEXT_SIZE];
 
     draw_cell(f, &box, product > 0 ? POSITIVE : product < 0 ? NEGATIVE : ZERO);
-    print(value, t->value);
-    print(weight, t->weight);
-    snprintf(text, sizeof text, "%s \xc3\x97 %s", value, weight);
-    if (small.size >= 7)
-        write_in(f, &box, 0.26, small, GRAY, text);
-    print(text, product);
-    write_in(f, &box, small.size >= 7 ? 0.66 : 0.5, f->product, INK, text);
+    const double down = draw_factors(f, t, &box);
+    animation_number_print(text, product, &f->product);
+    write_in(f, &box, down, f->product.font, INK, text);
 }
 
-static void draw_pooled(const struct animation_frame *f, const struct tap *t,
-                        const struct seen *seen)
+static void draw_pooled(const struct animation_frame *f, const struct animation_tap *t,
+                        const struct animation_seen *seen)
 {
     const struct canvas_box box = cell_box(f->layout.window, f->layout.big, t->y, t->x);
     const bool wins =
         f->animation->op == OP_MAX_POOL && t->inside && t->value == seen->largest;
-    char text[32];
 
     draw_cell(f, &box, wins ? WINNER : t->inside ? ZERO : PADDING);
-    print(text, t->value);
     if (t->inside)
-        write_in(f, &box, 0.5, f->product, INK, text);
+        write_number(f, &box, &f->product, t->value);
 }
 
 /* "sum = 5", and what becomes of it: a bias, an activation, other channels. */
 static void draw_result(const struct animation_frame *f, size_t position,
-                        const struct seen *seen)
+                        const struct animation_seen *seen)
 {
     const struct animation *a = f->animation;
     const struct canvas_font font = {true, 15};
     const float out = a->output.values[position * a->output.step];
     const double width = f->layout.big * (double)a->window.width;
-    char text[96], number[32];
+    char text[96], number[NUMBER_TEXT_SIZE];
 
     print(number, a->op == OP_CONV ? (float)seen->sum : out);
-    if (a->op == OP_AVERAGE_POOL)
+    if (a->op != OP_CONV && seen->n == 0)
+        snprintf(text, sizeof text, "nothing but padding");
+    else if (a->op == OP_AVERAGE_POOL)
         snprintf(text, sizeof text, "mean of %zu = %s", seen->n, number);
     else
         snprintf(text, sizeof text, "%s = %s", a->op == OP_CONV ? "sum" : "max",
@@ -454,7 +414,8 @@ static void draw_outlines(const struct animation_frame *f, size_t position)
     const struct animation_layout *l = &f->layout;
     const double thick = l->cell >= 12 ? 3 : l->cell >= 5 ? 2 : 1;
     const size_t last = a->window.height * a->window.width - 1;
-    const struct tap from = tap_of(a, position, 0), to = tap_of(a, position, last);
+    const struct animation_tap from = animation_tap(a, position, 0),
+                               to = animation_tap(a, position, last);
     const struct canvas_box first = cell_box(l->input, l->cell, from.at_y, from.at_x);
     const struct canvas_box window = {first.x, first.y,
                                       l->cell * (double)(to.at_x - from.at_x + 1) - 1,
@@ -471,10 +432,10 @@ static void draw_outlines(const struct animation_frame *f, size_t position)
 void animation_frame_window(const struct animation_frame *f, size_t position)
 {
     const struct animation *a = f->animation;
-    const struct seen seen = look(a, position);
+    const struct animation_seen seen = animation_look(a, position);
 
     for (size_t i = 0; i < a->window.height * a->window.width; i++) {
-        const struct tap t = tap_of(a, position, i);
+        const struct animation_tap t = animation_tap(a, position, i);
         draw_input(f, t.at_y, t.at_x, RAMP_WINDOW);
         if (a->op == OP_CONV)
             draw_product(f, &t);

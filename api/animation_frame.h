@@ -4,7 +4,7 @@
 #ifndef API_ANIMATION_FRAME_H
 #define API_ANIMATION_FRAME_H
 
-#include "api/animation.h"
+#include "api/animation_number.h"
 
 /* Where everything is, in pixels. */
 struct animation_layout {
@@ -19,9 +19,10 @@ struct animation_frame {
     const struct animation *animation;
     struct animation_layout layout;
     struct canvas *canvas;
-    float low[2], high[2]; /* range of the input, of the output */
-    struct canvas_font number[2],
-        product; /* of the grids, of the window; size 0: none */
+    struct animation_range range[2];  /* of the input, of the output, and */
+    struct animation_style number[2]; /* how they are written */
+    struct animation_style product, value, weight; /* in the window */
+    bool in_one_line;                              /* value and weight */
 };
 
 /* The sizes alone; also says whether the animation fits (width 0: it does not). */

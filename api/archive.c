@@ -14,6 +14,11 @@ enum {
     DOS_DATE = 1 << 5 | 1 /* 1980-01-01, the first that a zip archive knows */
 };
 
+const char *archive_version(void)
+{
+    return zip_libzip_version();
+}
+
 static bool invalid(struct error *err, const char *name, const char *reason)
 {
     return error_option(err, ERROR_WEIGHTS_INVALID, "weights", ".npz: %s%.120s%s%s",

@@ -8,6 +8,9 @@
 #include "api/bytes.h"
 #include "engine/weights.h"
 
+/* Of the libzip that runs: "1.7.3". */
+const char *archive_version(void);
+
 /* Read every array of an .npz (stored or deflated; float16, 32 or 64) into the arena.
  * Failures are ERROR_WEIGHTS_INVALID; ERROR_CLIENT_CLOSED once the parallel-for is
  * cancelled, on which nothing runs. What is inflated is bounded by the arena. */

@@ -19,6 +19,7 @@
 #include <cairo/cairo-ft.h>
 #include <cairo/cairo-pdf.h>
 
+#include "api/canvas_steps.h"
 #include "api/font.h"
 
 struct canvas {
@@ -288,25 +289,37 @@ void canvas_text(struct canvas *c, const struct canvas_font *font, uint32_t rgb,
 
 /* ---- boxes ---- */
 
+/* Whole pixels, of which cairo would make a path, a polygon and boxes. */
+static void fill_pixels(struct canvas *c, const struct canvas_box *b, uint32_t rgb)
+{
+    const long left = lround(fmax(b->x, 0)), top = lround(fmax(b->y, 0));
+    const long right = lround(fmin(b->x + b->width, (double)c->page.width));
+    const long bottom = lround(fmin(b->y + b->height, (double)c->page.height));
+
+    cairo_surface_flush(c->surface);
+    for (long y = top; y < bottom; y++) {
+        uint32_t *row = c->pixels + (size_t)y * c->page.width;
+        for (long x = left; x < right; x++)
+            row[x] = 0xff000000 | rgb;
+    }
+    cairo_surface_mark_dirty(c->surface);
+}
+
 void canvas_fill(struct canvas *c, const struct canvas_box *box, uint32_t rgb)
 {
-    struct canvas_box b = *box;
-
     if (c->kind == CANVAS_SVG) {
         buffer_print(c->out,
                      "<rect x=\"%.3f\" y=\"%.3f\" width=\"%.3f\" height=\"%.3f\" "
                      "fill=\"#%06x\"/>\n",
-                     b.x, b.y, b.width, b.height, rgb);
+                     box->x, box->y, box->width, box->height, rgb);
         return;
     }
     if (c->kind == CANVAS_PIXELS) {
-        b.width = round(b.x + b.width) - round(b.x);
-        b.height = round(b.y + b.height) - round(b.y);
-        b.x = round(b.x);
-        b.y = round(b.y);
+        fill_pixels(c, box, rgb);
+        return;
     }
     set_color(c, rgb);
-    cairo_rectangle(c->cr, b.x, b.y, b.width, b.height);
+    cairo_rectangle(c->cr, box->x, box->y, box->width, box->height);
     cairo_fill(c->cr);
 }
 
@@ -352,47 +365,12 @@ static uint32_t cell_color(const struct picture *p, size_t i)
     if (p->kind == PICTURE_INDEXED) {
         const bool hole =
             p->transparent && (p->holes ? p->holes[i] : *sample == p->hole);
-        return hole ? 0 : 0xff000000 | p->colormap->rgb[*sample];
+        return hole ? p->ground : 0xff000000 | p->colormap->rgb[*sample];
     }
     if (p->kind == PICTURE_RGBA && !sample[3])
         return 0;
     return 0xff000000 | (uint32_t)sample[0] << 16 | (uint32_t)sample[1] << 8 |
            sample[2];
-}
-
-/* The cells of a row of pixels, as Agg's interpolator steps through them for
- * matplotlib: 1/256 of a cell at a time, spread evenly between the ends of the row. */
-struct steps {
-    int64_t first, count, whole, rest;
-    size_t last_cell;
-};
-
-static struct steps steps_of(size_t cells, size_t pixels)
-{
-    const double step = (double)cells / (double)pixels;
-    const int64_t first = (int64_t)round(0.5 * step * 256);
-    const int64_t last = (int64_t)round(((double)pixels + 0.5) * step * 256);
-    const int64_t count = (int64_t)pixels, length = last - first;
-
-    return (struct steps){first, count, length / count, length % count, cells - 1};
-}
-
-static size_t cell_at(const struct steps *s, size_t x)
-{
-    const int64_t i = (int64_t)x;
-    const int64_t carried = (s->rest * (i + 1) + s->count - 1) / s->count;
-    const int64_t at = s->first + i * s->whole + carried - (s->rest > 0);
-    const size_t cell = (size_t)at / 256;
-
-    return cell < s->last_cell ? cell : s->last_cell;
-}
-
-static size_t row_at(size_t y, size_t cells, size_t pixels)
-{
-    const double step = (double)cells / (double)pixels;
-
-    const size_t cell = (size_t)round(((double)y + 0.5) * step * 256) / 256;
-    return cell < cells ? cell : cells - 1;
 }
 
 /* The pixels of a picture, and which of them the box lets through. matplotlib rounds
@@ -424,15 +402,16 @@ static struct placed place(const struct canvas *c, const struct canvas_box *box)
 static void paint_nearest(struct canvas *c, const struct placed *at,
                           const struct picture *p)
 {
-    const struct steps steps = steps_of(p->width, (size_t)at->width);
+    const struct canvas_steps steps = canvas_steps_of(p->width, (size_t)at->width);
 
     for (long y = at->first_y; y < at->end_y; y++) {
         const size_t row =
-            row_at((size_t)(y - at->top), p->height, (size_t)at->height) * p->width;
+            canvas_row_at((size_t)(y - at->top), p->height, (size_t)at->height) *
+            p->width;
         uint32_t *to = c->pixels + (size_t)y * c->page.width;
         for (long x = at->first_x; x < at->end_x; x++) {
             const uint32_t color =
-                cell_color(p, row + cell_at(&steps, (size_t)(x - at->left)));
+                cell_color(p, row + canvas_cell_at(&steps, (size_t)(x - at->left)));
             if (color)
                 to[x] = color;
         }

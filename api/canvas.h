@@ -8,8 +8,9 @@
  *
  * Lengths are pixels from the upper left corner, y downwards; a page of dots per inch
  * (dpi) says how large a pixel is on paper. Drawing does not fail: what goes wrong is
- * told by canvas_finish, which must be called for every canvas. The only file that
- * knows cairo and FreeType is canvas.c. The same drawing gives the same bytes.
+ * told by canvas_finish, which must be called for every canvas. The only files
+ * that know cairo and FreeType are canvas.c and canvas_version.c. The same drawing
+ * gives the same bytes.
  */
 #ifndef API_CANVAS_H
 #define API_CANVAS_H
@@ -41,6 +42,11 @@ struct canvas *canvas_new(enum canvas_kind kind, const struct canvas_page *page,
 /* Close the file, and release what the canvas holds, on failure too; the error is
  * recorded where canvas_new was told to. out's own failure is not one. */
 bool canvas_finish(struct canvas *canvas) MUST_CHECK;
+
+/* Of the cairo that runs: "1.16.0"; and of its FreeType. Returns text. */
+const char *canvas_version(void);
+enum { CANVAS_VERSION_SIZE = 36 };
+const char *canvas_freetype_version(char text[CANVAS_VERSION_SIZE]);
 
 /* Rows of 0xRRGGBB (the uppermost byte is 0xff), width * height of them in the arena;
  * they outlive the canvas. Only of CANVAS_PIXELS. */

@@ -1,9 +1,13 @@
 /* catalogue.c - what the service offers, printed from the tables that make it so. */
 #include "api/catalogue.h"
 
+#include "api/archive.h"
 #include "api/call.h"
+#include "api/canvas.h"
 #include "api/colormap.h"
 #include "api/fixed_limit.h"
+#include "api/gif.h"
+#include "api/isal.h"
 #include "api/jpeg.h"
 #include "api/json.h"
 #include "api/nearest.h"
@@ -395,10 +399,30 @@ bool problem_call(struct call *call)
     return reply_body(call->reply, "application/json", &body, &call->err);
 }
 
+static void write_libraries(struct buffer *out)
+{
+    char webp[WEBP_VERSION_SIZE], freetype[CANVAS_VERSION_SIZE];
+    const char *const libraries[][2] = {
+        {"cjson", cJSON_Version()},
+        {"libpng", png_version()},
+        {"libjpeg-turbo", jpeg_version()},
+        {"libwebp", webp_version(webp)},
+        {"isa-l", isal_version()},
+        {"libzip", archive_version()},
+        {"giflib", gif_version()},
+        {"cairo", canvas_version()},
+        {"freetype", canvas_freetype_version(freetype)},
+    };
+
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        next_item(out, i);
+        buffer_print(out, "\"%s\":\"%s\"", libraries[i][0], libraries[i][1]);
+    }
+}
+
 void api_version(const struct api_settings *settings, const char *more,
                  struct api_reply *reply)
 {
-    char webp[WEBP_VERSION_SIZE];
     struct buffer body;
     struct error err;
 
@@ -407,11 +431,10 @@ void api_version(const struct api_settings *settings, const char *more,
     buffer_init(&body, 1 << 16);
     buffer_print(&body,
                  "{\"name\":\"convscope\",\"version\":\"%s\",\"commit\":\"%s\","
-                 "\"isa\":\"%s\",\"libraries\":{\"cjson\":\"%s\",\"libpng\":\"%s\","
-                 "\"libjpeg-turbo\":\"%s\",\"libwebp\":\"%s\"%s%s}}\n",
-                 API_VERSION, CONVSCOPE_COMMIT, settings->kernels->name,
-                 cJSON_Version(), png_version(), jpeg_version(), webp_version(webp),
-                 more && *more ? "," : "", more ? more : "");
+                 "\"isa\":\"%s\",\"libraries\":{",
+                 API_VERSION, CONVSCOPE_COMMIT, settings->kernels->name);
+    write_libraries(&body);
+    buffer_print(&body, "%s%s}}\n", more && *more ? "," : "", more ? more : "");
     if (!reply_body(reply, "application/json", &body, &err))
         api_problem(&err, "none", reply);
 }

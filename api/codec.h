@@ -33,6 +33,9 @@ struct image_info {
     const char *warning; /* static, for whoever sent it; NULL if all is well */
 };
 
+/* Of an animation the first frame is read, and this said. */
+#define IMAGE_IS_ANIMATION "the image is an animation; its first frame was read"
+
 /* One row of decoded samples as the file stores it: width * channels of them. */
 struct pixel_row {
     size_t y, channels;  /* 1 or 3, or 2 or 4 with alpha */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/number.h"
+
 static const uint32_t black = 0x000000;
 
 /* matplotlib drops a broken pixel. */
@@ -45,13 +47,26 @@ struct drawing {
     struct canvas *canvas;
     const struct parallel *parallel;
     struct figure_text text;
-    double room; /* for a title: the width of a column */
-    double unit; /* pixels of a point */
+    double pitch;    /* width of a column */
+    double room;     /* for a title: of it what is no colour bar */
+    double unit;     /* pixels of a point, */
+    double bar_unit; /* and beside a colour bar */
+    int digits;      /* of its labels */
 };
+
+/* What is drawn of a title: clean text and its tail. */
+enum { TAIL_SIZE = 24, TITLE_SIZE = CANVAS_TEXT_SIZE + TAIL_SIZE };
+
+static void join_title(char out[TITLE_SIZE], const char *title, const char *tail)
+{
+    canvas_clean(out, title);
+    if (tail)
+        snprintf(out + strlen(out), TAIL_SIZE, "%s", tail);
+}
 
 static double widest(const struct drawing *d, const struct canvas_font *font, bool note)
 {
-    char text[CANVAS_TEXT_SIZE];
+    char text[TITLE_SIZE];
     double width = 0;
 
     for (size_t i = 0; i < d->figure->n; i++) {
@@ -59,7 +74,7 @@ static double widest(const struct drawing *d, const struct canvas_font *font, bo
         const char *from = note ? panel->note : panel->title;
         if (!from)
             continue;
-        canvas_clean(text, from);
+        join_title(text, from, note ? NULL : panel->tail);
         width = fmax(width, canvas_measure(d->canvas, font, text).width);
     }
     return width;
@@ -95,37 +110,74 @@ static double line_ascent(const struct drawing *d, const struct canvas_font *fon
     return round(ascent);
 }
 
-static void label_of(float value, char text[32])
-{
-    if (isnan(value))
-        text[0] = '\0';
-    else
-        snprintf(text, 32, "%.4g", (double)value);
-}
+/* ---- colour bars ---- */
 
-enum { BAR_GAP = 4, BAR_WIDTH = 8, BAR_TEXT_GAP = 3, BAR_TEXT = 10 }; /* points */
+/* Points, where there is room. */
+enum { BAR_GAP = 4, BAR_WIDTH = 8, BAR_TEXT_GAP = 3, BAR_TEXT = 10 };
 
 static bool has_bar(const struct figure *f, const struct figure_panel *panel)
 {
     return f->colorbar && panel->picture->kind == PICTURE_INDEXED;
 }
 
-static double bar_room(const struct drawing *d)
+static bool has_bars(const struct figure *f)
 {
-    double width = 0, room = 0;
-    char low[32], high[32];
+    for (size_t i = 0; i < f->n; i++)
+        if (has_bar(f, &f->panels[i]))
+            return true;
+    return false;
+}
+
+static void label_of(const struct drawing *d, float value, char text[NUMBER_TEXT_SIZE])
+{
+    text[0] = '\0';
+    if (!isnan(value))
+        number_print(text, (double)value, d->digits);
+}
+
+/* The widest label in points, beside bars of full size. */
+static double label_width(const struct drawing *d)
+{
+    const struct canvas_font font = {false, BAR_TEXT * d->unit};
+    char text[NUMBER_TEXT_SIZE];
+    double width = 0;
 
     for (size_t i = 0; i < d->figure->n; i++) {
         const struct figure_panel *panel = &d->figure->panels[i];
         if (!has_bar(d->figure, panel))
             continue;
-        label_of(panel->low, low);
-        label_of(panel->high, high);
-        width = fmax(width, canvas_measure(d->canvas, &d->text.label, low).width);
-        width = fmax(width, canvas_measure(d->canvas, &d->text.label, high).width);
-        room = (BAR_GAP + BAR_WIDTH + BAR_TEXT_GAP) * d->unit + width;
+        label_of(d, panel->low, text);
+        width = fmax(width, canvas_measure(d->canvas, &font, text).width);
+        label_of(d, panel->high, text);
+        width = fmax(width, canvas_measure(d->canvas, &font, text).width);
     }
-    return ceil(room);
+    return width / d->unit;
+}
+
+/* A bar and its labels take a quarter of a column at most: else there are fewer digits,
+ * then all of it is smaller; labels that could not be read are left out. */
+static void measure_bar(struct drawing *d)
+{
+    enum { MOST_DIGITS = 4, FEWEST = 2, SMALL = 7, READABLE = 5 }; /* points */
+    const double bar = BAR_GAP + BAR_WIDTH, most = 0.25 * d->pitch;
+    double room = 0;
+
+    if (!has_bars(d->figure))
+        return;
+    for (d->digits = MOST_DIGITS;; d->digits--) {
+        const double width = label_width(d);
+        room = bar + (width > 0 ? BAR_TEXT_GAP + width : 0);
+        d->bar_unit = fmin(d->unit, most / room);
+        if (d->digits == FEWEST || d->bar_unit >= d->unit * SMALL / BAR_TEXT)
+            break;
+    }
+    d->text.label.size = BAR_TEXT * d->bar_unit;
+    if (d->text.label.size < READABLE * d->unit) {
+        d->text.label.size = 0;
+        room = bar;
+        d->bar_unit = fmin(d->unit, most / 2 / room);
+    }
+    d->text.bar = ceil(room * d->bar_unit);
 }
 
 static void measure_text(struct drawing *d)
@@ -133,6 +185,8 @@ static void measure_text(struct drawing *d)
     struct figure_text *text = &d->text;
     const double size = 18 * d->unit;
 
+    measure_bar(d);
+    d->room = d->pitch - text->bar - 4;
     text->title = (struct canvas_font){true, fitting_size(d, size, true, false)};
     text->title_pad = 10 * d->unit * text->title.size / size;
     if (text->title.size > 0)
@@ -141,50 +195,60 @@ static void measure_text(struct drawing *d)
         false, fitting_size(d, text->title.size * 2 / 3, false, true)};
     text->note_height = ceil(1.4 * text->note.size);
     text->ascent += text->note_height;
-    text->label = (struct canvas_font){false, BAR_TEXT * d->unit};
-    text->bar = bar_room(d);
 }
 
 /* ---- panels ---- */
 
 static void draw_line(const struct drawing *d, const struct canvas_font *font,
-                      const char *text, double x, double y)
+                      const char *text, const char *tail, double x, double y)
 {
-    char line[CANVAS_TEXT_SIZE];
+    char line[TITLE_SIZE];
 
     if (!text || font->size == 0)
         return;
+    const double taken = tail ? canvas_measure(d->canvas, font, tail).width : 0;
     canvas_clean(line, text);
-    canvas_cut(d->canvas, font, line, d->room);
+    canvas_cut(d->canvas, font, line, d->room - taken);
+    if (tail)
+        snprintf(line + strlen(line), TAIL_SIZE, "%s", tail);
     canvas_text(d->canvas, font, black, 0.5, x, y, line);
+}
+
+/* The highest at the bar's top, the lowest at its end; beside a low bar both around its
+ * middle. */
+static void draw_labels(const struct drawing *d, const struct figure_panel *panel,
+                        const struct canvas_box *bar)
+{
+    const struct canvas_font *font = &d->text.label;
+    const double x = bar->x + bar->width + BAR_TEXT_GAP * d->bar_unit;
+    const double digit = canvas_measure(d->canvas, font, "0").ascent;
+    const double beyond = fmax(2.5 * digit - bar->height, 0) / 2;
+    char label[NUMBER_TEXT_SIZE];
+
+    label_of(d, panel->high, label);
+    canvas_text(d->canvas, font, black, 0, x, bar->y - beyond + digit, label);
+    label_of(d, panel->low, label);
+    canvas_text(d->canvas, font, black, 0, x, bar->y + bar->height + beyond, label);
 }
 
 /* The colours from the highest at the top to the lowest. */
 static void draw_bar(const struct drawing *d, const struct figure_panel *panel,
                      const struct canvas_box *box)
 {
-    const struct canvas_font *font = &d->text.label;
     uint8_t indices[256];
-    char label[32];
     const struct picture colors = {.width = 1,
                                    .height = 256,
                                    .kind = PICTURE_INDEXED,
                                    .colormap = panel->picture->colormap,
                                    .samples = indices};
-    const double right = box->x + box->width;
-    const struct canvas_box bar = {right + BAR_GAP * d->unit, box->y,
-                                   BAR_WIDTH * d->unit, box->height};
-    const double x = bar.x + bar.width + BAR_TEXT_GAP * d->unit;
-    const double digit = canvas_measure(d->canvas, font, "0").ascent;
+    const struct canvas_box bar = {box->x + box->width + BAR_GAP * d->bar_unit, box->y,
+                                   BAR_WIDTH * d->bar_unit, box->height};
 
     for (size_t i = 0; i < 256; i++)
         indices[i] = (uint8_t)(255 - i);
     canvas_picture(d->canvas, &bar, &colors);
-    label_of(panel->high, label);
-    canvas_text(d->canvas, font, black, 0, x, bar.y + digit, label);
-    label_of(panel->low, label);
-    if (bar.height > 2.5 * digit)
-        canvas_text(d->canvas, font, black, 0, x, bar.y + bar.height, label);
+    if (d->text.label.size > 0)
+        draw_labels(d, panel, &bar);
 }
 
 static void draw_panel(const struct drawing *d, const struct figure_panel *panel,
@@ -194,8 +258,9 @@ static void draw_panel(const struct drawing *d, const struct figure_panel *panel
     const double middle = box->x + box->width / 2;
     const double line = box->y - text->title_pad;
 
-    draw_line(d, &text->title, panel->title, middle, line - text->note_height);
-    draw_line(d, &text->note, panel->note, middle, line);
+    draw_line(d, &text->title, panel->title, panel->tail, middle,
+              line - text->note_height);
+    draw_line(d, &text->note, panel->note, NULL, middle, line);
     canvas_picture(d->canvas, box, panel->picture);
     if (has_bar(d->figure, panel))
         draw_bar(d, panel, box);
@@ -228,7 +293,7 @@ bool figure_draw(const struct figure *f, enum canvas_kind kind, int png_level,
         .figure = f,
         .canvas = canvas_new(kind, &page, arena, out, err),
         .parallel = parallel,
-        .room = (double)page.width / (double)f->columns - 4,
+        .pitch = (double)page.width / (double)f->columns,
         .unit = f->dpi / 72,
     };
 

@@ -4,8 +4,9 @@
  * A figure is figsize inches of dots per inch (dpi), a grid of rows x columns, filled
  * row by row. The layout is matplotlib 3.6's tight_layout of imshow panels without
  * axes, titles bold, 18 points, 10 points above their panel. Where the grid is so fine
- * that such titles or margins would not fit, both shrink, titles first end in an
- * ellipsis and are left out when they could not be read.
+ * that such titles or margins would not fit, both shrink, titles then end in an
+ * ellipsis (and a map's number) and are left out when they could not be read. Colour
+ * bars and their numbers, 10 points, take a quarter of a column at most.
  */
 #ifndef API_FIGURE_H
 #define API_FIGURE_H
@@ -17,6 +18,7 @@
 struct figure_panel {
     const struct picture *picture;
     const char *title; /* NULL: none */
+    const char *tail;  /* of the title, which is never cut: " 54"; NULL: none */
     const char *note;  /* a line under the title; NULL: none */
     float low, high;   /* of the colour bar; NaN: each map has its own */
     bool strip;        /* of a vector: is not drawn thinner than can be seen */

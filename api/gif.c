@@ -16,6 +16,14 @@ struct gif {
     bool started, failed;
 };
 
+#define TEXT_OF(number)           #number
+#define JOIN(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
+const char *gif_version(void)
+{
+    return JOIN(GIFLIB_MAJOR, GIFLIB_MINOR, GIFLIB_RELEASE);
+}
+
 static int write_bytes(GifFileType *file, const GifByteType *bytes, int n)
 {
     buffer_append(file->UserData, bytes, (size_t)n);

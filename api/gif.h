@@ -29,6 +29,9 @@ struct gif_spec {
 
 struct gif;
 
+/* Of the giflib that this was built with: "5.2.1". */
+const char *gif_version(void);
+
 /* NULL, with the error recorded, if there is no memory. */
 struct gif *gif_new(const struct gif_spec *spec, struct arena *arena,
                     struct buffer *out, struct error *err) MUST_CHECK;

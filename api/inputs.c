@@ -35,8 +35,11 @@ static bool read_query(struct call *call, int generator, const enum option_id *a
     if (!options_set_query(options, call->request->query, call->arena, &call->err))
         return false;
     options->generator = generator;
-    if (option_use_check(options, INPUT_FROM_PATTERN, &call->err) &&
-        check_size(options, &call->settings->limits, &call->err))
+    if (generator == GENERATOR_TWO_DOTS && OPTION_GIVEN(options, SEED))
+        error_option(&call->err, ERROR_OPTION_INVALID, "seed",
+                     "seed is for input=circle");
+    else if (option_use_check(options, INPUT_FROM_PATTERN, &call->err) &&
+             check_size(options, &call->settings->limits, &call->err))
         return true;
     options_show_values(options, &call->err);
     return false;

@@ -1,10 +1,10 @@
 /*
- * isal.h - what must follow a call of ISA-L, and its CRC with that.
+ * isal.h - what must follow a call of ISA-L, and its CRC with that; its version.
  */
 #ifndef API_ISAL_H
 #define API_ISAL_H
 
-#include <isa-l/crc.h>
+#include <isa-l.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +27,17 @@ static inline uint32_t isal_crc(const unsigned char *bytes, size_t n)
 
     isal_done();
     return crc;
+}
+
+/* Of the headers that this was built with, "2.30.0": the library does not tell its own.
+ */
+#define ISAL_TEXT_OF(number) #number
+#define ISAL_JOIN(major, minor, patch)                                                 \
+    ISAL_TEXT_OF(major) "." ISAL_TEXT_OF(minor) "." ISAL_TEXT_OF(patch)
+
+static inline const char *isal_version(void)
+{
+    return ISAL_JOIN(ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION, ISAL_PATCH_VERSION);
 }
 
 #endif

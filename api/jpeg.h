@@ -5,7 +5,9 @@
  * CMYK or YCCK with inverted inks, as Adobe writes them and every reader expects. Gray
  * stays one channel, all else becomes RGB: a gray picture of it is made from that,
  * because the file's own luma differs from the luma of its RGB wherever that clips (by
- * up to 20 of 255 beside saturated colours).
+ * up to 20 of 255 beside saturated colours). Luma alone would be decoded in 57 to 86 %
+ * of the time; but where RGB clips, only its colours tell: taking YCbCr and mending
+ * luma there takes 1.3 to 1.6 times as long as libjpeg's RGB and its luma.
  *
  * Reading is hardened for foreign bytes: data that libjpeg would mend by guessing is
  * refused, the scans of a progressive file are counted, memory is bounded by

@@ -114,22 +114,35 @@ static const char *synonym(const char *name, name_at *at, const void *context)
     return NULL;
 }
 
+/* How far a known name is from the n letters: what is spelled nearly so is nearest,
+ * then what ends in such a word ("sobel": "left_sobel"), then beginnings. */
+static size_t rank(const char *a, size_t n, const char *known)
+{
+    const size_t near = n < 3 ? 0 : n < 6 ? 1 : n < 12 ? 2 : 3; /* steps */
+    const char *last = strrchr(known, '_');
+    char b[MAX_LENGTH], word[MAX_LENGTH];
+    const size_t m = fold(known, b), steps = distance(a, n, b, m);
+
+    if (m && steps <= near)
+        return steps;
+    const size_t w = last && n >= 3 ? fold(last, word) : 0;
+    const size_t word_steps = w ? distance(a, n, word, w) : SIZE_MAX;
+    if (word_steps <= near)
+        return word_steps + MAX_LENGTH;
+    return m && begins(a, n, b, m) ? steps + 2 * MAX_LENGTH : SIZE_MAX;
+}
+
 static const char *nearest_spelled(const char *name, name_at *at, const void *context)
 {
-    char a[MAX_LENGTH], b[MAX_LENGTH];
+    char a[MAX_LENGTH];
     const size_t n = fold(name, a);
-    const size_t near = n < 3 ? 0 : n < 6 ? 1 : n < 12 ? 2 : 3; /* steps */
     size_t best = SIZE_MAX;
     const char *nearest = NULL, *known;
 
-    if (n == 0)
-        return NULL;
-    for (size_t i = 0; (known = at(context, i)); i++) {
-        const size_t m = fold(known, b), steps = distance(a, n, b, m);
-        /* Every beginning is further than what is near. */
-        const size_t rank = steps <= near ? steps : steps + MAX_LENGTH;
-        if (m && rank < best && (steps <= near || begins(a, n, b, m))) {
-            best = rank;
+    for (size_t i = 0; n && (known = at(context, i)); i++) {
+        const size_t found = rank(a, n, known);
+        if (found < best) {
+            best = found;
             nearest = known;
         }
     }

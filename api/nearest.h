@@ -11,8 +11,8 @@ typedef const char *name_at(const void *context, size_t i);
 
 /* The name nearest to an unknown one, ignoring case and underscores: one that means
  * the same elsewhere ("img", "pool_size" of an animation); one spelled nearly so; where
- * none is near, one that begins as it does or the other way round ("pad", "padding");
- * else NULL. */
+ * none is near, one that ends in such a word ("soble": "left_sobel"), or one that
+ * begins as it does or the other way round ("pad", "padding"); else NULL. */
 const char *nearest_name(const char *name, name_at *at, const void *context);
 
 /* The same among the names of a NULL-terminated array. */

@@ -69,6 +69,7 @@ bool option_use_check(const struct options *options, enum input_source source,
 struct reply_facts {
     const struct options *options;
     enum reply_format format;
+    bool own_colors;
 };
 
 static bool is_figure(const struct reply_facts *f)
@@ -96,14 +97,19 @@ static bool holds_values(const struct reply_facts *f)
     return holds_images(f) || f->format == FORMAT_ZIP;
 }
 
+static bool is_mapped(const struct reply_facts *f)
+{
+    return is_pixels(f) && !f->own_colors;
+}
+
 static bool is_mosaic(const struct reply_facts *f)
 {
-    return is_pixels(f) && f->options->layout == LAYOUT_MOSAIC;
+    return is_mapped(f) && f->options->layout == LAYOUT_MOSAIC;
 }
 
 static bool is_normalized(const struct reply_facts *f)
 {
-    return is_pixels(f) && !OPTION_GIVEN(f->options, RANGE);
+    return is_mapped(f) && !OPTION_GIVEN(f->options, RANGE);
 }
 
 static bool is_resized(const struct reply_facts *f)
@@ -124,12 +130,13 @@ static const struct {
     {OPTION_COLORBAR, is_figure, "figures: format=figure, svg or pdf"},
     {OPTION_IMAGES, holds_images, "format=json or multipart"},
     {OPTION_VALUES, holds_values, "format=json, multipart or zip"},
-    {OPTION_COLORMAP, is_pixels, "pictures"},
-    {OPTION_NORMALIZE, is_normalized, "pictures without range"},
+    {OPTION_COLORMAP, is_mapped, "pictures, but an Input of three channels"},
+    {OPTION_NORMALIZE, is_normalized,
+     "pictures without range, but an Input of three channels"},
     {OPTION_RANGE, is_pixels, "pictures"},
     {OPTION_GAMMA, is_pixels, "pictures"},
     {OPTION_CHANNEL, is_pixels, "pictures"},
-    {OPTION_LAYOUT, is_pixels, "pictures"},
+    {OPTION_LAYOUT, is_mapped, "pictures, but an Input of three channels"},
     {OPTION_COLUMNS, is_mosaic, "pictures with layout=mosaic"},
     {OPTION_GAP, is_mosaic, "pictures with layout=mosaic"},
     {OPTION_SCALE, is_enlarged, "pictures that are no figure"},
@@ -137,11 +144,10 @@ static const struct {
 };
 enum { N_OF_REPLIES = sizeof of_replies / sizeof *of_replies };
 
-size_t option_use_warn(const struct options *options, enum input_source source,
-                       enum reply_format format, struct arena *arena,
-                       const char **warnings)
+size_t option_use_warn(const struct options *options, const struct option_reply *reply,
+                       struct arena *arena, const char **warnings)
 {
-    const struct reply_facts facts = {options, format};
+    const struct reply_facts facts = {options, reply->format, reply->own_colors};
     size_t n = 0;
 
     for (size_t i = 0; i < N_OF_REPLIES; i++)
@@ -149,7 +155,7 @@ size_t option_use_warn(const struct options *options, enum input_source source,
             warnings[n++] =
                 arena_print(arena, "%s does nothing here: it is for %s",
                             option_name(of_replies[i].option), of_replies[i].what);
-    for (size_t i = 0; i < N_OF_IMAGES && !has_pixels(options, source); i++)
+    for (size_t i = 0; i < N_OF_IMAGES && !has_pixels(options, reply->source); i++)
         if (options->given[of_images[i]])
             warnings[n++] =
                 arena_print(arena, "%s does nothing here: it is for an image",

@@ -24,11 +24,16 @@ enum input_source {
 bool option_use_check(const struct options *options, enum input_source source,
                       struct error *err) MUST_CHECK;
 
-/* A sentence for each option that does nothing in a reply of the kind, into warnings,
- * which has room for OPTION_COUNT. Returns their number; without memory there are none.
- */
-size_t option_use_warn(const struct options *options, enum input_source source,
-                       enum reply_format format, struct arena *arena,
-                       const char **warnings);
+/* What the reply is, beside the options. */
+struct option_reply {
+    enum input_source source;
+    enum reply_format format;
+    bool own_colors; /* there is one picture, an Input of three channels */
+};
+
+/* A sentence for each option that does nothing in such a reply, into warnings, which
+ * has room for OPTION_COUNT. Returns their number; without memory there are none. */
+size_t option_use_warn(const struct options *options, const struct option_reply *reply,
+                       struct arena *arena, const char **warnings);
 
 #endif

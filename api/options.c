@@ -28,7 +28,6 @@ static const char *const generator_names[] = {FOR_EACH_GENERATOR(NAME) NULL};
 static const char *const normalize_names[] = {FOR_EACH_NORMALIZE(NAME) NULL};
 static const char *const layout_names[] = {FOR_EACH_LAYOUT(NAME) NULL};
 static const char *const op_names[] = {FOR_EACH_OP(NAME) NULL};
-static const char *const window_padding_names[] = {FOR_EACH_WINDOW_PADDING(NAME) NULL};
 #undef NAME
 
 static const struct option_rule rows[OPTION_TOTAL] = {
@@ -67,6 +66,7 @@ void options_init(struct options *options)
         .input_size = {7, 7},
         .kernel_size = {3, 3},
         .strides = {1, 1},
+        .padding = "valid",
         .dilation = {1, 1},
         .fps = 2,
         .max_frames = 100,

@@ -180,9 +180,6 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
     X(OP_CONV, "conv")                                                                 \
     X(OP_MAX_POOL, "max_pool")                                                         \
     X(OP_AVERAGE_POOL, "average_pool")
-#define FOR_EACH_WINDOW_PADDING(X)                                                     \
-    X(WINDOW_VALID, "valid")                                                           \
-    X(WINDOW_SAME, "same")
 #define FOR_EACH_OTHER_OPTION(X)                                                       \
     X(LABEL, "label", BOOL, label, 0, 0, NULL, "write each number into its cell")      \
     X(DIGITS, "digits", INT, digits, -15, 15, NULL, "round numbers to so many digits") \
@@ -192,8 +189,7 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
       "of the grid that the window slides over")                                       \
     X(KERNEL_SIZE, "kernel_size", PAIR, kernel_size, 1, 63, NULL, "of the window")     \
     X(STRIDES, "strides", PAIR, strides, 1, 512, NULL, "steps of the window")          \
-    X(PADDING, "padding", CHOICE, padding, 0, 0, window_padding_names,                 \
-      "what happens at the edges")                                                     \
+    X(PADDING, "padding", TEXT, padding, 0, 0, NULL, "at the edges: valid or same")    \
     X(DILATION, "dilation", PAIR, dilation, 1, 512, NULL,                              \
       "distance of the window's cells")                                                \
     X(LAYER, "layer", TEXT, layer, 0, 0, NULL, "the layer of the config to show")      \
@@ -202,7 +198,6 @@ enum option_layout { FOR_EACH_LAYOUT(OPTION_CONSTANT) };
       "at most so many, spread evenly")
 
 enum option_op { FOR_EACH_OP(OPTION_CONSTANT) };
-enum option_window_padding { FOR_EACH_WINDOW_PADDING(OPTION_CONSTANT) };
 #undef OPTION_CONSTANT
 
 enum option_type {
@@ -280,9 +275,9 @@ struct options {
     int digits;
     double text_size;
 
-    int op, input_size[2], kernel_size[2], strides[2], padding, dilation[2], max_frames;
+    int op, input_size[2], kernel_size[2], strides[2], dilation[2], max_frames;
     double fps;
-    const char *layer;
+    const char *padding, *layer;
 };
 
 #define OPTION_GIVEN(options, ID) ((options)->given[OPTION_##ID])

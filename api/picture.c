@@ -225,8 +225,17 @@ struct sheet {
     uint8_t *samples;
 };
 
+static bool has_gap(const struct sheet *c)
+{
+    const struct painter *p = c->painter;
+
+    return p->render->ground && p->layout.mosaic.gap && p->layout.mosaic.n > 1;
+}
+
 static bool has_holes(const struct sheet *c)
 {
+    if (has_gap(c))
+        return true;
     for (size_t i = 0; i < c->painter->layout.mosaic.n; i++)
         if (c->painter->odd[c->first + i] != 0)
             return true;
@@ -246,11 +255,30 @@ static int unused_index(const uint8_t *samples, size_t n)
     return -1;
 }
 
-/* Write mark where a value is not finite. */
+/* Write mark where no map is. */
+static void mark_gap(const struct sheet *c, uint8_t *samples, uint8_t mark)
+{
+    const struct extent *e = &c->painter->e;
+    const struct mosaic *m = &c->painter->layout.mosaic;
+
+    for (size_t y = 0; y < m->height; y++)
+        for (size_t x = 0; x < m->width; x++) {
+            const size_t row = y / (e->height + m->gap),
+                         column = x / (e->width + m->gap);
+            if (y % (e->height + m->gap) >= e->height ||
+                x % (e->width + m->gap) >= e->width ||
+                row * m->columns + column >= m->n)
+                samples[y * m->width + x] = mark;
+        }
+}
+
+/* Write mark where a value is not finite, and into a gap that has a colour. */
 static void mark_holes(const struct sheet *c, uint8_t *samples, uint8_t mark)
 {
     const struct extent *e = &c->painter->e;
 
+    if (has_gap(c))
+        mark_gap(c, samples, mark);
     for (size_t i = 0; i < c->painter->layout.mosaic.n; i++) {
         const float *from = c->painter->values + c->painter->first + c->first + i;
         uint8_t *to = samples + picture_place(&c->painter->layout, i);
@@ -340,6 +368,7 @@ static bool lay_out(struct painter *p, size_t first, struct picture *picture,
         .height = m->height,
         .kind = PICTURE_INDEXED,
         .colormap = colormap_at((size_t)p->render->colormap),
+        .ground = p->render->ground,
         .samples = samples,
     };
     for (size_t i = 0; i < m->n; i++)

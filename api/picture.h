@@ -26,6 +26,7 @@ struct render {
     int channel;  /* -1: all */
     int columns;  /* 0: ceil(sqrt(channels)) */
     int gap, scale;
+    uint32_t ground; /* 0xffRRGGBB, the gap between maps; 0: it has index 0 */
 };
 
 /* What painting works with. */
@@ -42,7 +43,8 @@ void render_from_options(struct render *render, const struct options *options);
 
 /* One picture of a stage: 8-bit colour indices, or RGB(A) samples. Of an indexed
  * picture the cells that hold no finite number are transparent: those of index `hole`,
- * or where all 256 indices are in use, those that holes marks. */
+ * or where all 256 indices are in use, those that holes marks. Where there is a ground
+ * they have its colour, and the gap between maps is of them. */
 struct picture {
     int channel; /* that it shows; -1: a mosaic or a composite */
     size_t width, height;
@@ -50,6 +52,7 @@ struct picture {
     const struct colormap *colormap; /* of PICTURE_INDEXED */
     bool transparent;
     uint8_t hole;
+    uint32_t ground;  /* 0: none */
     uint8_t *holes;   /* NULL, or as many bytes as samples: 1 is transparent */
     uint8_t *samples; /* height rows of width * (1, 3 or 4) bytes */
 };
@@ -83,6 +86,10 @@ size_t picture_count(const struct shape *shape, bool input,
                      const struct render *render);
 double picture_cells(const struct shape *shape, bool input,
                      const struct render *render);
+
+/* Height and width in cells of each picture of a stage that is no Input. */
+void picture_cells_of(const struct shape *shape, const struct render *render,
+                      size_t cells[2]);
 
 /* Paint a stage. A map is a height x width slice, of rank 4 for each of the last two
  * axes (filters of a convolution), and a stage of rank 2 one map; a

@@ -127,6 +127,16 @@ double picture_cells(const struct shape *shape, bool input, const struct render 
     return (double)l.pictures * pixels_of(&l);
 }
 
+void picture_cells_of(const struct shape *shape, const struct render *render,
+                      size_t cells[2])
+{
+    struct picture_layout l;
+
+    picture_lay_out(&l, shape, false, render);
+    cells[0] = l.mosaic.height;
+    cells[1] = l.mosaic.width;
+}
+
 static double width_of(const struct picture_layout *l)
 {
     return (double)l->mosaic.width * (double)l->cell.width;

@@ -45,9 +45,9 @@ static void make_palette(const struct picture *picture, const bool used[256],
                          struct png_encoding *e, struct mapping *m)
 {
     e->color = PNG_PALETTE;
-    e->transparent_first = picture->transparent;
+    e->transparent_first = picture->transparent && !picture->ground;
     if (picture->transparent)
-        e->palette[e->n_palette++] = 0;
+        e->palette[e->n_palette++] = picture->ground & 0xffffff;
     for (size_t i = 0; i < 256; i++)
         if (used[i] && !(picture->transparent && i == picture->hole)) {
             m->entry[i] = (uint8_t)e->n_palette;
@@ -122,11 +122,12 @@ static void write_expanded(const void *context, size_t y, uint8_t *row)
     for (size_t x = 0; x < picture->width; x++, row += 4) {
         const size_t i = y * picture->width + x;
         const bool hole = picture->holes[i];
-        const uint32_t rgb = hole ? 0 : picture->colormap->rgb[picture->samples[i]];
+        const uint32_t rgb =
+            hole ? picture->ground : picture->colormap->rgb[picture->samples[i]];
         row[0] = (uint8_t)(rgb >> 16);
         row[1] = (uint8_t)(rgb >> 8);
         row[2] = (uint8_t)rgb;
-        row[3] = hole ? 0 : 255;
+        row[3] = hole ? (uint8_t)(picture->ground >> 24) : 255;
     }
 }
 

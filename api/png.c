@@ -85,6 +85,15 @@ static bool read_ihdr(const uint8_t *chunk, struct image_info *info, struct erro
     return true;
 }
 
+/* APNG's acTL, of more than one frame. */
+static bool is_animation(const uint8_t *chunk, size_t length)
+{
+    enum { ACTL_SIZE = 8 };
+
+    return length == ACTL_SIZE && memcmp(chunk + 4, "acTL", 4) == 0 &&
+           png_get_uint_32(chunk + 8) > 1;
+}
+
 static bool probe(const struct bytes *file, struct image_info *info, struct error *err)
 {
     size_t at = SIGNATURE_SIZE;
@@ -108,6 +117,8 @@ static bool probe(const struct bytes *file, struct image_info *info, struct erro
             break;
         if (memcmp(chunk + 4, "tRNS", 4) == 0)
             info->alpha = true;
+        else if (is_animation(chunk, length))
+            info->warning = IMAGE_IS_ANIMATION;
         at += CHUNK_OVERHEAD + length;
     }
     return undecodable(err, "the file ends before its image data");

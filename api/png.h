@@ -6,7 +6,7 @@
  * unparsed, memory comes from the arena, and what follows the last row is not read.
  * gAMA, sRGB and iCCP are ignored, as common decoders do by default: samples are used
  * as they are stored. 16-bit samples stay 16 bits. Of an APNG the default image is
- * read.
+ * read, which is mostly its first frame, with a warning.
  */
 #ifndef API_PNG_H
 #define API_PNG_H

@@ -81,11 +81,10 @@ static char *print_note(const struct stage *stage, struct arena *arena)
     return arena_copy(arena, text, used);
 }
 
-static const char *title_of(const struct stage *stage, size_t k, struct arena *arena)
+/* " 54", after the stage's name: the picture's number where there are several. */
+static const char *tail_of(const struct stage *stage, size_t k, struct arena *arena)
 {
-    if (stage->pictures.n == 1)
-        return stage->name;
-    return arena_print(arena, "%s %zu", stage->name, k);
+    return stage->pictures.n == 1 ? "" : arena_print(arena, " %zu", k);
 }
 
 /* The range of a panel's colours; NaN if its maps have one each. */
@@ -105,14 +104,16 @@ static bool add_panels(struct figure_panel *panels, size_t first,
     if (options->shapes && !note)
         return false;
     for (size_t k = 0; k < set->n; k++) {
-        const char *title = titles->names.n ? titles->names.items[first + k]
-                            : titles->none  ? NULL
-                                            : title_of(stage, k, arena);
-        if (!title && !titles->none)
+        const char *own = titles->names.n ? titles->names.items[first + k] : NULL;
+        const char *tail = own ? "" : tail_of(stage, k, arena);
+        if (!tail)
             return false;
         panels[first + k] = (struct figure_panel){
             .picture = &set->pictures[k],
-            .title = title,
+            .title = titles->none ? NULL
+                     : own        ? own
+                                  : stage->name,
+            .tail = tail,
             .note = note,
             .low = bound(set, set->vmin, k),
             .high = bound(set, set->vmax, k),

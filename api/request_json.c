@@ -65,6 +65,13 @@ static bool set_option(struct request_reader *r, const char *name, const cJSON *
                             r->err);
 }
 
+/* For an unknown member of a group; a name is what a generator has. */
+static const char *nearest_in_group(const struct options *options, const char *key)
+{
+    return strcmp(key, "name") == 0 ? option_name(OPTION_GENERATOR)
+                                    : options_nearest(options, key);
+}
+
 /* An option, or a group of them. */
 static bool take_member(struct request_reader *r, const cJSON *member,
                         const char *pointer, enum error_code unknown, bool in_group)
@@ -88,7 +95,7 @@ static bool take_member(struct request_reader *r, const cJSON *member,
     const struct options *options = &r->request->options;
     if (options_find(options, key) == OPTION_TOTAL)
         return unknown_key(r, member, pointer, unknown,
-                           in_group ? options_nearest(options, key)
+                           in_group ? nearest_in_group(options, key)
                                     : nearest_name(key, key_at, options));
     return set_option(r, key, member, pointer);
 }

@@ -11,6 +11,7 @@
 #include "api/nearest.h"
 #include "api/reply.h"
 #include "engine/generate.h"
+#include "engine/stopwatch.h"
 
 #define LOOK                                                                           \
     OPTION_LABEL, OPTION_DIGITS, OPTION_TEXT_SIZE, OPTION_COLORMAP, OPTION_FIGSIZE,    \
@@ -86,10 +87,11 @@ static bool read_array(struct call *call, const cJSON *json,
     char reason[BANK_REASON_SIZE];
     struct filter_bank bank;
 
+    if (!cJSON_IsArray(json->child))
+        return invalid(call, "must be a name of the catalogue or a 2-D array");
     if (!bank_read(&bank, json, call->arena, reason))
         return invalid(call, reason);
-    if (bank.filters != 1 || bank.channels || !cJSON_IsArray(json->child) ||
-        cJSON_IsArray(json->child->child))
+    if (bank.filters != 1 || bank.channels || cJSON_IsArray(json->child->child))
         return invalid(call, "must be one filter: a 2-D array");
     const double side = (double)(bank.height > bank.width ? bank.height : bank.width);
     kernel->height = bank.height;
@@ -176,6 +178,7 @@ static bool show(struct call *call, struct kernel_picture *kernel,
                  const struct options *options)
 {
     const struct api_settings *settings = call->settings;
+    const double start = stopwatch_ms();
     struct buffer file;
 
     finish_values(kernel, options);
@@ -189,8 +192,10 @@ static bool show(struct call *call, struct kernel_picture *kernel,
         return false;
     buffer_init(&file, (size_t)settings->limits.max_response_bytes);
     buffer_watch(&file, call->parallel);
-    if (kernel_picture_draw(kernel, settings->png_level, call->arena, &file,
-                            &call->err))
+    const bool drawn = kernel_picture_draw(kernel, settings->png_level, call->arena,
+                                           &file, &call->err);
+    call->reply->ms.encode += stopwatch_ms() - start;
+    if (drawn)
         return reply_body(call->reply, "image/png", &file, &call->err);
     buffer_release(&file);
     return false;

@@ -80,7 +80,7 @@ static void describe(const struct opened *opened, struct image_info *info)
         .bit_depth = 8,
     };
     if (flags & ANIMATION_FLAG)
-        info->warning = "the image is an animation; its first frame was read";
+        info->warning = IMAGE_IS_ANIMATION;
 }
 
 static bool probe(const struct bytes *file, struct image_info *info, struct error *err)

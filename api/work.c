@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/generated.h"
+#include "api/kernel_mosaic.h"
 #include "api/lesson.h"
 #include "api/nearest.h"
 
@@ -442,15 +443,6 @@ const struct shape *work_stage_shape(const struct work *work,
     return stage->weight ? &plan->weight_shape[stage->weight - 1] : &plan->out;
 }
 
-/* Of kernels a row shows the filters on one channel, if there are several channels and
- * not too many filters; 0: as ever. */
-static int filters_in_a_row(const struct shape *shape)
-{
-    const bool rows = shape->rank == 4 && shape->dim[2] > 1 && shape->dim[3] > 1;
-
-    return rows && shape->dim[3] <= 64 ? (int)shape->dim[3] : 0;
-}
-
 /* The lesson paints Detect and Condense with gamma; a config's every stage but Input.
  */
 struct render work_render(struct work *work, const struct selected *stage)
@@ -459,8 +451,8 @@ struct render work_render(struct work *work, const struct selected *stage)
     const bool plain = stage->index == 0 || (work->config.lesson && stage->index == 1);
 
     render_from_options(&render, work_options(work));
-    if (stage->weight && !render.columns)
-        render.columns = filters_in_a_row(work_stage_shape(work, stage));
+    if (stage->weight)
+        kernel_mosaic_look(&render, work_stage_shape(work, stage), work_options(work));
     if (plain)
         render.gamma = 1;
     if (reply_is_figure(work->format))

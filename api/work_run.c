@@ -111,18 +111,47 @@ bool work_run(struct work *work)
     return true;
 }
 
+/* True if the picture is an Input of three channels, in its own colours. */
+static bool is_colored(const struct work *work, const struct selected *stage)
+{
+    return stage->index == 0 && work->input.rank == 3 && work->input.dim[2] == 3 &&
+           !OPTION_GIVEN(&work->request.options, CHANNEL);
+}
+
+/* An Input in its own colours is shown from 0 to 1, or half a step of 8 bits more. */
+static bool is_clipped(const struct work *work)
+{
+    const double step = 0.5 / 255;
+
+    for (size_t i = 0; i < work->result.n_stages; i++) {
+        const struct statistics *s = &work->result.stages[i].stats;
+        if (is_colored(work, &work->stages[i]) && (s->min < -step || s->max > 1 + step))
+            return reply_shows_render(work->format) &&
+                   !OPTION_GIVEN(&work->request.options, RANGE);
+    }
+    return false;
+}
+
 const char **work_warnings(struct work *work, size_t *n)
 {
     const char **warnings =
-        arena_take(work->call->arena, OPTION_COUNT + 1, sizeof *warnings);
+        arena_take(work->call->arena, OPTION_COUNT + 2, sizeof *warnings);
+
+    const struct option_reply reply = {
+        .source = work->source,
+        .format = work->format,
+        .own_colors = work->n_stages == 1 && is_colored(work, &work->stages[0]),
+    };
 
     *n = 0;
     if (!warnings)
         return NULL;
     if (work->image.warning)
         warnings[(*n)++] = work->image.warning;
-    *n += option_use_warn(work_options(work), work->source, work->format,
-                          work->call->arena, warnings + *n);
+    if (is_clipped(work))
+        warnings[(*n)++] = "Input has values beyond 0..1, which are clipped in its "
+                           "picture; range=low,high shows them";
+    *n += option_use_warn(work_options(work), &reply, work->call->arena, warnings + *n);
     return warnings;
 }
 

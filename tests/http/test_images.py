@@ -13,7 +13,7 @@ import unittest
 import numpy as np
 from PIL import Image, ImageOps
 
-from service import ROOT, Service, npy, png, png_chunk, read_png
+from service import ROOT, Service, npy, png, png_chunk, png_chunks, read_png
 
 LUMA = np.array([0.2989, 0.587, 0.114])
 
@@ -287,7 +287,48 @@ def animation(width, height, x, y, w, h, frame):
     return b"RIFF" + len(body).to_bytes(4, "little") + body
 
 
+class Apng(Images):
+    FRAMES = [photo(20, 30, seed) for seed in range(3)]
+
+    def warnings(self, data):
+        return " ".join(self.described(data)["warnings"])
+
+    def test_of_an_animation_the_first_frame_is_read(self):
+        frames = [Image.fromarray(frame) for frame in self.FRAMES]
+        file = io.BytesIO()
+        frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
+        self.same_bytes(self.read(file.getvalue(), color="rgb"), self.FRAMES[0])
+        self.assertIn("first frame", self.warnings(file.getvalue()))
+
+    def test_every_reader_warns(self):
+        """Of one pixel an interlaced file, which libpng reads, is like any other."""
+        for name, pixels, interlaced in (("ours", self.FRAMES[0], 0),
+                                         ("libpng", self.FRAMES[0][:1, :1], 1)):
+            head, *rest = png_chunks(png(pixels))
+            for frames, expected in ((2, True), (1, False)):
+                chunks = [(head[0], head[1][:12] + bytes([interlaced])),
+                          (b"acTL", frames.to_bytes(4, "big") + bytes(4)), *rest]
+                data = b"\x89PNG\r\n\x1a\n" + b"".join(
+                    png_chunk(kind, body) for kind, body in chunks)
+                with self.subTest(name, frames=frames):
+                    self.same_bytes(self.read(data, color="rgb"), pixels)
+                    self.assertEqual("first frame" in self.warnings(data), expected)
+
+    def test_other_chunks_of_that_name_are_skipped(self):
+        head, *rest = png_chunks(png(self.FRAMES[0]))
+        for at, body in ((1, b""), (1, b"\0\0\0\2"), (1, bytes(9)), (2, b"\0\0\0\2" * 2)):
+            chunks = [head, *rest]
+            chunks.insert(at, (b"acTL", body))
+            data = b"\x89PNG\r\n\x1a\n" + b"".join(
+                png_chunk(kind, body) for kind, body in chunks)
+            with self.subTest(at=at, body=body):
+                self.assertEqual(self.warnings(data), "")
+
+
 class Resize(Images):
+    """Against Pillow, which antialiases as is promised here; OpenCV, which does so for
+    INTER_AREA only, would say nothing more and is a large package."""
+
     METHODS = {"bilinear": Image.BILINEAR, "nearest": Image.NEAREST,
                "bicubic": Image.BICUBIC, "area": Image.BOX}
     SIZES = [(40, 60), (20, 30), (13, 7), (1, 1), (80, 120), (41, 200), (10, 180),
@@ -427,6 +468,40 @@ class Scaling(Images):
         Image.fromarray(wide[..., 0]).save(data, "PNG")
         got = self.read(data.getvalue(), preprocess="tf")
         np.testing.assert_allclose(got[..., 0], self.x[..., 0] / 127.5 - 1, atol=1e-5)
+
+    def test_what_an_input_cannot_show_is_said(self):
+        """Its picture is in its own colours, from 0 to 1."""
+        clipped = "Input has values beyond 0..1, which are clipped"
+        rows = [(f"preprocess={mode}&stages=Input", clipped)
+                for mode in ("tf", "caffe", "torch")]
+        rows += [
+            ("mean=0.5", clipped),
+            ("rescale=1&stages=Input,Filter&format=png&stage=Input", clipped),
+            ("stages=Input", ""),
+            ("resize=11,13&resize_method=area", ""),
+            ("mean=0.5&range=-0.5,0.5", ""),
+            ("mean=0.5&format=npz", ""),
+            ("mean=0.5&stages=Filter", ""),
+            ("mean=0.5&color=gray", ""),
+            ("stages=Input&colormap=gray", "colormap does nothing here: it is for "
+             "pictures, but an Input of three channels"),
+            ("stages=Input&normalize=stage", "normalize does nothing here"),
+            ("stages=Input&layout=separate", "layout does nothing here"),
+            ("stages=Input&gap=3", "gap does nothing here"),
+            ("stages=Input&colormap=gray&channel=1", ""),
+            ("stages=Input,Filter&colormap=gray&gap=3", ""),
+        ]
+        for query, expected in rows:
+            with self.subTest(query):
+                color = "" if "color=" in query else "&color=rgb"
+                reply = self.service.form(f"/v1/extract?{query}{color}",
+                                          {"image": png(self.pixels)})
+                self.assertEqual(reply.status, 200, reply.body[:500])
+                told = (reply.json()["warnings"] if reply.type == "application/json"
+                        else [reply.headers["X-Warning"]] if "X-Warning" in reply.headers
+                        else [])
+                self.assertEqual(len(told), bool(expected), told)
+                self.assertIn(expected, "".join(told))
 
     def test_together_with_every_format(self):
         for kind in ("JPEG", "WEBP"):

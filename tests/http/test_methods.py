@@ -61,6 +61,14 @@ class Methods(SharedServer):
                 self.assertEqual((reply.status, reply.type), (200, "application/json"))
                 reply.json()
 
+    def test_the_libraries_tell_their_versions(self):
+        libraries = self.service.get("/version").json()["libraries"]
+        self.assertEqual(set(libraries), {
+            "cairo", "cjson", "freetype", "giflib", "isa-l", "libjpeg-turbo",
+            "libmicrohttpd", "libpng", "libwebp", "libzip"})
+        for version in libraries.values():
+            self.assertRegex(version, r"^[1-9]\d*(\.\d+){1,2}$|^0\.\d+\.\d+$")
+
     def test_the_page_has_its_own_policy_and_a_tag(self):
         page = self.service.get("/")
         self.assertEqual((page.status, page.type), (200, "text/html"))

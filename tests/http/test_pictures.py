@@ -1,5 +1,5 @@
 """Figures, kernels and animations as other programs read them: pngcheck, librsvg,
-poppler and Pillow."""
+poppler, gifsicle and Pillow."""
 
 import base64
 import io
@@ -234,8 +234,12 @@ class LayerKernels(Pictures):
         self.assertEqual({name: list(a.shape) for name, a in arrays.items()},
                          {s["name"]: s["shape"] for s in stages})
         # The mosaic has a row for each input channel, a column for each filter.
+        # Small ones are enlarged, and the gap has a colour that no value has.
         picture = pixels(base64.b64decode(stages[0]["images"][0]["png"]))
-        self.assertEqual(picture.shape, (2 * 4 - 1, 4 * 4 - 1, 3))
+        self.assertEqual(picture.shape, (32 * (2 * 4 - 1), 32 * (4 * 4 - 1), 3))
+        picture = picture[::32, ::32]
+        self.assertTrue((picture[3] == (0xad, 0xb5, 0xbd)).all())
+        self.assertTrue((picture[:, 3::4] == (0xad, 0xb5, 0xbd)).all())
         table = np.array(json.loads((DATA / "colors" / "colormaps.json").read_text())
                          ["Blues_r"])
         kernel = arrays["a/kernel"]
@@ -246,6 +250,36 @@ class LayerKernels(Pictures):
                 index = np.minimum((x * np.float32(256)).astype(int), 255)
                 seen = picture[4 * i:4 * i + 3, 4 * f:4 * f + 3]
                 np.testing.assert_array_equal(seen, table[index])
+
+    def test_mosaics_are_nearly_square_and_can_be_seen(self):
+        def conv(filters, size=3):
+            return [{"type": "conv2d", "filters": filters, "kernel_size": size}]
+        for layers, channels, query, shape, columns in (
+                (conv(64), 3, "", (376, 504), 16),  # 12 rows, 8 pixels a cell
+                (conv(64), 3, "&columns=64&scale=1", (11, 255), 64),
+                (conv(64), 64, "&gap=0", (384, 384), 64),
+                (conv(2), 64, "", (504, 248), 8),  # a row holds four channels
+                (conv(31), 3, "", (507, 507), 10),  # no number of columns fits 31
+                (conv(1), 1, "", (96, 96), 1),
+                (conv(6, 5), 1, "", (330, 510), 3)):
+            with self.subTest(query, layers=layers, channels=channels):
+                stage, = self.post(f"images=png{query}", layers,
+                                   f"16,16,{channels}").json()["stages"]
+                picture = pixels(base64.b64decode(stage["images"][0]["png"]))
+                self.assertEqual(picture.shape, (*shape, 3))
+                self.assertEqual(stage["render"]["columns"], columns)
+
+    def test_kernels_of_one_cell_are_a_matrix(self):
+        layers = [{"type": "conv2d", "filters": 8, "kernel_size": 1, "name": "p"}]
+        stage, = self.post("scale=1", layers, "8,8,8").json()["stages"]
+        self.assertEqual(stage["render"]["normalize"], "stage")
+        kernel = self.post("format=npz", layers, "8,8,8").arrays()["p/kernel"][0, 0]
+        x = (kernel - kernel.min()) / (kernel.max() - kernel.min())
+        table = np.array(json.loads((DATA / "colors" / "colormaps.json").read_text())
+                         ["Blues_r"])
+        np.testing.assert_array_equal(
+            pixels(base64.b64decode(stage["images"][0]["png"])),
+            table[np.minimum((x * np.float32(256)).astype(int), 255)])
 
     def test_one_layer_by_its_name(self):
         for name in ("b", "b/depthwise_kernel"):
@@ -333,6 +367,8 @@ class Animations(Pictures):
                 ("op=max_pool&input_size=8", (4, 4), (2, 2), (2, 2)),
                 ("op=average_pool&input_size=7&kernel_size=3&strides=2&padding=same",
                  (4, 4), (2, 2), (3, 3)),
+                ("op=max_pool&input_size=9&kernel_size=3&strides=2&dilation=2"
+                 "&padding=SAME", (5, 5), (2, 2), (5, 5)),
                 ("preset=lesson_stride3&input=circle&resize=12,9",
                  (4, 3), (3, 3), (3, 3))):
             with self.subTest(query):
@@ -359,6 +395,32 @@ class Animations(Pictures):
         later = (v0 + 2 * cell + 6, u0 + 2 * cell + 6)
         self.assertEqual(frames[0][later].tolist(), white)
         self.assertNotEqual(frames[-1][later].tolist(), white)
+
+    def test_its_time_is_told_by_phases(self):
+        for path, phases in (("/v1/animation?input_size=30", ("plan", "compute", "encode")),
+                             ("/v1/animation?input=circle&max_frames=2",
+                              ("plan", "decode", "encode")),
+                             ("/v1/kernel.png?kernel=edge", ("encode",)),
+                             ("/v1/kernels/edge.png", ("encode",))):
+            timing = self.service.get(path).headers["Server-Timing"]
+            times = {name: float(ms) for name, ms in
+                     (part.split(";dur=") for part in timing.split(", "))}
+            with self.subTest(path, timing=timing):
+                self.assertTrue(all(times[phase] > 0 for phase in phases))
+
+    def test_gifsicle_reads_the_same_frames_and_makes_them_hardly_smaller(self):
+        for query in ("", "op=max_pool&input_size=9&dilation=2&padding=same",
+                      "input=circle&size=40&max_frames=9&fps=50"):
+            with self.subTest(query):
+                data = self.get(f"/v1/animation?{query}")
+                done = subprocess.run(["gifsicle", "--unoptimize"], input=data,
+                                      capture_output=True, timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                for ours, theirs in zip(frames_of(data), frames_of(done.stdout),
+                                        strict=True):
+                    np.testing.assert_array_equal(ours, theirs)
+                smallest = run("gifsicle", "-O3", data=data)
+                self.assertLess(len(data), 1.1 * len(smallest))
 
     def test_it_is_small_and_repeats(self):
         data = self.get("/v1/animation")

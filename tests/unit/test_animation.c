@@ -7,6 +7,7 @@
 #include <gif_lib.h>
 
 #include "api/animation.h"
+#include "api/animation_number.h"
 #include "api/gif.h"
 
 static struct api_session *session;
@@ -122,6 +123,55 @@ Test(animation, frames_come_back_as_they_were)
     }
 }
 
+/* ---- numbers ---- */
+
+/* Of a grid of these values in cells of this width: the first as it is written; "" if
+ * it is not. */
+Test(animation, numbers_have_as_many_decimals_as_fit)
+{
+    static const struct {
+        float values[4];
+        double width;
+        const char *text;
+    } rows[] = {
+        {{0.4821f, 0, 1, -0.25f}, 80, "0.48"}, /* three digits of the largest */
+        {{0.4821f, 0, 0.5f, 0.25f}, 80, "0.482"},
+        {{0.4821f, 0, 0.5f, 0.25f}, 22, "0.48"},
+        {{-0.4821f, 0, 0.5f, 0.25f}, 18, "-0.5"},
+        {{0.4821f, 0, 0.5f, 0.25f}, 5, ""},
+        {{12345.678f, 0, 0.5f, 0.25f}, 30, "12346"}, /* one large among small ones */
+        {{0.25f, 0, 0.5f, 12345.678f}, 30, "0"},
+        {{-0.001f, 5, 6.5f, 7}, 80, "0.00"},
+        {{53, -255, 0, 3}, 80, "53"},
+        {{53, -255, 0, 3}, 12, ""},
+        {{3e-7f, 0, 0, 0}, 80, "3e-07"},
+        {{3.456e8f, 1, 2, 3}, 80, "3.5e+08"},
+        {{NAN, 1, INFINITY, 2}, 80, "nan"},
+        {{-NAN, NAN, NAN, NAN}, 80, "nan"},
+    };
+    const struct canvas_page page = {100, 100, 100};
+    struct arena arena = new_arena(1 << 20);
+    struct error err;
+    struct canvas *canvas = canvas_new(CANVAS_PIXELS, &page, &arena, NULL, &err);
+
+    cr_assert(canvas);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct animation_grid grid = {2, 2, 1, rows[i].values};
+        const struct animation_range range = animation_range_of(&grid);
+        const struct animation_style style = animation_style_of(
+            canvas, &range, (struct canvas_font){false, 13}, rows[i].width);
+        char text[NUMBER_TEXT_SIZE] = "";
+        if (style.font.size > 0)
+            animation_number_print(text, rows[i].values[0], &style);
+        cr_expect_str_eq(text, rows[i].text, "row %zu: %s", i, text);
+        if (style.font.size > 0 && isfinite(rows[i].values[0]))
+            cr_expect_leq(canvas_measure(canvas, &style.font, text).width,
+                          rows[i].width + 0.01);
+    }
+    cr_assert(canvas_finish(canvas));
+    arena_release(&arena);
+}
+
 /* ---- requests ---- */
 
 static struct api_reply get(const char *query)
@@ -179,6 +229,11 @@ Test(animation, a_frame_for_each_cell_of_the_output)
         {"op=average_pool&input_size=8", 16, 50},
         {"op=max_pool&input_size=7&padding=same", 16, 50},
         {"op=average_pool&input_size=7&kernel_size=3&strides=1&padding=same", 49, 50},
+        {"op=max_pool&input_size=9&kernel_size=3&dilation=2&strides=1", 25, 50},
+        {"op=average_pool&input_size=9&dilation=2,3&padding=Same", 25, 50},
+        {"op=max_pool&dilation=1", 9, 50},
+        {"input_size=6&strides=2&padding=SAME", 9, 50},
+        {"op=max_pool&input_size=1&dilation=2&padding=same", 1, 50},
         {"input_size=1&kernel_size=1", 1, 50},
         {"input_size=20&max_frames=10&fps=10", 10, 10},
         {"input_size=20&max_frames=2", 2, 50},
@@ -216,12 +271,44 @@ Test(animation, layers_of_a_config)
         {"layer=c&channel=5", 9},
         {"layer=d", 1},
         {"layer=d&input_size=11", 9},
+        {"layer=d&input_shape=11,11,3", 9},
         {"layer=d&input=circle&size=11", 9},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct api_reply reply = post(rows[i].query, TWO);
         expect_frames(&reply, rows[i].frames, 50);
+    }
+}
+
+/* Every second cell of the input, of which the corner is padding. */
+Test(animation, a_dilated_pool_sees_its_own_cells)
+{
+    static const struct {
+        enum option_op op;
+        float output[9];
+    } rows[] = {
+        {OP_MAX_POOL, {5, 6, 5, 8, 9, 8, 5, 6, 5}},
+        {OP_AVERAGE_POOL, {5, 5, 5, 5, 5, 5, 5, 5, 5}},
+    };
+    static const float input[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    float output[9];
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct animation a = {.op = rows[i].op,
+                              .input = {3, 3, 1, input},
+                              .output = {3, 3, 1, NULL},
+                              .window = {.height = 2, .width = 2},
+                              .strides = {1, 1},
+                              .dilation = {2, 2},
+                              .pad = {1, 1, 1, 1}};
+        animation_pool(&a, output);
+        for (size_t k = 0; k < 9; k++)
+            cr_expect_eq(output[k], rows[i].output[k], "%d: %zu: %g", rows[i].op, k,
+                         (double)output[k]);
+        a.pad = (struct pads){3, 3, 3, 3}; /* and nothing else */
+        animation_pool(&a, output);
+        cr_expect(isnan(output[0]));
     }
 }
 
@@ -247,6 +334,21 @@ Test(animation, bad_requests_are_told)
          "kernel is for op=conv"},
         {"op=max_pool&kernel_size=9", NULL, "option_invalid", "kernel_size",
          "kernel_size 9 is larger"},
+        {"op=max_pool&dilation=7", NULL, "option_invalid", "dilation",
+         "the dilated window reaches over 8x8 cells, more than the 7x7 input with "
+         "padding 'valid'"},
+        {"op=max_pool&dilation=70,1", NULL, "option_invalid", "dilation",
+         "the dilated window reaches over 71x2 cells; the limit is 63"},
+        {"padding=sane", NULL, "option_invalid", "padding",
+         "padding must be valid or same, not 'sane'; did you mean same?"},
+        {"dilation=2", TWO, "option_invalid", "dilation",
+         "dilation is for a window without layers; here the layer has it"},
+        {"kernel=soble", NULL, "option_invalid", "kernel",
+         "did you mean bottom_sobel?"},
+        {"input_shape=7,7,1&input_size=7", NULL, "option_invalid", "input_shape",
+         "input_shape stands beside input_size"},
+        {"input_shape=7,7,1&input=circle", NULL, "option_invalid", "input_shape",
+         "input_shape is for a window without an image"},
         {"op=sum", NULL, "option_invalid", "op",
          "op must be conv, max_pool or average_pool"},
         {"layer=x", NULL, "option_invalid", "layer",

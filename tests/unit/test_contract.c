@@ -135,6 +135,8 @@ static const struct {
      "y is for input=two_dots"},
     {GET("/v1/inputs/circle.png", "x=3"), "option_invalid", "x", "\"3\"",
      "x is for input=two_dots"},
+    {GET("/v1/inputs/two_dots.npy", "seed=3"), "option_invalid", "seed", "\"3\"",
+     "seed is for input=circle"},
     {GET("/v1/inputs/circle.npy", "colormap=gray"), "option_unknown", "colormap", NULL,
      "colormap is not an option"},
     {GET("/v1/inputs/circle.png", "kernel=edge"), "option_unknown", "kernel", NULL,
@@ -266,12 +268,19 @@ Test(contract, a_hint_knows_what_others_call_it)
 {
     static const char *const layer[] = {"filters", "kernel_size", "strides", NULL};
     static const char *const lesson[] = {"conv_stride", "pool_stride", NULL};
+    static const char *const kernel[] = {"edge", "bottom_sobel", "left_sobel", NULL};
     static const struct {
         const char *name, *const *known;
         const char *nearest;
     } rows[] = {
-        {"out_channels", layer, "filters"},  {"stride", layer, "strides"},
-        {"Pool-Size", layer, "kernel_size"}, {"stride", lesson, "conv_stride"},
+        {"soble", kernel, "bottom_sobel"},
+        {"left_soble", kernel, "left_sobel"},
+        {"so", kernel, NULL},
+        {"edgy", kernel, "edge"},
+        {"out_channels", layer, "filters"},
+        {"stride", layer, "strides"},
+        {"Pool-Size", layer, "kernel_size"},
+        {"stride", lesson, "conv_stride"},
         {"out_channels", lesson, NULL},
     };
 

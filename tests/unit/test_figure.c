@@ -40,7 +40,7 @@ static void expect_layout(const cJSON *row)
         const cJSON *size = cJSON_GetArrayItem(sizes, i);
         pictures[i].height = (size_t)item(size, 0);
         pictures[i].width = (size_t)item(size, 1);
-        panels[i] = (struct figure_panel){&pictures[i], "Input", NULL, 0, 1, false};
+        panels[i] = (struct figure_panel){.picture = &pictures[i], .title = "Input"};
     }
     figure_layout(&figure, &text, boxes);
     for (int i = 0; i < (int)figure.n; i++) {
@@ -313,6 +313,80 @@ Test(figure, vectors_of_any_length_are_drawn)
         cr_expect(strcmp(format, "figure") != 0 || shows_strip(&reply), "%s", query);
         api_reply_release(&reply);
     }
+}
+
+/* The widths of the panels of a figure with colour bars: every second image. */
+static double narrowest_panel(const struct api_reply *reply)
+{
+    char *text = calloc(reply->body_size + 1, 1);
+    double narrowest = INFINITY, width;
+    size_t n = 0;
+
+    memcpy(text, reply->body, reply->body_size);
+    for (const char *at = text; (at = strstr(at, "<image ")); at++, n++) {
+        cr_assert_eq(sscanf(strstr(at, " width="), " width=\"%lf\"", &width), 1);
+        if (n % 2 == 0)
+            narrowest = fmin(narrowest, width);
+    }
+    free(text);
+    return narrowest;
+}
+
+#define CONV "{\"type\":\"conv2d\",\"name\":\"c\",\"filters\":64,\"kernel_size\":3}"
+#define DENSE(n)                                                                       \
+    "{\"type\":\"flatten\"},{\"type\":\"dense\",\"name\":\"d\",\"units\":" n "}"
+
+/* Both numbers of each bar are drawn, beside a panel that has most of its column. */
+Test(figure, colour_bars_leave_their_panels_room)
+{
+    static const struct {
+        const char *query, *layers;
+        size_t panels, labels; /* without room for labels there are none */
+        double column, share;
+    } rows[] = {
+        {"stages=c&layout=separate&subplot_shape=8,8&figsize=12,12", CONV, 64, 128, 150,
+         0.6},
+        {"stages=c&layout=separate&subplot_shape=8,8&figsize=5,5", CONV, 64, 0, 62.5,
+         0.6},
+        {"stages=c&channel=0&figsize=3,3", CONV, 1, 2, 300, 0.6},
+        {"stages=d&figsize=4,4", DENSE("4"), 1, 2, 400, 0.7},
+        {"stages=d&figsize=4,4", DENSE("1000"), 1, 2, 400, 0.7},
+        {"subplot_shape=1,4&figsize=4,2&shapes=1", NULL, 4, 8, 100, 0.6},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char query[256];
+        snprintf(query, sizeof query, "format=svg&colorbar=1&titles=0&%s",
+                 rows[i].query);
+        struct api_reply reply =
+            rows[i].layers ? post(query, rows[i].layers) : get(query);
+        cr_assert_eq(reply.status, 200, "%s", rows[i].query);
+        cr_expect_eq(count_text(&reply, "<image "), 2 * rows[i].panels);
+        cr_expect_eq(count_text(&reply, "aria-label="), rows[i].labels, "%s: %zu",
+                     rows[i].query, count_text(&reply, "aria-label="));
+        const double width = narrowest_panel(&reply);
+        cr_expect_geq(width, rows[i].share * rows[i].column, "%s: %g", rows[i].query,
+                      width);
+        api_reply_release(&reply);
+    }
+}
+
+Test(figure, titles_are_cut_before_their_numbers)
+{
+    static const char layer[] =
+        "{\"type\":\"conv2d\",\"name\":\"a_layer_with_a_long_name"
+        "\",\"filters\":64,\"kernel_size\":3}";
+    struct api_reply reply =
+        post("format=svg&stages=a_layer_with_a_long_name&layout=separate&figsize=5,5",
+             layer);
+
+    cr_assert_eq(reply.status, 200);
+    for (int i = 0; i < 64; i++) {
+        char end[32];
+        snprintf(end, sizeof end, "\xe2\x80\xa6 %d\"", i);
+        cr_expect_eq(count_text(&reply, end), 1, "%d", i);
+    }
+    api_reply_release(&reply);
 }
 
 Test(figure, thousands_of_panels_are_drawn)
