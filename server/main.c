@@ -18,7 +18,7 @@ enum { OK, FAILED, MISUSED }; /* exit statuses */
 
 /* When patience with requests has ended: for computations to heed that, for their
  * answers to leave, for connections to close. */
-enum { HEED_MS = 2000, LEAVE_MS = 200, CLOSE_MS = 1000 };
+enum { HEED_MS = 2000, LEAVE_MS = 1000, CLOSE_MS = 1000 };
 
 static int fail(int status, const char *message)
 {

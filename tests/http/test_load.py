@@ -13,8 +13,8 @@ import threading
 import time
 import unittest
 
-from client import ask, metric
-from service import Service, free_port, multipart, png
+from client import ask, config, eventually, metric
+from service import Service, multipart, png
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Load(unittest.TestCase):
 
     def test_clients_displace_each_other_while_metrics_and_keys_are_read(self):
         """What other threads than the I/O thread touch: the queue, metrics, the keys."""
-        body, port, statuses = json.dumps({"input": "circle", "size": 64}), free_port(), []
+        body, statuses = json.dumps({"input": "circle", "size": 64}), []
         requests = [(f"POST /extract HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
                      "Content-Type: application/json\r\n"
                      f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
@@ -109,9 +109,8 @@ class Load(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".keys") as file:
             file.write("alice\nbob\ncarol\n")
             file.flush()
-            with Service("--workers", "2", "--queue-size", "3", "--metrics-bind",
-                         f"127.0.0.1:{port}", "--api-keys-file", file.name,
-                         *QUIET) as service:
+            with Service("--workers", "2", "--queue-size", "3", "--api-keys-file", file.name,
+                         *QUIET, monitored=True) as service:
                 until = time.monotonic() + 3
 
                 def client(number):
@@ -121,7 +120,7 @@ class Load(unittest.TestCase):
                 def watch(_):
                     while time.monotonic() < until:
                         service.process.send_signal(signal.SIGHUP)
-                        with socket.create_connection(("127.0.0.1", port)) as scraper:
+                        with socket.create_connection(("127.0.0.1", service.monitor_port)) as scraper:
                             scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
                             self.assertIn(b" 200 OK", scraper.recv(100))
 
@@ -130,20 +129,19 @@ class Load(unittest.TestCase):
         self.assertTrue({200, 429} <= set(statuses) <= {200, 429, 503}, set(statuses))
 
     def test_a_drain_finishes_what_was_accepted(self):
-        fields = {"image": ("in.png", photograph(400)), "config": json.dumps(LAYERS),
-                  "images": "none"}
-        with Service("--workers", "2", "--queue-size", "8", *QUIET) as service:
-            statuses, started = [], threading.Barrier(5)
+        flags = ("--workers", "2", "--queue-size", "8", "--request-timeout", "120")
+        with Service(*flags, *QUIET) as service:
+            statuses = []
 
             def client():
-                started.wait()
-                statuses.append(service.form("/v1/extract", fields).status)
+                statuses.append(service.post("/v1/extract", config(3),
+                                             content_type="application/json").status)
 
             threads = [threading.Thread(target=client) for _ in range(4)]
             for thread in threads:
                 thread.start()
-            started.wait()
-            time.sleep(0.1)
+            self.assertTrue(eventually( # those, and the question itself
+                lambda: metric(service, "convscope_inflight_requests") == 5))
             self.assertEqual(service.stop(), 0, service.output())
             for thread in threads:
                 thread.join()
