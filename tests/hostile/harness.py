@@ -13,7 +13,9 @@ Check.tearDown asserts the invariants:
 
 CONVSCOPE_HOSTILE=long runs the checks in full, as make test-hostile does; without it they
 are cut down to what a quick test may take. CONVSCOPE_SLACK multiplies the times that are
-asserted (default 4; make test-hostile sets 1, for a machine that does nothing else).
+asserted (default 4; make test-hostile sets 1, for a machine that does nothing else). What
+one request may cost is asserted of the server's CPU time, which others on the machine do
+not change.
 """
 
 import contextlib
@@ -90,7 +92,10 @@ class Process:
         return len(os.listdir(self.folder / "fd"))
 
     def cpu(self):
-        """Seconds of CPU so far."""
+        """Seconds of CPU so far, to the nanosecond where the kernel tells them."""
+        with contextlib.suppress(OSError):
+            return sum(int((task / "schedstat").read_text().split()[0])
+                       for task in (self.folder / "task").iterdir()) / 1e9
         fields = (self.folder / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -224,10 +229,28 @@ class Check(unittest.TestCase):
                         f"I5: {self.base_memory} -> {self.process.memory()}")
 
     def send(self, data):
-        """(status, code, seconds, body) of one request on a connection of its own."""
-        began = time.monotonic()
+        """(status, code, seconds of CPU, body) of one request on a connection of its own."""
+        began = self.process.cpu()
         status, headers, body = ask(self.service, data)
-        return (status, headers.get("x-error-code", ""), time.monotonic() - began, body)
+        return status, headers.get("x-error-code", ""), self.process.cpu() - began, body
+
+    def assert_cheap(self, seconds, limit, what=None):
+        """Of the server's CPU time; a sanitizer has its own price."""
+        self.assertLess(seconds, limit * SLACK * (5 if self.process.sanitized else 1), what)
+
+    def growth(self, action):
+        """By how much the peak of memory rises while it is done for the second time: at
+        first the code itself is read in."""
+        action()
+        self.process.forget_peak()
+        base = self.process.memory()
+        action()
+        return self.process.peak() - base
+
+    def assert_small(self, growth, limit):
+        """Each thread may have a page or two more of its heap in use than before."""
+        if not self.process.sanitized:
+            self.assertLess(growth, limit + MB // 4 * (os.cpu_count() or 1))
 
     def exchange(self, data, timeout=10):
         """(seconds, all that comes back until the server closes)"""
