@@ -272,6 +272,7 @@ static void release(struct http *http)
     workers_free(server->workers);
     shelf_free(server->shelf);
     pthread_mutex_destroy(&server->shelf_lock);
+    budget_release(&server->budget);
     free(http);
 }
 
@@ -289,6 +290,7 @@ struct http *http_start(const struct options *options, struct access *access,
     server->options = options;
     server->access = access;
     pthread_mutex_init(&server->shelf_lock, NULL);
+    budget_init(&server->budget, (size_t)options->max_inflight_memory);
     fit_connections(http);
     server->workers =
         workers_new((size_t)options->workers, (size_t)options->queue_size);

@@ -124,28 +124,23 @@ static void check_type(struct exchange *x)
         exchange_fail(x, &err);
 }
 
-static void refuse_memory(struct exchange *x)
-{
-    exchange_refuse(x, ERROR_MEMORY_PRESSURE,
-                    "the memory for requests in flight is spent; try again");
-}
-
 /* Memory for capacity bytes of body in all; a refusal if there is none. */
 static bool grow_body(struct exchange *x, size_t capacity)
 {
     const size_t more = capacity - x->body_capacity;
-    unsigned char *body = NULL;
 
-    if (exchange_hold(x, more)) {
-        body = realloc(x->body, capacity);
-        x->body_capacity += more; /* held, and so to be given back */
+    if (!exchange_hold(x, more)) {
+        exchange_drop_body(x);
+        return false;
     }
+    x->body_capacity += more;
+    unsigned char *body = realloc(x->body, capacity);
     if (body) {
         x->body = body;
         return true;
     }
     exchange_drop_body(x);
-    refuse_memory(x);
+    exchange_refuse(x, ERROR_MEMORY_PRESSURE, "no memory for the body; try again");
     return false;
 }
 

@@ -1,6 +1,7 @@
 /* main.c - start, serve until told to stop, drain, exit. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +203,7 @@ int main(int argc, char **argv)
     sigset_t ending;
 
     open_standard_streams();
+    mallopt(M_ARENA_MAX, 1); /* of several malloc_trim leaves the tops */
     const bool valid = options_read(&options, argc, argv, message, sizeof message);
     if (options.want_help)
         return options_print_help(stdout), OK;

@@ -327,21 +327,21 @@ static void compute(enum setting_id id, double *field, double value)
     settings[id].source = COMPUTED;
 }
 
-static void lower_request_memory(struct options *o, double value)
+/* To value, unless somebody has set it, or it is lower. */
+static bool lower_limit(const char *flag, double *limit, double value)
 {
-    static const char flag[] = "--max-request-memory";
-    struct setting *s = find_flag(flag, sizeof flag - 1);
+    struct setting *s = find_flag(flag, strlen(flag));
 
-    if (s->source != DEFAULT || value >= o->api.limits.max_request_memory)
-        return;
-    o->api.limits.max_request_memory = value;
-    o->request_memory_lowered = true;
+    if (s->source != DEFAULT || value >= *limit)
+        return false;
+    *limit = value;
     s->source = COMPUTED;
+    return true;
 }
 
 /* Requests in flight get what the workers and the weights cache leave of three quarters
  * of the memory. If that is next to nothing, the workers get a half, and they a quarter
- * with the cache. */
+ * with the cache. A reply that is larger than what is in flight would never be sent. */
 static void compute_memory(struct options *o)
 {
     const double memory = machine_memory(), least = 64 * MIB;
@@ -352,10 +352,14 @@ static void compute_memory(struct options *o)
     double left = rest - o->workers * o->api.limits.max_request_memory;
 
     if (o->max_inflight_memory < 0 && left < least) {
-        lower_request_memory(o, floor(memory / 2 / o->workers));
+        o->request_memory_lowered =
+            lower_limit("--max-request-memory", &o->api.limits.max_request_memory,
+                        floor(memory / 2 / o->workers));
         left = fmax(memory / 4 - o->weights_cache_bytes, MIB);
     }
     compute(SET_MAX_INFLIGHT_MEMORY, &o->max_inflight_memory, floor(left));
+    lower_limit("--max-response-bytes", &o->api.limits.max_response_bytes,
+                o->max_inflight_memory);
 }
 
 static void compute_defaults(struct options *o)

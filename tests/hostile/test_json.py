@@ -125,11 +125,6 @@ class Json(Check):
 
 
 class Plans(Check):
-    def check_memory(self):
-        """What is freed stays at the top of the workers' heaps, up to twice the size from
-        which malloc maps memory, which grows to 32 MiB: that is no leak, but more than I5
-        allows after thousands of large replies."""
-
     def random_layer(self, draw):
         kind = draw.randrange(8)
         if kind < 3:
