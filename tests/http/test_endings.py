@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -93,6 +94,31 @@ class Endings(unittest.TestCase):
                     ended.set()
                 self.assertTrue(churning)
                 self.assertEqual(status, 0, service.output()[-2000:])
+
+    def test_a_log_that_does_not_block_has_whole_lines(self):
+        """Half a line is none: who reads late reads all of it."""
+        read_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        port, n = free_port(), 1000 # more than the pipe holds
+        server = subprocess.Popen([BINARY, "--bind", f"127.0.0.1:{port}", "--log-format",
+                                   "json"], stdout=write_end, stderr=subprocess.DEVNULL)
+        os.close(write_end)
+
+        def connect():
+            with contextlib.suppress(OSError):
+                return socket.create_connection(("127.0.0.1", port), 60)
+
+        clients = []
+        self.assertTrue(eventually(lambda: clients.append(connect()) or clients[-1], 60))
+        with clients[-1] as client:
+            for _ in range(n):
+                client.sendall(GET)
+                self.assertTrue(client.recv(2000).startswith(b"HTTP/1.1 200"))
+        with open(read_end, encoding="ascii") as log:
+            threading.Timer(1, server.terminate).start()
+            lines = [json.loads(line) for line in log]
+        self.assertEqual(server.wait(60), 0)
+        self.assertEqual(sum(line.get("path") == "/livez" for line in lines), n)
 
     def test_the_log_may_be_closed_or_stuck(self):
         read_end, write_end = os.pipe()
