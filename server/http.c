@@ -64,15 +64,19 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     struct http *http = context;
     struct connection *connection = connection_of(mhd);
     struct exchange *x;
+    struct error err;
 
     if (!connection)
         return NULL;
     x = exchange_new(&http->server, connection, mhd, target);
-    if (!x || !screen_target(target)) {
+    if (!x || !screen_answerable(target)) {
         connection_cut(connection);
         return x;
     }
-    connection_enter(connection, CONNECTION_HEADER, intake_deadline(x));
+    error_init(&err);
+    if (!screen_target(target, &err))
+        exchange_fail(x, &err);
+    connection_begin(connection, intake_deadline(x));
     return x;
 }
 
@@ -296,7 +300,8 @@ struct http *http_start(const struct options *options, struct access *access,
         workers_new((size_t)options->workers, (size_t)options->queue_size);
     if (server->workers)
         server->connections =
-            connections_new(http->hard_connections, http->soft_connections, tick, http);
+            connections_new(http->hard_connections, http->soft_connections,
+                            clock_from_seconds(options->read_timeout), tick, http);
     if (server->connections && open_shelf(server) && open_sessions(server) &&
         (monitoring < 0 || (http->monitor = monitor_start(server, monitoring))))
         http->daemon = start_daemon(http);

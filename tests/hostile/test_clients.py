@@ -44,6 +44,40 @@ class Slow(Check):
         self.assertLess(took, 2 + SLACK)
         figure(12, f"{2 * self.n} slow clients, the last closed after {took:.2f} s of 2")
 
+    def test_12_heads_that_begin_late(self):
+        """A head has one deadline, from its first byte: not another from its first line on,
+        and not that of an idle connection."""
+        with Client(self.service, 60) as client:
+            time.sleep(1.5)
+            client.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Late: ")
+            while client.send(b"X"):
+                client.socket.settimeout(0.1)
+                with contextlib.suppress(TimeoutError):
+                    if not client.fill():
+                        break
+        self.assertTrue(eventually(
+            lambda: [line for line in self.books.lines() if line["status"] == 408]))
+        late, = (line for line in self.books.lines() if line["status"] == 408)
+        self.assertLess(late["ms"]["total"], 1000) # since its first line, by the server's clock
+        with Crowd() as crowd:
+            for _ in range(self.n):
+                crowd.add(Visitor(self.service.port, GET))
+            self.assertEqual(crowd.wait(60), [])
+            began = time.monotonic()
+            for visitor in crowd.visitors:
+                crowd.follow(visitor)
+            drips = iter(b"GET /livez?" + b"x" * 1000)
+            self.assertEqual(crowd.wait(60, lambda: self.drip(crowd, next(drips))), [])
+            took = max(visitor.ended for visitor in crowd.visitors) - began
+        self.assertLess(took, 2 + 0.6 + SLACK) # the guard looks twice a second
+        figure(12, f"a first line after 1.5 s: closed {late['ms']['total']:.0f} ms later; "
+                   f"{self.n} kept connections that drip a first line closed after "
+                   f"{took:.2f} s of 2")
+
+    def drip(self, crowd, byte):
+        for visitor in crowd.visitors:
+            visitor.send(bytes([byte]))
+
     def test_13_slow_readers(self):
         late, n = 'connections_late_total{phase="write"}', 100 if LONG_RUN else 10
         before = self.books.value(late)
