@@ -162,7 +162,13 @@ static bool unknown_flag(const char *arg, size_t n, char *message, size_t size)
     return false;
 }
 
-static void read_environment(void)
+/* Whether an empty value would leave the server open to all, unintended. */
+static bool guards(const struct setting *s)
+{
+    return s == &settings[SET_API_KEYS] || s == &settings[SET_API_KEYS_FILE];
+}
+
+static bool read_environment(char *message, size_t size)
 {
     static char bind_to_port[16];
     const char *port = getenv("PORT");
@@ -176,11 +182,16 @@ static void read_environment(void)
     for (size_t i = 0; i < n_settings; i++) {
         snprintf(name, sizeof name, PREFIX "%s", settings[i].name);
         const char *value = getenv(name);
+        if (value && !*value && guards(&settings[i])) {
+            snprintf(message, size, "%s is set but empty: it needs a value", name);
+            return false;
+        }
         if (value && *value) {
             settings[i].value = value;
             settings[i].source = ENVIRONMENT;
         }
     }
+    return true;
 }
 
 static bool read_word(struct options *options, const char *arg)
@@ -200,12 +211,6 @@ static bool read_word(struct options *options, const char *arg)
         if (!strcmp(arg, words[i].word))
             return *words[i].wanted = true;
     return false;
-}
-
-/* Whether an empty value would leave the server open to all, unintended. */
-static bool guards(const struct setting *s)
-{
-    return s == &settings[SET_API_KEYS] || s == &settings[SET_API_KEYS_FILE];
 }
 
 static bool read_flags(struct options *options, int argc, char **argv, char *message,
@@ -412,8 +417,8 @@ bool options_read(struct options *options, int argc, char **argv, char *message,
 {
     *options = (struct options){0};
     add_limits();
-    read_environment();
-    if (!read_flags(options, argc, argv, message, size) ||
+    if (!read_environment(message, size) ||
+        !read_flags(options, argc, argv, message, size) ||
         !choose_kernels(options, message, size))
         return false;
     for (size_t i = 0; i < n_settings; i++)
