@@ -352,12 +352,13 @@ void http_cut(struct http *http)
     connections_cut(http->server.connections, true);
 }
 
-bool http_stop(struct http *http)
+bool http_stop(struct http *http, size_t *requests)
 {
     /* libmicrohttpd aborts if a connection is still suspended. */
     if (http_inflight(http) || http_computing(http))
         return false;
     MHD_stop_daemon(http->daemon);
+    *requests = http->server.started;
     if (http->quiesced)
         close(http->listening);
     release(http);

@@ -112,13 +112,15 @@ static void end_requests(struct http *http, const sigset_t *ending)
 static int drain(struct http *http, const struct options *options,
                  const sigset_t *ending)
 {
+    size_t requests;
+
     http_drain(http);
     wait_or_leave(ending, options->shutdown_delay);
     http_stop_accepting(http);
     await(http, http_inflight, options->shutdown_timeout, ending);
     end_requests(http, ending);
-    if (http_stop(http)) {
-        log_message(LOG_INFO, "stopped");
+    if (http_stop(http, &requests)) {
+        log_message(LOG_INFO, "stopped after %zu requests", requests);
         log_stop();
         return OK;
     }

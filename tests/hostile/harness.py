@@ -127,7 +127,60 @@ class Books:
                 if "status" in line]
 
 
-class Check(unittest.TestCase):
+class Watch(unittest.TestCase):
+    """Whose tests start their own servers: what holds of those, too."""
+
+    @contextlib.contextmanager
+    def watching(self, service, logged=True):
+        """I1, I3, I4 and, if its log can be read, I6."""
+        self.service, self.books = service, Books(service)
+        self.process = Process(service.process.pid)
+        before = self.resources()
+        yield
+        self.check_alive()
+        self.check_books(logged)
+        self.check_resources(before)
+
+    def resources(self):
+        return self.process.descriptors(), self.process.threads()
+
+    def check_alive(self):
+        self.assertIsNone(self.service.process.poll(), self.service.output()[-3000:])
+        self.check_sanitizer(self.service)
+
+    def check_sanitizer(self, service):
+        self.assertNotRegex(service.output(),
+                            "Sanitizer|runtime error:", "I1: a sanitizer has spoken")
+
+    def check_books(self, logged=True):
+        def settled():
+            started, ended = self.books.totals()
+            return started == ended
+
+        self.assertTrue(eventually(settled), f"I3: {self.books.totals()}")
+
+        def written():
+            _, ended = self.books.totals() # and the question itself, perhaps
+            return len(self.books.lines()) - ended in (0, 1)
+
+        self.assertTrue(not logged or eventually(written), "I6: requests without a line")
+
+    def check_resources(self, before):
+        """No more of either than before: one may not make up for the other."""
+        self.assertTrue(eventually(
+            lambda: all(now <= then for now, then in zip(self.resources(), before))),
+            f"I4: {before} -> {self.resources()}")
+
+    def check_end(self, service):
+        """Of one that has ended by itself: all that was started has a line (I3, I6)."""
+        self.check_sanitizer(service)
+        lines = [json.loads(line) for line in service.output().splitlines()]
+        told = re.fullmatch(r"stopped after (\d+) requests", lines[-1].get("message", ""))
+        self.assertIsNotNone(told, lines[-1])
+        self.assertEqual(sum("status" in line for line in lines), int(told[1]))
+
+
+class Check(Watch):
     flags = ()
     environment = {}
     memory = 64       # MiB of a request; another 64 MiB are for bodies and replies
@@ -174,22 +227,13 @@ class Check(unittest.TestCase):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(self.canary.stdout.close)
 
-    def resources(self):
-        """Descriptors, without those of keep-alive connections of a check; threads."""
-        return self.process.descriptors(), self.process.threads()
-
     def tearDown(self):
         report, _ = self.canary.communicate()
         self.check_alive()
         self.check_canary(json.loads(report))
         self.check_books()
-        self.check_resources()
+        self.check_resources(self.before)
         self.check_memory()
-
-    def check_alive(self):
-        self.assertIsNone(self.service.process.poll(), self.service.output()[-3000:])
-        self.assertNotRegex(self.service.output(),
-                            "Sanitizer|runtime error:", "I1: a sanitizer has spoken")
 
     def check_canary(self, canary):
         self.canary_figures = canary
@@ -201,23 +245,6 @@ class Check(unittest.TestCase):
                                      config=json.dumps(LAYER)))
         self.assertEqual(job[0], 200, f"I2: {job[2][:500]}")
 
-    def check_books(self):
-        def settled():
-            started, ended = self.books.totals()
-            return started == ended
-
-        self.assertTrue(eventually(settled, 10), f"I3: {self.books.totals()}")
-
-        def written():
-            _, ended = self.books.totals() # and the question itself, perhaps
-            return len(self.books.lines()) - ended in (0, 1)
-
-        self.assertTrue(eventually(written, 10), "I6: requests without a line")
-
-    def check_resources(self):
-        self.assertTrue(eventually(lambda: self.resources() <= self.before, 10),
-                        f"I4: {self.before} -> {self.resources()}")
-
     def check_memory(self):
         """I5: both workers' requests, the bodies and heads, and what malloc rounds up."""
         if self.process.sanitized:
@@ -225,7 +252,7 @@ class Check(unittest.TestCase):
         bound = self.base_memory + self.connections * 32768 + (64 + 2 * self.memory) * MB
         self.assertLess(self.process.peak(), bound, "I5: peak")
         back = 1.1 * self.base_memory + 8 * MB
-        self.assertTrue(eventually(lambda: self.process.memory() < back, 5),
+        self.assertTrue(eventually(lambda: self.process.memory() < back),
                         f"I5: {self.base_memory} -> {self.process.memory()}")
 
     def send(self, data):
