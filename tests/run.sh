@@ -184,6 +184,8 @@ hostile)
     mode=${2:-release}
     export CONVSCOPE_HOSTILE=long CONVSCOPE_SLACK=${CONVSCOPE_SLACK:-1}
     hostile_tests "$mode" tests/hostile/test_*.py tests/hostile/long_*.py
+    CONVSCOPE_BIN=$(out "$mode")/convscope suite "$mode: metrics by promtool (HTTP)" \
+        "$python" tests/http/test_methods.py Methods.test_promtool_finds_no_fault
     ;;
 soak)
     mode=${2:-release}

@@ -94,6 +94,28 @@ class Slow(Check):
         figure(13, f"{n} that do not read closed after {took:.1f} s")
 
 
+class SlowReaders(Check):
+    flags = ("--read-timeout", "2")
+
+    @unittest.skipUnless(LONG_RUN, "a reply of 4 MB has a minute: a long run")
+    def test_13_slow_readers_of_4_mb(self):
+        late = 'connections_late_total{phase="write"}'
+        get = b"GET /v1/inputs/circle.npy?size=724 HTTP/1.1\r\nHost: x\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            began = time.monotonic()
+            for _ in range(100):
+                client = stack.enter_context(Client(self.service))
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.send(get)
+            self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") > 40 * MB))
+            self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") < MB, 90))
+            took, n = time.monotonic() - began, self.books.value(late)
+        self.assertLess(took, 2 + 4.2e6 / 65536 + 1 + SLACK)
+        self.assertGreaterEqual(n, 10)
+        figure(13, f"100 that do not read 4 MB, {n:.0f} of them granted, closed after "
+                   f"{took:.1f} s of 66")
+
+
 class Gone(Check):
     flags = ("--workers", "1", "--queue-size", "2")
     memory = 1024

@@ -143,6 +143,7 @@ class Plans(Check):
         is refused without the limit that a plan's own refusal names. (Time is not promised
         by a plan, so it is not compared.)"""
         draw, n, statuses = random.Random(37), 10_000 if LONG_RUN else 300, {}
+        base = self.process.memory()
         with Client(self.service) as client:
             for number in range(n):
                 layers = [self.random_layer(draw) for _ in range(draw.randint(1, 8))]
@@ -156,7 +157,9 @@ class Plans(Check):
                     self.assertIn(b'"limit":', body, (form, layers))
                 statuses[status] = statuses.get(status, 0) + 1
         self.assertGreater(statuses[200], n / 2)
-        figure(37, f"{n} random configs: {statuses}")
+        grown = self.process.peak() - base
+        figure(37, f"{n} random configs in the memory of their plans: {statuses}; memory "
+                   f"+{grown / MB:.0f} MiB at its peak")
 
 
 class Late(Check):

@@ -7,6 +7,7 @@ import time
 import unittest
 
 from client import GET, Client, SharedServer, ask, eventually, logged, metric, post
+from service import Service
 
 
 class Bodies(SharedServer):
@@ -40,6 +41,19 @@ class Bodies(SharedServer):
             client.fill()
             self.assertTrue(client.buffer.startswith(b"HTTP/1.1 100 "))
             self.assertIn(client.send(b"{}").answer()[0], (200, 400, 415, 422))
+
+    def test_expecting_clients_are_told_what_else_is_wrong(self):
+        with Service("--api-keys", "k", "--max-inflight-memory", "1M", "--max-body-bytes",
+                     "2M") as service:
+            for headers, declared, status, code in (
+                    (("Expect: 100-continue",), 10, 401, "unauthorized"),
+                    ((), 33 << 20, 401, "unauthorized"), # too much to be swallowed
+                    (("Expect: 100-continue", "Authorization: Bearer k"), 2 << 20, 503,
+                     "memory_pressure")):
+                with self.subTest(code=code, declared=declared), Client(service) as client:
+                    answer = client.send(post(b"", *headers, declared=declared)).answer()
+                    self.assertEqual((answer[0], answer[1]["x-error-code"]), (status, code))
+                    self.assertIsNone(client.answer())
 
     def test_a_type_that_nobody_reads_is_refused_before_the_body(self):
         head = (b"POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
