@@ -23,7 +23,7 @@ python=/usr/bin/python3 # Debian's, which has Debian's numpy
 ISAS=${ISAS:-portable avx2 avx512}
 oracle=${CONVSCOPE_ORACLE:-../shared/oracle}
 third_party=${CONVSCOPE_THIRD_PARTY:-../shared/third-party}
-readers=(tests/hostile/test_{http,forms,pictures,json}.py) # what reads clients' bytes
+readers=(tests/hostile/test_{http,forms,pictures,json,mutants}.py) # what reads clients' bytes
 report=$(mktemp)
 log=$(mktemp)
 trap 'rm -f "$report" "$log"' EXIT
