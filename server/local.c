@@ -135,6 +135,8 @@ static void answer_page(struct exchange *x, const struct page *page)
     x->policy = PAGE_POLICY;
     set_body(x, page->content_type, page->bytes, page->size);
     exchange_hold_reply(x);
+    if (x->refused)
+        return;
     if (x->reply.status == 200 && known && strstr(known, etag))
         x->reply.status = 304; /* libmicrohttpd leaves the body out */
     api_reply_header(&x->reply, "ETag", "%s", etag);
