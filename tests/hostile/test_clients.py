@@ -180,7 +180,7 @@ class Gone(Check):
 
 
 class Many(Check):
-    flags = ("--workers", "2", "--queue-size", "8")
+    flags = ("--workers", "2", "--queue-size", "8", "--request-timeout", "300")
     connections = 250
 
     def test_16_two_hundred_at_once(self):

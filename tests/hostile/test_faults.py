@@ -228,7 +228,7 @@ class Endings(Watch):
         for states in (("idle",), ("idle",) * 50, ("head",), ("uploading",), ("writing",),
                        ("working", "queued", "queued"), self.ORDER):
             flags = ("--workers", "1", "--shutdown-timeout", "60", "--read-timeout", "20",
-                     "--log-format", "json")
+                     "--request-timeout", "300", "--log-format", "json")
             with self.subTest(states), Service(*flags) as service:
                 clients = []
                 for state in states:
@@ -341,7 +341,7 @@ class Restart(Watch):
             library = re.search(r"\S*libfaketime\S*", subprocess.run(
                 ["faketime", "-f", "+0s", "env"], capture_output=True, text=True,
                 check=True).stdout.split("LD_PRELOAD=")[1])[0]
-            with Bare("--request-timeout", "20", LD_PRELOAD=library, FAKETIME_NO_CACHE="1",
+            with Bare("--request-timeout", "300", LD_PRELOAD=library, FAKETIME_NO_CACHE="1",
                       FAKETIME_TIMESTAMP_FILE=file.name,
                       FAKETIME_DONT_FAKE_MONOTONIC="1") as service, \
                     self.watching(service), Client(service) as client:

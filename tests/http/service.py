@@ -126,7 +126,7 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=90)
+            return self.process.wait(timeout=180)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()

@@ -25,8 +25,9 @@ class Endings(unittest.TestCase):
             self.assertLess(time.monotonic() - began, 30) # of 75 that they may stay
 
     def test_what_works_or_waits_is_finished(self):
-        with Service("--workers", "1") as service, contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(Client(service, 60)).send(post(config(layers)))
+        with Service("--workers", "1", "--request-timeout", "300") as service, \
+                contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(service, 120)).send(post(config(layers)))
                        for layers in (8, 2, 2)] # the first holds the others
             self.assertTrue(eventually(
                 lambda: metric(service, "convscope_inflight_requests") == 4))
