@@ -36,7 +36,7 @@ JOB = post(config(2)) # the shortest that a test can meet while it runs
 class Client:
     """One connection, and the answers that come back on it."""
 
-    def __init__(self, service, timeout=20, source="127.0.0.1"):
+    def __init__(self, service, timeout=120, source="127.0.0.1"):
         self.socket = socket.create_connection(("127.0.0.1", service.port), timeout,
                                                (source, 0))
         if self.socket.getsockname() == self.socket.getpeername():

@@ -5,15 +5,15 @@ reports when it stops.
 """
 
 import concurrent.futures
+import contextlib
 import json
 import signal
 import socket
 import tempfile
-import threading
 import time
 import unittest
 
-from client import ask, config, eventually, metric
+from client import Client, ask, eventually, metric, refuses
 from service import Service, multipart, png
 
 import numpy as np
@@ -129,23 +129,23 @@ class Load(unittest.TestCase):
         self.assertTrue({200, 429} <= set(statuses) <= {200, 429, 503}, set(statuses))
 
     def test_a_drain_finishes_what_was_accepted(self):
-        flags = ("--workers", "2", "--queue-size", "8", "--request-timeout", "120")
-        with Service(*flags, *QUIET) as service:
-            statuses = []
-
-            def client():
-                statuses.append(service.post("/v1/extract", config(3),
-                                             content_type="application/json").status)
-
-            threads = [threading.Thread(target=client) for _ in range(4)]
-            for thread in threads:
-                thread.start()
+        """Bodies that are complete only when the server is already leaving."""
+        body, content_type = multipart({"image": ("in.png", photograph(400)),
+                                        "config": json.dumps(LAYERS), "images": "none"})
+        head = (f"POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n").encode()
+        flags = ("--workers", "2", "--queue-size", "8", "--read-timeout", "120")
+        with Service(*flags, *QUIET) as service, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(service)).send(head + body[:-1])
+                       for _ in range(4)]
             self.assertTrue(eventually( # those, and the question itself
                 lambda: metric(service, "convscope_inflight_requests") == 5))
-            self.assertEqual(service.stop(), 0, service.output())
-            for thread in threads:
-                thread.join()
-        self.assertEqual(statuses, [200] * 4)
+            service.process.send_signal(signal.SIGTERM)
+            self.assertTrue(eventually(lambda: refuses(service)))
+            for client in clients:
+                client.send(body[-1:])
+            self.assertEqual([client.answer()[0] for client in clients], [200] * 4)
+            self.assertEqual(service.process.wait(120), 0, service.output())
 
 
 if __name__ == "__main__":
