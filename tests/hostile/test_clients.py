@@ -252,7 +252,7 @@ class Many(Check):
 
 class Greedy(Check):
     """The 64 MiB of bodies and replies, and who wants them all."""
-    flags = ("--read-timeout", "20")
+    flags = ("--read-timeout", "20", "--request-timeout", "300")
     memory = 128
 
     def crowd(self, stack, n, sources, data):
