@@ -52,7 +52,8 @@ class Effects:
     def bind(self, test):
         with Service() as service: # told by --bind
             test.assertEqual(service.get("/livez").status, 200)
-            test.assertIn(f"127.0.0.1:{service.port}", service.output())
+            test.assertTrue(eventually(
+                lambda: f"127.0.0.1:{service.port}" in service.output()))
 
     def workers(self, test):
         with Service("--workers", "3") as service:
