@@ -123,7 +123,7 @@ class Books:
 
     def lines(self):
         """The log lines of requests, which must be JSON each."""
-        return [line for line in map(json.loads, self.service.output().splitlines())
+        return [line for line in map(json.loads, self.service.lines())
                 if "status" in line]
 
 

@@ -98,7 +98,7 @@ def ask(service, data, source="127.0.0.1", **options):
 
 def logged(service):
     """The log lines of requests."""
-    lines = [json.loads(line) for line in service.output().splitlines()
+    lines = [json.loads(line) for line in service.lines()
              if line.startswith("{")]
     return [line for line in lines if "status" in line]
 

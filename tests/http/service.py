@@ -136,6 +136,10 @@ class Service:
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
 
+    def lines(self):
+        """Likewise, without a last line that is not whole yet."""
+        return self.output().rpartition("\n")[0].splitlines()
+
     def request(self, method, path, body=None, headers=None, timeout=60):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
