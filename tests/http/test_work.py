@@ -26,8 +26,9 @@ class Work(SharedServer):
     def idle(self):
         return eventually(lambda: self.busy() + self.queued() == 0)
 
-    def closed(self):
-        return [line for line in logged(self.service) if line["status"] == 499]
+    def closed(self, name):
+        return [line for line in logged(self.service)
+                if line["status"] == 499 and line["id"] == name]
 
     def test_a_full_queue_is_refused_at_once(self):
         long = post(config(LONG))
@@ -66,12 +67,12 @@ class Work(SharedServer):
         self.assertTrue(self.idle())
 
     def test_who_goes_is_cancelled_working_or_queued(self):
-        before = len(self.closed())
+        long = post(config(LONG), "X-Request-Id: leaves")
         for rude in (False, True):
             with Client(self.service) as working, Client(self.service) as waiting:
-                working.send(post(config(LONG)))
+                working.send(long)
                 self.assertTrue(eventually(lambda: self.busy() == 1))
-                waiting.send(post(config(LONG)))
+                waiting.send(long)
                 self.assertTrue(eventually(lambda: self.queued() == 1))
                 if rude: # leave with a reset, and with a request unread
                     linger = b"\1\0\0\0\0\0\0\0"
@@ -81,9 +82,9 @@ class Work(SharedServer):
                 self.assertTrue(eventually(lambda: self.queued() == 0))
                 self.assertEqual(self.busy(), 1)
             self.assertTrue(self.idle())
-        self.assertTrue(eventually(lambda: len(self.closed()) == before + 4))
-        self.assertEqual({line["code"] for line in self.closed()}, {"client_closed"})
-        begun = [line for line in self.closed()
+        self.assertTrue(eventually(lambda: len(self.closed("leaves")) == 4))
+        self.assertEqual({line["code"] for line in self.closed("leaves")}, {"client_closed"})
+        begun = [line for line in self.closed("leaves")
                  if line["ms"]["weights"] + line["ms"]["compute"] > 0]
         self.assertGreaterEqual(len(begun), 2)
         self.assertNotIn('reason="client_closed"',
