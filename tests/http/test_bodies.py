@@ -154,6 +154,8 @@ class Memory(SharedServer):
         limit = json.loads(body)["limit"]
         self.assertEqual((status, limit["env"], limit["max"]),
                          (422, "CONVSCOPE_MAX_RESPONSE_BYTES", 1 << 20))
+        self.assertTrue(eventually(
+            lambda: metric(self.service, "convscope_inflight_bytes") == 0))
         with Client(self.service) as client:
             client.send(post(b"", declared=500_000))
             self.assertTrue(eventually(
@@ -162,6 +164,8 @@ class Memory(SharedServer):
             self.assertEqual((status, headers["x-error-code"]), (503, "memory_pressure"))
             self.assertGreaterEqual(int(headers["retry-after"]), 1)
             self.assertEqual(answer(100)[0], 200)
+        self.assertTrue(eventually(
+            lambda: metric(self.service, "convscope_inflight_bytes") == 0))
         with Client(self.service) as client: # the whole budget, and no job besides
             client.send(post(b"", declared=1 << 20))
             self.assertTrue(eventually(
