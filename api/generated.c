@@ -79,7 +79,7 @@ bool generated_file(const struct options *options, const struct parallel *parall
 
     if (!values)
         return false;
-    buffer_init(file, SIZE_MAX); /* the plan has bounded it */
+    buffer_init(file, SIZE_MAX); /* the caller has bounded it */
     buffer_watch(file, parallel);
     npy_write_f64(file, &shape, values);
     arena_rewind(arena, before);

@@ -45,6 +45,15 @@ static bool read_query(struct call *call, int generator, const enum option_id *a
     return false;
 }
 
+static bool check_file(const struct call *call, const struct options *options,
+                       struct error *err)
+{
+    const double bytes = options->size[0] * options->size[1] * sizeof(double);
+
+    return limit_check(LIMIT(&call->settings->limits, max_response_bytes), bytes,
+                       ERROR_PLAN_TOO_LARGE, err, "the array has %.0f bytes", bytes);
+}
+
 static bool make_array(struct call *call, const struct options *options,
                        struct buffer *file)
 {
@@ -61,6 +70,7 @@ static bool npy_call(struct call *call, int generator)
     struct buffer file;
 
     return read_query(call, generator, array_options, &options) &&
+           check_file(call, &options, &call->err) &&
            make_array(call, &options, &file) &&
            reply_body(call->reply, "application/x-npy", &file, &call->err);
 }

@@ -35,6 +35,7 @@
     X(NOT_ACCEPTABLE, not_acceptable, 406, "No acceptable representation")             \
     X(BODY_TOO_LARGE, body_too_large, 413, "Request body too large")                   \
     X(CONFIG_TOO_LARGE, config_too_large, 413, "Config too large")                     \
+    X(TARGET_TOO_LONG, target_too_long, 414, "Request target too long")                \
     X(MEDIA_TYPE_UNSUPPORTED, media_type_unsupported, 415, "Unsupported media type")   \
     X(IMAGE_FORMAT_UNSUPPORTED, image_format_unsupported, 415,                         \
       "Unsupported image format")                                                      \

@@ -44,7 +44,8 @@ static bool split(struct words *words, char *text, const char *separators, char 
     return true;
 }
 
-/* The whole file; NULL, with errno set, if it cannot be read or is too large. */
+/* The whole file; NULL, with errno set, if it cannot be read, is too large, or is no
+ * text: behind a NUL its keys would be lost without a word. */
 static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -54,7 +55,8 @@ static char *read_file(const char *path)
     if (text) {
         const size_t n = fread(text, 1, FILE_MAX + 1, file);
         const bool failed = ferror(file);
-        error = failed ? errno : n > FILE_MAX ? EFBIG : 0;
+        const bool is_text = !memchr(text, '\0', n);
+        error = failed ? errno : n > FILE_MAX ? EFBIG : is_text ? 0 : EILSEQ;
     }
     if (file)
         fclose(file);
@@ -66,17 +68,36 @@ static char *read_file(const char *path)
     return text;
 }
 
+/* Editors leave blanks around a line, and a mark of the byte order before all. */
+static void trim(char *text)
+{
+    static const char mark[] = "\xef\xbb\xbf", blanks[] = " \t", ends[] = "\r\n";
+    const size_t n_mark = sizeof mark - 1;
+
+    if (!strncmp(text, mark, n_mark))
+        memmove(text, text + n_mark, strlen(text + n_mark) + 1);
+    for (char *at = text; (at = strpbrk(at, blanks));) {
+        const size_t n = strspn(at, blanks);
+        if (at == text || strchr(ends, at[-1]) || strchr(ends, at[n]))
+            memset(at, '\n', n);
+        at += n;
+    }
+}
+
 static bool read_key_file(struct words *keys, const char *path, char *message,
                           size_t size)
 {
     char *text = read_file(path);
 
-    if (!text)
-        snprintf(message, size, "the file of API keys %s: %s", path, strerror(errno));
-    else if (split(keys, text, "\r\n", '#') && keys->n)
+    if (!text) {
+        snprintf(message, size, "the file of API keys %s: %s", path,
+                 errno == EILSEQ ? "it holds a NUL byte" : strerror(errno));
+        return false;
+    }
+    trim(text);
+    if (split(keys, text, "\r\n", '#') && keys->n)
         return true;
-    else
-        snprintf(message, size, "the file of API keys %s holds no key", path);
+    snprintf(message, size, "the file of API keys %s holds no key", path);
     return false;
 }
 

@@ -9,6 +9,7 @@
 #include "server/connections.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -22,7 +23,7 @@
 
 #include "server/clock.h"
 
-enum { TICK_MS = 100, LOOK_MS = 1000, EVENTS = 64 };
+enum { TICK_MS = 100, LOOK_MS = 500, EVENTS = 64 };
 
 struct connection {
     struct connections *table;
@@ -30,6 +31,7 @@ struct connection {
     uint32_t generation;
     enum connection_phase phase;
     int64_t opened, deadline;
+    uint64_t received; /* bytes, when it became idle */
     bool late, spare;
     atomic_bool *gone;
     struct connection *next_free;
@@ -42,7 +44,8 @@ struct connections {
     size_t capacity, soft, count;
     struct connection *slots, *free;
     struct pollfd *polled; /* room for all */
-    int64_t look_next;     /* for those that were abandoned */
+    int64_t look_next;     /* for idle ones that were abandoned, or are idle no more */
+    int64_t head_ns;
     uint64_t late[CONNECTION_PHASES];
     void (*tick)(void *context);
     void *context;
@@ -79,6 +82,30 @@ static void cut_abandoned(struct connections *table)
             shutdown(table->polled[i].fd, SHUT_RDWR);
 }
 
+static uint64_t bytes_received(const struct connection *c)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+        return 0;
+    return info.tcpi_bytes_received;
+}
+
+/* libmicrohttpd says nothing of a request before its first line is whole. Called with
+ * the lock held. */
+static void notice_begun(struct connections *table, int64_t now)
+{
+    for (size_t i = 0; i < table->capacity; i++) {
+        struct connection *c = &table->slots[i];
+        if (c->fd < 0 || c->phase != CONNECTION_IDLE ||
+            bytes_received(c) == c->received)
+            continue;
+        c->phase = CONNECTION_HEADER;
+        c->deadline = now + table->head_ns;
+    }
+}
+
 static void reap(struct connections *table)
 {
     const int64_t now = clock_ns();
@@ -86,6 +113,7 @@ static void reap(struct connections *table)
     pthread_mutex_lock(&table->lock);
     if (now >= table->look_next) {
         cut_abandoned(table);
+        notice_begun(table, now);
         table->look_next = now + (int64_t)LOOK_MS * NS_PER_MS;
     }
     const bool crowded = table->count > table->soft;
@@ -154,7 +182,7 @@ static bool start_guard(struct connections *table)
     return table->guarded = !pthread_create(&table->guard, NULL, guard, table);
 }
 
-struct connections *connections_new(size_t capacity, size_t soft,
+struct connections *connections_new(size_t capacity, size_t soft, int64_t head_ns,
                                     void (*tick)(void *context), void *context)
 {
     struct connections *table = calloc(1, sizeof *table);
@@ -164,6 +192,7 @@ struct connections *connections_new(size_t capacity, size_t soft,
     pthread_mutex_init(&table->lock, NULL);
     table->capacity = capacity;
     table->soft = soft;
+    table->head_ns = head_ns;
     table->tick = tick;
     table->context = context;
     table->epoll = table->stop = -1;
@@ -267,8 +296,19 @@ void connection_enter(struct connection *c, enum connection_phase phase,
 
     pthread_mutex_lock(&c->table->lock);
     c->phase = phase;
+    if (phase == CONNECTION_IDLE)
+        c->received = bytes_received(c);
     if (!(c->spare && reading) || deadline < c->deadline)
         c->deadline = deadline;
+    pthread_mutex_unlock(&c->table->lock);
+}
+
+void connection_begin(struct connection *c, int64_t deadline)
+{
+    pthread_mutex_lock(&c->table->lock);
+    if (c->phase != CONNECTION_HEADER)
+        c->deadline = deadline;
+    c->phase = CONNECTION_HEADER;
     pthread_mutex_unlock(&c->table->lock);
 }
 

@@ -38,9 +38,10 @@ struct connection;
 struct connections;
 
 /* Idle connections beyond soft are closed; when there is next to no room left, so are
- * spare ones that have been silent since they came. The guard calls tick(context) every
- * 100 ms and after a client has gone. NULL if the system lacks something. */
-struct connections *connections_new(size_t capacity, size_t soft,
+ * spare ones that have been silent since they came. An idle one that receives something
+ * has head_ns from then on for the head of a request. The guard calls tick(context)
+ * every 100 ms and after a client has gone. NULL if the system lacks something. */
+struct connections *connections_new(size_t capacity, size_t soft, int64_t head_ns,
                                     void (*tick)(void *context),
                                     void *context) MUST_CHECK;
 void connections_free(struct connections *connections);
@@ -55,6 +56,11 @@ void connection_close(struct connection *connection);
  * being read, an earlier deadline holds on. */
 void connection_enter(struct connection *connection, enum connection_phase phase,
                       int64_t deadline);
+
+/* The first line of a request is there: from now on it is the header that is waited
+ * for, until the deadline that there has been since the request began, or else this
+ * one. */
+void connection_begin(struct connection *connection, int64_t deadline);
 
 /* Set *gone when the client closes or breaks the connection, until unwatched. */
 void connection_watch(struct connection *connection, atomic_bool *gone);

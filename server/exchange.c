@@ -18,7 +18,10 @@
 
 #include "server/clock.h"
 
-enum { MAX_RETRY_AFTER = 60 }; /* seconds */
+enum {
+    MAX_RETRY_AFTER = 60, /* seconds */
+    SMALL_REPLY = 16384   /* bytes: it counts as part of its connection */
+};
 
 /* Unique in this process by its counter, and elsewhere by the random start. */
 static void make_id(char id[ID_MAX + 1])
@@ -117,7 +120,7 @@ void exchange_release(struct exchange *x)
         return;
     exchange_drop_body(x);
     api_reply_release(&x->reply);
-    atomic_fetch_sub(&x->server->held, x->held);
+    budget_give(&x->server->budget, x->client, x->held);
     pthread_mutex_destroy(&x->lock);
     free(x->target);
     free(x->joined[0]);
@@ -190,32 +193,6 @@ void exchange_read_head(struct exchange *x, const char *method)
     x->if_none_match = read_list(x, "If-None-Match", &x->joined[1]);
 }
 
-bool exchange_hold(struct exchange *x, size_t bytes)
-{
-    const size_t limit = (size_t)x->server->options->max_inflight_memory;
-
-    if (atomic_fetch_add(&x->server->held, bytes) + bytes > limit) {
-        atomic_fetch_sub(&x->server->held, bytes);
-        return false;
-    }
-    x->held += bytes;
-    return true;
-}
-
-static void give_back(struct exchange *x, size_t bytes)
-{
-    atomic_fetch_sub(&x->server->held, bytes);
-    x->held -= bytes;
-}
-
-void exchange_drop_body(struct exchange *x)
-{
-    free(x->body);
-    give_back(x, x->body_capacity);
-    x->body = NULL;
-    x->body_size = x->body_capacity = 0;
-}
-
 /* Seconds until what is there now will be worked off, so that those who were refused do
  * not come back all at once to find it still there. */
 static int backlog(const struct exchange *x)
@@ -266,6 +243,50 @@ void exchange_refuse(struct exchange *x, enum error_code code, const char *forma
     error_set(&err, code, "%s", detail);
     err.retry_after = retry_after(x, code);
     exchange_fail(x, &err);
+}
+
+/* True if the budget grants it; else a refusal is set. */
+static bool is_granted(struct exchange *x, enum budget_answer answer)
+{
+    if (answer == BUDGET_SPENT)
+        exchange_refuse(x, ERROR_MEMORY_PRESSURE,
+                        "the memory for requests in flight is spent; try again");
+    else if (answer == BUDGET_GREEDY)
+        exchange_refuse(x, ERROR_CLIENT_BUSY,
+                        "this client's share of the memory for requests in flight is "
+                        "spent");
+    return answer == BUDGET_GRANTED;
+}
+
+/* Whether any reply at all would find room; else a refusal is set. */
+static bool has_room(struct exchange *x)
+{
+    return is_granted(x, budget_ask(&x->server->budget, x->client, x->held));
+}
+
+bool exchange_hold(struct exchange *x, size_t bytes)
+{
+    if (!is_granted(x, budget_take(&x->server->budget, x->client, x->held, bytes)))
+        return false;
+    x->held += bytes;
+    return true;
+}
+
+void exchange_hold_reply(struct exchange *x)
+{
+    const size_t size = x->reply.body_size;
+
+    if (size > SMALL_REPLY)
+        x->refused |= !exchange_hold(x, size);
+}
+
+void exchange_drop_body(struct exchange *x)
+{
+    free(x->body);
+    budget_give(&x->server->budget, x->client, x->body_capacity);
+    x->held -= x->body_capacity;
+    x->body = NULL;
+    x->body_size = x->body_capacity = 0;
 }
 
 /* Working for too long is the request's own doing; waiting is the load's, so then it
@@ -325,9 +346,7 @@ static void fail_unfinished(struct exchange *x)
 static void finish(struct exchange *x)
 {
     exchange_drop_body(x);
-    /* A reply is held whether there is room or not: it exists already. */
-    atomic_fetch_add(&x->server->held, x->reply.body_size);
-    x->held += x->reply.body_size;
+    exchange_hold_reply(x);
 
     x->done = clock_ns();
     pthread_mutex_lock(&x->lock);
@@ -343,6 +362,10 @@ static void run(struct job *job, size_t worker)
 {
     struct exchange *x = (struct exchange *)job;
 
+    if (!has_room(x)) {
+        finish(x);
+        return;
+    }
     x->run = clock_ns();
     const struct api_request request = {
         .id = x->id,
@@ -399,6 +422,10 @@ bool exchange_submit(struct exchange *x)
 {
     struct job *displaced;
 
+    if (!has_room(x)) {
+        exchange_drop_body(x);
+        return false;
+    }
     x->stage = EXCHANGE_WORK;
     prepare_job(x);
     x->references++;

@@ -14,6 +14,7 @@
 
 #include "api/api.h"
 #include "server/access.h"
+#include "server/budget.h"
 #include "server/connections.h"
 #include "server/options.h"
 #include "server/screen.h"
@@ -31,7 +32,7 @@ struct server {
     struct shelf *shelf;           /* of weights, theirs in common; NULL: none */
     pthread_mutex_t shelf_lock;
     struct connections *connections;
-    atomic_size_t held;     /* bytes of bodies and replies */
+    struct budget budget;   /* of bodies and replies */
     atomic_size_t started;  /* exchanges, ever */
     atomic_size_t inflight; /* exchanges whose head has been read */
     atomic_bool draining;   /* not ready any more; answers close */
@@ -68,7 +69,7 @@ struct exchange {
 
     unsigned char *body;
     size_t body_size, body_capacity, received;
-    size_t held;    /* bytes of the server's that this exchange holds */
+    size_t held;    /* bytes of the budget that this exchange holds */
     bool displaced; /* from the queue, by another client */
     bool needs_worker, takes_body;
     bool refused; /* reply holds the reason; the body is swallowed */
@@ -94,8 +95,12 @@ void exchange_read_head(struct exchange *exchange, const char *method);
 /* NULL if there is none. For the I/O thread only. */
 const char *exchange_header(const struct exchange *exchange, const char *name);
 
-/* Take bytes of the shared budget; false if it is spent. */
+/* Take bytes of the budget; false, with a refusal, if there is no room for them. */
 bool exchange_hold(struct exchange *exchange, size_t bytes) MUST_CHECK;
+
+/* The reply is complete, and held from now on, unless it is small enough to count as
+ * part of its connection. One that finds no room becomes a refusal. */
+void exchange_hold_reply(struct exchange *exchange);
 
 /* Forget the body, and what was held for it. */
 void exchange_drop_body(struct exchange *exchange);

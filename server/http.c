@@ -64,15 +64,19 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     struct http *http = context;
     struct connection *connection = connection_of(mhd);
     struct exchange *x;
+    struct error err;
 
     if (!connection)
         return NULL;
     x = exchange_new(&http->server, connection, mhd, target);
-    if (!x || !screen_target(target)) {
+    if (!x || !screen_answerable(target)) {
         connection_cut(connection);
         return x;
     }
-    connection_enter(connection, CONNECTION_HEADER, intake_deadline(x));
+    error_init(&err);
+    if (!screen_target(target, &err))
+        exchange_fail(x, &err);
+    connection_begin(connection, intake_deadline(x));
     return x;
 }
 
@@ -272,6 +276,7 @@ static void release(struct http *http)
     workers_free(server->workers);
     shelf_free(server->shelf);
     pthread_mutex_destroy(&server->shelf_lock);
+    budget_release(&server->budget);
     free(http);
 }
 
@@ -289,12 +294,14 @@ struct http *http_start(const struct options *options, struct access *access,
     server->options = options;
     server->access = access;
     pthread_mutex_init(&server->shelf_lock, NULL);
+    budget_init(&server->budget, (size_t)options->max_inflight_memory);
     fit_connections(http);
     server->workers =
         workers_new((size_t)options->workers, (size_t)options->queue_size);
     if (server->workers)
         server->connections =
-            connections_new(http->hard_connections, http->soft_connections, tick, http);
+            connections_new(http->hard_connections, http->soft_connections,
+                            clock_from_seconds(options->read_timeout), tick, http);
     if (server->connections && open_shelf(server) && open_sessions(server) &&
         (monitoring < 0 || (http->monitor = monitor_start(server, monitoring))))
         http->daemon = start_daemon(http);
@@ -345,12 +352,13 @@ void http_cut(struct http *http)
     connections_cut(http->server.connections, true);
 }
 
-bool http_stop(struct http *http)
+bool http_stop(struct http *http, size_t *requests)
 {
     /* libmicrohttpd aborts if a connection is still suspended. */
     if (http_inflight(http) || http_computing(http))
         return false;
     MHD_stop_daemon(http->daemon);
+    *requests = http->server.started;
     if (http->quiesced)
         close(http->listening);
     release(http);

@@ -37,8 +37,9 @@ size_t http_inflight(const struct http *http);
 /* Those of them that the workers have. */
 size_t http_computing(const struct http *http);
 
-/* End all threads and free everything. False, with nothing freed, if requests are still
- * in flight: then only leaving the process helps. */
-bool http_stop(struct http *http) MUST_CHECK;
+/* End all threads and free everything; *requests is how many there have been. False,
+ * with nothing freed, if some are still in flight: then only leaving the process helps.
+ */
+bool http_stop(struct http *http, size_t *requests) MUST_CHECK;
 
 #endif

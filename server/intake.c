@@ -16,6 +16,8 @@
 #include "server/clock.h"
 #include "server/local.h"
 
+#define EVERY_METHOD "GET, HEAD, POST, OPTIONS"
+
 enum {
     SWALLOW_FACTOR = 16,    /* times the body limit that is swallowed */
     FIRST_CAPACITY = 65536, /* of a body of unknown length */
@@ -78,7 +80,7 @@ static struct api_route find_route(struct exchange *x)
             .method_allowed = !strcmp(method, "GET") || !strcmp(method, "HEAD"),
         };
     } else if (!strcmp(x->path, "*") && !strcmp(method, "OPTIONS")) {
-        route = (struct api_route){.label = "*", .allow = "GET, HEAD, POST, OPTIONS"};
+        route = (struct api_route){.label = "*", .allow = EVERY_METHOD};
     } else {
         route = api_route(method, x->path);
         x->needs_worker = route.label != NULL;
@@ -124,28 +126,23 @@ static void check_type(struct exchange *x)
         exchange_fail(x, &err);
 }
 
-static void refuse_memory(struct exchange *x)
-{
-    exchange_refuse(x, ERROR_MEMORY_PRESSURE,
-                    "the memory for requests in flight is spent; try again");
-}
-
 /* Memory for capacity bytes of body in all; a refusal if there is none. */
 static bool grow_body(struct exchange *x, size_t capacity)
 {
     const size_t more = capacity - x->body_capacity;
-    unsigned char *body = NULL;
 
-    if (exchange_hold(x, more)) {
-        body = realloc(x->body, capacity);
-        x->body_capacity += more; /* held, and so to be given back */
+    if (!exchange_hold(x, more)) {
+        exchange_drop_body(x);
+        return false;
     }
+    x->body_capacity += more;
+    unsigned char *body = realloc(x->body, capacity);
     if (body) {
         x->body = body;
         return true;
     }
     exchange_drop_body(x);
-    refuse_memory(x);
+    exchange_refuse(x, ERROR_MEMORY_PRESSURE, "no memory for the body; try again");
     return false;
 }
 
@@ -155,7 +152,10 @@ static void admit(struct exchange *x)
     const struct api_route route = find_route(x);
 
     x->takes_body = route.takes_body;
-    if (!route.label)
+    if (!route.label &&
+        is_preflight(x)) /* what follows it says that nothing is there */
+        answer_options(x, EVERY_METHOD);
+    else if (!route.label)
         refuse_path(x);
     else if (!strcmp(x->method, "OPTIONS"))
         answer_options(x, route.allow);
@@ -190,10 +190,10 @@ enum MHD_Result intake_head(struct exchange *x, const char *method, const char *
     x->stage = EXCHANGE_BODY;
     exchange_read_head(x, method);
     error_init(&err);
-    if (!screen_head(x->mhd, method, version, &x->framing, &err)) {
+    if (!x->refused && !screen_head(x->mhd, method, version, &x->framing, &err))
         exchange_fail(x, &err);
+    if (x->refused)
         return refuse_now(x);
-    }
     if (connection_is_spare(x->connection)) {
         x->closing = true;
         if (!local_is_probe(x)) {

@@ -68,7 +68,7 @@ static bool print_metrics(struct server *server, struct api_reply *reply)
         .queue_capacity = (double)load.capacity,
         .workers = (double)load.workers,
         .workers_busy = (double)load.busy,
-        .inflight_bytes = (double)server->held,
+        .inflight_bytes = (double)budget_held(&server->budget),
         .inflight_limit = server->options->max_inflight_memory,
         .started = (double)server->started,
         .inflight_requests = (double)server->inflight,
@@ -134,6 +134,9 @@ static void answer_page(struct exchange *x, const struct page *page)
     page_etag(page, etag);
     x->policy = PAGE_POLICY;
     set_body(x, page->content_type, page->bytes, page->size);
+    exchange_hold_reply(x);
+    if (x->refused)
+        return;
     if (x->reply.status == 200 && known && strstr(known, etag))
         x->reply.status = 304; /* libmicrohttpd leaves the body out */
     api_reply_header(&x->reply, "ETag", "%s", etag);

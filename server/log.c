@@ -7,6 +7,7 @@
 #include "server/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -95,13 +96,17 @@ static void begin(struct line *line, enum log_level level)
         date, now.tv_nsec / 1000000, level_names[level]);
 }
 
+/* Waits for a reader, even of a pipe that does not block: half a line is none. */
 static size_t write_all(const char *bytes, size_t n)
 {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
     size_t written = 0;
 
     while (written < n) {
         const ssize_t step = write(STDOUT_FILENO, bytes + written, n - written);
         if (step < 0 && errno == EINTR)
+            continue;
+        if (step < 0 && errno == EAGAIN && poll(&out, 1, -1) >= 0)
             continue;
         if (step <= 0)
             break;
@@ -216,11 +221,11 @@ void log_stop(void)
 
     if (!logger.running)
         return;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
     pthread_mutex_lock(&logger.lock);
-    while (logger.used &&
-           !pthread_cond_timedwait(&logger.emptied, &logger.lock, &until))
+    while (logger.used && !pthread_cond_clockwait(&logger.emptied, &logger.lock,
+                                                  CLOCK_MONOTONIC, &until))
         ;
     /* A writer that hangs in a full pipe is left there: the process ends anyway. */
     const bool hangs = logger.used > 0;

@@ -1,6 +1,7 @@
 /* main.c - start, serve until told to stop, drain, exit. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ enum { OK, FAILED, MISUSED }; /* exit statuses */
 
 /* When patience with requests has ended: for computations to heed that, for their
  * answers to leave, for connections to close. */
-enum { HEED_MS = 2000, LEAVE_MS = 200, CLOSE_MS = 1000 };
+enum { HEED_MS = 2000, LEAVE_MS = 1000, CLOSE_MS = 1000 };
 
 static int fail(int status, const char *message)
 {
@@ -111,13 +112,15 @@ static void end_requests(struct http *http, const sigset_t *ending)
 static int drain(struct http *http, const struct options *options,
                  const sigset_t *ending)
 {
+    size_t requests;
+
     http_drain(http);
     wait_or_leave(ending, options->shutdown_delay);
     http_stop_accepting(http);
     await(http, http_inflight, options->shutdown_timeout, ending);
     end_requests(http, ending);
-    if (http_stop(http)) {
-        log_message(LOG_INFO, "stopped");
+    if (http_stop(http, &requests)) {
+        log_message(LOG_INFO, "stopped after %zu requests", requests);
         log_stop();
         return OK;
     }
@@ -202,6 +205,7 @@ int main(int argc, char **argv)
     sigset_t ending;
 
     open_standard_streams();
+    mallopt(M_ARENA_MAX, 1); /* of several malloc_trim leaves the tops */
     const bool valid = options_read(&options, argc, argv, message, sizeof message);
     if (options.want_help)
         return options_print_help(stdout), OK;

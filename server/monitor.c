@@ -107,7 +107,7 @@ struct monitor *monitor_start(struct server *server, int listening)
     if (!monitor)
         return NULL;
     monitor->server = server;
-    monitor->connections = connections_new(CONNECTIONS, CONNECTIONS, no_tick, NULL);
+    monitor->connections = connections_new(CONNECTIONS, CONNECTIONS, 0, no_tick, NULL);
     if (monitor->connections)
         monitor->daemon = MHD_start_daemon(
             MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, monitor,

@@ -162,7 +162,13 @@ static bool unknown_flag(const char *arg, size_t n, char *message, size_t size)
     return false;
 }
 
-static void read_environment(void)
+/* Whether an empty value would leave the server open to all, unintended. */
+static bool guards(const struct setting *s)
+{
+    return s == &settings[SET_API_KEYS] || s == &settings[SET_API_KEYS_FILE];
+}
+
+static bool read_environment(char *message, size_t size)
 {
     static char bind_to_port[16];
     const char *port = getenv("PORT");
@@ -176,11 +182,16 @@ static void read_environment(void)
     for (size_t i = 0; i < n_settings; i++) {
         snprintf(name, sizeof name, PREFIX "%s", settings[i].name);
         const char *value = getenv(name);
+        if (value && !*value && guards(&settings[i])) {
+            snprintf(message, size, "%s is set but empty: it needs a value", name);
+            return false;
+        }
         if (value && *value) {
             settings[i].value = value;
             settings[i].source = ENVIRONMENT;
         }
     }
+    return true;
 }
 
 static bool read_word(struct options *options, const char *arg)
@@ -200,12 +211,6 @@ static bool read_word(struct options *options, const char *arg)
         if (!strcmp(arg, words[i].word))
             return *words[i].wanted = true;
     return false;
-}
-
-/* Whether an empty value would leave the server open to all, unintended. */
-static bool guards(const struct setting *s)
-{
-    return s == &settings[SET_API_KEYS] || s == &settings[SET_API_KEYS_FILE];
 }
 
 static bool read_flags(struct options *options, int argc, char **argv, char *message,
@@ -327,21 +332,21 @@ static void compute(enum setting_id id, double *field, double value)
     settings[id].source = COMPUTED;
 }
 
-static void lower_request_memory(struct options *o, double value)
+/* To value, unless somebody has set it, or it is lower. */
+static bool lower_limit(const char *flag, double *limit, double value)
 {
-    static const char flag[] = "--max-request-memory";
-    struct setting *s = find_flag(flag, sizeof flag - 1);
+    struct setting *s = find_flag(flag, strlen(flag));
 
-    if (s->source != DEFAULT || value >= o->api.limits.max_request_memory)
-        return;
-    o->api.limits.max_request_memory = value;
-    o->request_memory_lowered = true;
+    if (s->source != DEFAULT || value >= *limit)
+        return false;
+    *limit = value;
     s->source = COMPUTED;
+    return true;
 }
 
 /* Requests in flight get what the workers and the weights cache leave of three quarters
  * of the memory. If that is next to nothing, the workers get a half, and they a quarter
- * with the cache. */
+ * with the cache. A reply that is larger than what is in flight would never be sent. */
 static void compute_memory(struct options *o)
 {
     const double memory = machine_memory(), least = 64 * MIB;
@@ -352,10 +357,14 @@ static void compute_memory(struct options *o)
     double left = rest - o->workers * o->api.limits.max_request_memory;
 
     if (o->max_inflight_memory < 0 && left < least) {
-        lower_request_memory(o, floor(memory / 2 / o->workers));
+        o->request_memory_lowered =
+            lower_limit("--max-request-memory", &o->api.limits.max_request_memory,
+                        floor(memory / 2 / o->workers));
         left = fmax(memory / 4 - o->weights_cache_bytes, MIB);
     }
     compute(SET_MAX_INFLIGHT_MEMORY, &o->max_inflight_memory, floor(left));
+    lower_limit("--max-response-bytes", &o->api.limits.max_response_bytes,
+                o->max_inflight_memory);
 }
 
 static void compute_defaults(struct options *o)
@@ -408,8 +417,8 @@ bool options_read(struct options *options, int argc, char **argv, char *message,
 {
     *options = (struct options){0};
     add_limits();
-    read_environment();
-    if (!read_flags(options, argc, argv, message, size) ||
+    if (!read_environment(message, size) ||
+        !read_flags(options, argc, argv, message, size) ||
         !choose_kernels(options, message, size))
         return false;
     for (size_t i = 0; i < n_settings; i++)

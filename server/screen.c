@@ -17,6 +17,10 @@
  */
 enum { LINE_ENDS = 4, STRICT_VERSION = 0x01000000 };
 
+/* Where target and arguments take more, its memory for a head does not suffice for an
+ * answer: it prepares 431, and hangs. */
+enum { ANSWERABLE_BYTES = 31500, ARGUMENT_BYTES = 64 };
+
 /* What is found in one walk over the headers. */
 struct findings {
     uintptr_t end, last; /* of the head, and of the last text in it */
@@ -100,16 +104,32 @@ static const char *fault(const struct findings *found, bool http_1_0)
     return NULL;
 }
 
-bool screen_target(const char *target)
+static size_t count_arguments(const char *target)
 {
-    size_t arguments = 0;
+    size_t n = 0;
 
-    for (const char *at = target; *at; at++) {
-        arguments += *at == '&';
-        if (at - target >= TARGET_MAX || arguments > ARGUMENTS_MAX ||
-            !strncmp(at, "%00", 3))
-            return false;
-    }
+    for (const char *at = target; *at; at++)
+        n += *at == '&';
+    return n;
+}
+
+bool screen_answerable(const char *target)
+{
+    return strlen(target) + ARGUMENT_BYTES * count_arguments(target) < ANSWERABLE_BYTES;
+}
+
+bool screen_target(const char *target, struct error *err)
+{
+    if (strlen(target) > TARGET_MAX)
+        return error_set(err, ERROR_TARGET_TOO_LONG,
+                         "the request target is longer than %d bytes; POST the options",
+                         TARGET_MAX);
+    if (count_arguments(target) > ARGUMENTS_MAX)
+        return error_set(err, ERROR_REQUEST_MALFORMED,
+                         "the query has more than %d arguments", ARGUMENTS_MAX);
+    if (strstr(target, "%00"))
+        return error_set(err, ERROR_REQUEST_MALFORMED,
+                         "the request target holds an escaped NUL");
     return true;
 }
 

@@ -15,7 +15,7 @@
 
 #include "api/api.h"
 
-enum { TARGET_MAX = 8192, ARGUMENTS_MAX = 64, ID_MAX = 128, TRACE_SIZE = 56 };
+enum { TARGET_MAX = 20000, ARGUMENTS_MAX = 64, ID_MAX = 128, TRACE_SIZE = 56 };
 
 /* How the body comes. */
 struct framing {
@@ -23,8 +23,11 @@ struct framing {
     bool expects;    /* Expect: 100-continue */
 };
 
-/* False for a raw request target that libmicrohttpd would choke on. */
-bool screen_target(const char *target);
+/* False for a raw request target that libmicrohttpd could not even answer. */
+bool screen_answerable(const char *target);
+
+/* What else may be wrong with it. */
+bool screen_target(const char *target, struct error *err) MUST_CHECK;
 
 /* Check version and headers; on success framing is filled in. method and version are
  * libmicrohttpd's own strings: where they lie is looked at too. */

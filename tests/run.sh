@@ -23,7 +23,7 @@ python=/usr/bin/python3 # Debian's, which has Debian's numpy
 ISAS=${ISAS:-portable avx2 avx512}
 oracle=${CONVSCOPE_ORACLE:-../shared/oracle}
 third_party=${CONVSCOPE_THIRD_PARTY:-../shared/third-party}
-readers=(tests/hostile/test_{http,forms,pictures,json}.py) # what reads clients' bytes
+readers=(tests/hostile/test_{http,forms,pictures,json,mutants}.py) # what reads clients' bytes
 report=$(mktemp)
 log=$(mktemp)
 trap 'rm -f "$report" "$log"' EXIT
@@ -184,6 +184,8 @@ hostile)
     mode=${2:-release}
     export CONVSCOPE_HOSTILE=long CONVSCOPE_SLACK=${CONVSCOPE_SLACK:-1}
     hostile_tests "$mode" tests/hostile/test_*.py tests/hostile/long_*.py
+    CONVSCOPE_BIN=$(out "$mode")/convscope suite "$mode: metrics by promtool (HTTP)" \
+        "$python" tests/http/test_methods.py Methods.test_promtool_finds_no_fault
     ;;
 soak)
     mode=${2:-release}

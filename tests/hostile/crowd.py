@@ -13,7 +13,7 @@ class Visitor:
         self.socket = socket.create_connection(("127.0.0.1", port), 10, (source, 0))
         self.began = time.monotonic()
         self.answered = self.ended = None # moments
-        self.text = b""
+        self.text, self.followed = b"", False
         self.send(data)
         self.socket.setblocking(False)
 
@@ -60,6 +60,11 @@ class Crowd:
         self.selector.register(visitor.socket, selectors.EVENT_READ, visitor)
         return visitor
 
+    def follow(self, visitor):
+        """Read on, after its answer, until it is cut off."""
+        visitor.followed = True
+        self.selector.register(visitor.socket, selectors.EVENT_READ, visitor)
+
     def poll(self, seconds):
         """Read what has come; the visitors whose answer is whole, or who are cut off."""
         done = []
@@ -76,7 +81,7 @@ class Crowd:
                 visitor.ended = time.monotonic()
             if visitor.answered is None and visitor.whole:
                 visitor.answered = time.monotonic()
-            if not data or visitor.answered:
+            if not data or (visitor.answered and not visitor.followed):
                 self.selector.unregister(visitor.socket)
                 done.append(visitor)
         return done

@@ -13,7 +13,9 @@ Check.tearDown asserts the invariants:
 
 CONVSCOPE_HOSTILE=long runs the checks in full, as make test-hostile does; without it they
 are cut down to what a quick test may take. CONVSCOPE_SLACK multiplies the times that are
-asserted (default 4; make test-hostile sets 1, for a machine that does nothing else).
+asserted (default 4; make test-hostile sets 1, for a machine that does nothing else). What
+one request may cost is asserted of the server's CPU time, which others on the machine do
+not change.
 """
 
 import contextlib
@@ -90,7 +92,10 @@ class Process:
         return len(os.listdir(self.folder / "fd"))
 
     def cpu(self):
-        """Seconds of CPU so far."""
+        """Seconds of CPU so far, to the nanosecond where the kernel tells them."""
+        with contextlib.suppress(OSError):
+            return sum(int((task / "schedstat").read_text().split()[0])
+                       for task in (self.folder / "task").iterdir()) / 1e9
         fields = (self.folder / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -118,11 +123,64 @@ class Books:
 
     def lines(self):
         """The log lines of requests, which must be JSON each."""
-        return [line for line in map(json.loads, self.service.output().splitlines())
+        return [line for line in map(json.loads, self.service.lines())
                 if "status" in line]
 
 
-class Check(unittest.TestCase):
+class Watch(unittest.TestCase):
+    """Whose tests start their own servers: what holds of those, too."""
+
+    @contextlib.contextmanager
+    def watching(self, service, logged=True):
+        """I1, I3, I4 and, if its log can be read, I6."""
+        self.service, self.books = service, Books(service)
+        self.process = Process(service.process.pid)
+        before = self.resources()
+        yield
+        self.check_alive()
+        self.check_books(logged)
+        self.check_resources(before)
+
+    def resources(self):
+        return self.process.descriptors(), self.process.threads()
+
+    def check_alive(self):
+        self.assertIsNone(self.service.process.poll(), self.service.output()[-3000:])
+        self.check_sanitizer(self.service)
+
+    def check_sanitizer(self, service):
+        self.assertNotRegex(service.output(),
+                            "Sanitizer|runtime error:", "I1: a sanitizer has spoken")
+
+    def check_books(self, logged=True):
+        def settled():
+            started, ended = self.books.totals()
+            return started == ended
+
+        self.assertTrue(eventually(settled), f"I3: {self.books.totals()}")
+
+        def written():
+            _, ended = self.books.totals() # and the question itself, perhaps
+            return len(self.books.lines()) - ended in (0, 1)
+
+        self.assertTrue(not logged or eventually(written), "I6: requests without a line")
+
+    def check_resources(self, before):
+        """No more of either than before: one may not make up for the other."""
+        self.assertTrue(eventually(
+            lambda: all(now <= then for now, then in zip(self.resources(), before))),
+            f"I4: {before} -> {self.resources()}")
+
+    def check_end(self, service):
+        """Of one that has ended by itself: all that was started has a line (I3, I6)."""
+        self.check_sanitizer(service)
+        lines = [json.loads(line) for line in service.output().splitlines()]
+        told = re.fullmatch(r"stopped after (\d+) requests", lines[-1].get("message", ""))
+        self.assertIsNotNone(told, lines[-1])
+        self.assertEqual(sum("status" in line for line in lines), int(told[1]))
+
+
+class Check(Watch):
     flags = ()
     environment = {}
     memory = 64       # MiB of a request; another 64 MiB are for bodies and replies
@@ -169,22 +227,13 @@ class Check(unittest.TestCase):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(self.canary.stdout.close)
 
-    def resources(self):
-        """Descriptors, without those of keep-alive connections of a check; threads."""
-        return self.process.descriptors(), self.process.threads()
-
     def tearDown(self):
         report, _ = self.canary.communicate()
         self.check_alive()
         self.check_canary(json.loads(report))
         self.check_books()
-        self.check_resources()
+        self.check_resources(self.before)
         self.check_memory()
-
-    def check_alive(self):
-        self.assertIsNone(self.service.process.poll(), self.service.output()[-3000:])
-        self.assertNotRegex(self.service.output(),
-                            "Sanitizer|runtime error:", "I1: a sanitizer has spoken")
 
     def check_canary(self, canary):
         self.canary_figures = canary
@@ -196,23 +245,6 @@ class Check(unittest.TestCase):
                                      config=json.dumps(LAYER)))
         self.assertEqual(job[0], 200, f"I2: {job[2][:500]}")
 
-    def check_books(self):
-        def settled():
-            started, ended = self.books.totals()
-            return started == ended
-
-        self.assertTrue(eventually(settled, 10), f"I3: {self.books.totals()}")
-
-        def written():
-            _, ended = self.books.totals() # and the question itself, perhaps
-            return len(self.books.lines()) - ended in (0, 1)
-
-        self.assertTrue(eventually(written, 10), "I6: requests without a line")
-
-    def check_resources(self):
-        self.assertTrue(eventually(lambda: self.resources() <= self.before, 10),
-                        f"I4: {self.before} -> {self.resources()}")
-
     def check_memory(self):
         """I5: both workers' requests, the bodies and heads, and what malloc rounds up."""
         if self.process.sanitized:
@@ -220,14 +252,32 @@ class Check(unittest.TestCase):
         bound = self.base_memory + self.connections * 32768 + (64 + 2 * self.memory) * MB
         self.assertLess(self.process.peak(), bound, "I5: peak")
         back = 1.1 * self.base_memory + 8 * MB
-        self.assertTrue(eventually(lambda: self.process.memory() < back, 5),
+        self.assertTrue(eventually(lambda: self.process.memory() < back),
                         f"I5: {self.base_memory} -> {self.process.memory()}")
 
     def send(self, data):
-        """(status, code, seconds, body) of one request on a connection of its own."""
-        began = time.monotonic()
+        """(status, code, seconds of CPU, body) of one request on a connection of its own."""
+        began = self.process.cpu()
         status, headers, body = ask(self.service, data)
-        return (status, headers.get("x-error-code", ""), time.monotonic() - began, body)
+        return status, headers.get("x-error-code", ""), self.process.cpu() - began, body
+
+    def assert_cheap(self, seconds, limit, what=None):
+        """Of the server's CPU time; a sanitizer has its own price."""
+        self.assertLess(seconds, limit * SLACK * (5 if self.process.sanitized else 1), what)
+
+    def growth(self, action):
+        """By how much the peak of memory rises while it is done for the second time: at
+        first the code itself is read in."""
+        action()
+        self.process.forget_peak()
+        base = self.process.memory()
+        action()
+        return self.process.peak() - base
+
+    def assert_small(self, growth, limit):
+        """Each thread may have a page or two more of its heap in use than before."""
+        if not self.process.sanitized:
+            self.assertLess(growth, limit + MB // 4 * (os.cpu_count() or 1))
 
     def exchange(self, data, timeout=10):
         """(seconds, all that comes back until the server closes)"""

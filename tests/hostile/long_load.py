@@ -46,12 +46,16 @@ class Overload(Check):
                     crowd.add(Visitor(self.service.port, job))
                     sent += 1
                 for visitor in crowd.poll(0.002):
+                    self.look_at(visitor)
                     counts[visitor.status] = counts.get(visitor.status, 0) + 1
                     if visitor.status == 503:
                         latest = max(latest, visitor.seconds)
                     visitor.close()
                     crowd.visitors.remove(visitor)
         return sent, counts, latest
+
+    def look_at(self, visitor):
+        """At each answer."""
 
     def test_17_goodput_at_ten_times_the_capacity(self):
         job = post(config(2)) # long enough that sending ten times as many is cheap
@@ -73,6 +77,24 @@ class Overload(Check):
         began = time.monotonic()
         self.assertEqual(ask(self.service, job)[0], 200)
         return time.monotonic() - began
+
+
+class Expired(Overload):
+    """Who waits longer than the queue's timeout is refused, and was not run for a moment."""
+    flags = ("--workers", "2", "--queue-size", "8", "--queue-timeout", "0.5")
+
+    def look_at(self, visitor):
+        if visitor.status == 504:
+            self.assertIn(b"still queued", visitor.text)
+            self.assertRegex(visitor.text, rb"plan;dur=0.000, weights;dur=0.000, decode;dur="
+                                           rb"0.000, compute;dur=0.000, encode;dur=0.000")
+
+    def test_17_goodput_at_ten_times_the_capacity(self):
+        job = post(config(4)) # a place in the queue comes up after seconds
+        sent, counts, _ = self.flood(job, 20)
+        self.assertEqual(set(counts), {200, 503, 504})
+        figure(17, f"{sent} sent, a place in the queue for half a second: {counts}, no 504 "
+                   "was run")
 
 
 if __name__ == "__main__":

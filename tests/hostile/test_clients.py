@@ -9,9 +9,10 @@ import time
 import unittest
 
 from crowd import Crowd, Visitor
-from harness import LONG_RUN, MB, SLACK, Check, Client, ask, eventually, figure, post
+from harness import LONG_RUN, MB, SLACK, SMALL, Check, Client, ask, eventually, \
+    figure, post
 
-from client import LONG, config
+from client import JOB, LONG, config
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 RESET = struct.pack("ii", 1, 0) # linger for no time: close with a RST
@@ -37,11 +38,45 @@ class Slow(Check):
                     for visitor in crowd.visitors:
                         visitor.send(b"X")
 
-            left = crowd.wait(4 + SLACK, drip)
+            left = crowd.wait(30 + SLACK, drip)
             took = max(visitor.ended or 0 for visitor in crowd.visitors) - began
         self.assertEqual(left, [])
         self.assertLess(took, 2 + SLACK)
         figure(12, f"{2 * self.n} slow clients, the last closed after {took:.2f} s of 2")
+
+    def test_12_heads_that_begin_late(self):
+        """A head has one deadline, from its first byte: not another from its first line on,
+        and not that of an idle connection."""
+        with Client(self.service, 60) as client:
+            time.sleep(1.5)
+            client.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Late: ")
+            while client.send(b"X"):
+                client.socket.settimeout(0.1)
+                with contextlib.suppress(TimeoutError):
+                    if not client.fill():
+                        break
+        self.assertTrue(eventually(
+            lambda: [line for line in self.books.lines() if line["status"] == 408]))
+        late, = (line for line in self.books.lines() if line["status"] == 408)
+        self.assertLess(late["ms"]["total"], 1000) # since its first line, by the server's clock
+        with Crowd() as crowd:
+            for _ in range(self.n):
+                crowd.add(Visitor(self.service.port, GET))
+            self.assertEqual(crowd.wait(60), [])
+            began = time.monotonic()
+            for visitor in crowd.visitors:
+                crowd.follow(visitor)
+            drips = iter(b"GET /livez?" + b"x" * 1000)
+            self.assertEqual(crowd.wait(60, lambda: self.drip(crowd, next(drips))), [])
+            took = max(visitor.ended for visitor in crowd.visitors) - began
+        self.assertLess(took, 2 + 0.6 + SLACK) # the guard looks twice a second
+        figure(12, f"a first line after 1.5 s: closed {late['ms']['total']:.0f} ms later; "
+                   f"{self.n} kept connections that drip a first line closed after "
+                   f"{took:.2f} s of 2")
+
+    def drip(self, crowd, byte):
+        for visitor in crowd.visitors:
+            visitor.send(bytes([byte]))
 
     def test_13_slow_readers(self):
         late, n = 'connections_late_total{phase="write"}', 100 if LONG_RUN else 10
@@ -53,10 +88,32 @@ class Slow(Check):
                 client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
             self.assertTrue(eventually(
-                lambda: self.books.value(late) - before >= n, 6 + SLACK))
+                lambda: self.books.value(late) - before >= n, 30))
             took = time.monotonic() - began
         self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") < MB))
         figure(13, f"{n} that do not read closed after {took:.1f} s")
+
+
+class SlowReaders(Check):
+    flags = ("--read-timeout", "2")
+
+    @unittest.skipUnless(LONG_RUN, "a reply of 4 MB has a minute: a long run")
+    def test_13_slow_readers_of_4_mb(self):
+        late = 'connections_late_total{phase="write"}'
+        get = b"GET /v1/inputs/circle.npy?size=724 HTTP/1.1\r\nHost: x\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            began = time.monotonic()
+            for _ in range(100):
+                client = stack.enter_context(Client(self.service))
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.send(get)
+            self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") > 40 * MB))
+            self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") < MB, 90))
+            took, n = time.monotonic() - began, self.books.value(late)
+        self.assertLess(took, 2 + 4.2e6 / 65536 + 1 + SLACK)
+        self.assertGreaterEqual(n, 10)
+        figure(13, f"100 that do not read 4 MB, {n:.0f} of them granted, closed after "
+                   f"{took:.1f} s of 66")
 
 
 class Gone(Check):
@@ -89,11 +146,11 @@ class Gone(Check):
                 waiting.send(post(config(LONG)))
                 self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 1))
                 self.leave(waiting, reset)
-                self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 0, 1))
-                time.sleep(0.2)
+                self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 0))
+                time.sleep(0.2) # well into its work
                 began = time.monotonic()
                 self.leave(working, reset)
-                self.assertTrue(eventually(lambda: self.busy() == 0, 10))
+                self.assertTrue(eventually(lambda: self.busy() == 0))
                 slowest = max(slowest, time.monotonic() - began)
             with Client(self.service) as client: # while the answer is being written
                 client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -123,11 +180,11 @@ class Gone(Check):
 
 
 class Many(Check):
-    flags = ("--workers", "2", "--queue-size", "8")
+    flags = ("--workers", "2", "--queue-size", "8", "--request-timeout", "300")
     connections = 250
 
     def test_16_two_hundred_at_once(self):
-        job = post(config(1))
+        job = JOB
         alone = min(self.time(job) for _ in range(3))
         with Crowd() as crowd:
             began = time.monotonic()
@@ -135,7 +192,7 @@ class Many(Check):
                 crowd.add(Visitor(self.service.port, job))
                 crowd.poll(0)
             coming = time.monotonic() - began
-            self.assertEqual(crowd.wait(30), [])
+            self.assertEqual(crowd.wait(120), [])
             refused = [v for v in crowd.visitors if v.status == 503]
             accepted = [v for v in crowd.visitors if v.status == 200]
         self.assertEqual(len(refused) + len(accepted), 200)
@@ -153,22 +210,23 @@ class Many(Check):
                    f"takes {alone:.2f} s alone); 503 after {1e3 * slowest:.0f} ms at most")
 
     def time(self, job):
-        began = time.monotonic()
-        self.assertEqual(ask(self.service, job)[0], 200)
-        return time.monotonic() - began
+        with Client(self.service, 120) as client:
+            began = time.monotonic()
+            self.assertEqual(client.send(job).answer()[0], 200)
+            return time.monotonic() - began
 
     def test_19_one_client_with_fifty_connections(self):
         """Loopback has many addresses: the hog has one, its victim another. The victim
         waits for one job of the hog's at most, so it takes twice as long as a job that has
         one of the two workers."""
-        job, stop, statuses = post(config(1)), threading.Event(), []
+        job, stop, statuses = JOB, threading.Event(), []
 
         def hog():
             while not stop.is_set():
                 with contextlib.suppress(OSError):
                     answer = ask(self.service, job, source="127.0.0.2")
                     statuses.append(answer and answer[0])
-                time.sleep(0.05)
+                time.sleep(0.2)
 
         alone = min(self.time(job) for _ in range(3))
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -176,18 +234,75 @@ class Many(Check):
         hogs = [threading.Thread(target=hog) for _ in range(50)]
         for thread in hogs:
             thread.start()
-        self.assertTrue(eventually(lambda: self.books.value("queue_depth") == 8))
-        times = sorted(self.time(job) for _ in range(10))
-        stop.set()
-        for thread in hogs:
-            thread.join()
+        try:
+            self.assertTrue(eventually(lambda: self.books.value("queue_depth") >= 7))
+            times = sorted(self.time(job) for _ in range(9))
+        finally:
+            stop.set()
+            for thread in hogs:
+                thread.join()
         self.assertIn(429, statuses)
-        self.assertLess(times[5], 2 * beside * SLACK)
+        self.assertLess(times[4], 2 * beside * SLACK)
         figure(19, f"a job takes {alone:.2f} s alone, {beside:.2f} s beside one other, and "
-                   f"{times[5]:.2f} s (median) or {times[-1]:.2f} s (slowest of 10) "
+                   f"{times[4]:.2f} s (median) or {times[-1]:.2f} s (slowest of 9) "
                    f"beside 50 greedy connections; none refused, the hog saw "
                    f"{statuses.count(200)} x 200, {statuses.count(429)} x 429, "
                    f"{statuses.count(503)} x 503")
+
+
+class Greedy(Check):
+    """The 64 MiB of bodies and replies, and who wants them all."""
+    flags = ("--read-timeout", "20", "--request-timeout", "300")
+    memory = 128
+
+    def crowd(self, stack, n, sources, data):
+        """n that send this and go on to read a little, from so many addresses."""
+        clients = []
+        for i in range(n):
+            client = stack.enter_context(Client(self.service, 60, f"127.0.0.{2 + i % sources}"))
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            clients.append(client.send(data))
+        return clients
+
+    def head(self, client):
+        while b"\r\n\r\n" not in client.buffer:
+            self.assertTrue(client.fill())
+        return client.buffer
+
+    def test_13_large_replies_that_nobody_reads(self):
+        """What is in flight is bounded by its budget, GET or POST (I5): replies without room
+        are refused."""
+        get = b"GET /v1/extract?input=circle&size=1200&val=1&format=npz HTTP/1.1\r\nHost: x\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            heads = [self.head(client) for client in self.crowd(stack, 24, 4, get)]
+            held = self.books.value("inflight_bytes")
+            grown = self.process.peak() - self.base_memory
+        sent = sum(head.startswith(b"HTTP/1.1 200 ") for head in heads)
+        for head in heads:
+            if not head.startswith(b"HTTP/1.1 200 "):
+                self.assertRegex(head, rb"^HTTP/1.1 (503|429) ")
+                self.assertRegex(head, rb"\r\nRetry-After: \d+\r\n")
+        self.assertGreaterEqual(sent, 2)
+        self.assertGreater(held, 32 * MB)
+        self.assertLessEqual(held, 64 * MB)
+        self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") < MB))
+        figure(13, f"24 that do not read 20 MB: {sent} get them, the rest is refused; "
+                   f"{held / MB:.0f} MiB held of 64, memory +{grown / MB:.0f} MiB")
+
+    def test_19_one_client_that_reserves_all(self):
+        """Forty bodies are announced and do not come; somebody else's is taken."""
+        body = post(b"{" + b" " * 2_000_000 + SMALL[1:])
+        alone = min(self.time(body) for _ in range(3))
+        with contextlib.ExitStack() as stack:
+            self.crowd(stack, 40, 1, post(b"", declared=1_600_000))
+            self.assertTrue(eventually(
+                lambda: self.books.value("inflight_bytes") == 31 * 1_600_000))
+            times = sorted(self.time(body) for _ in range(9))
+        self.assertLess(times[4], 2 * alone * SLACK)
+        figure(19, f"40 bodies of 1.6 MB that do not come hold 48 of 64 MiB; one of 2 MB of "
+                   f"somebody else's takes {1e3 * times[4]:.0f} ms ({1e3 * alone:.0f} alone)")
+
+    time = Many.time
 
 
 class Crowded(Check):
@@ -209,7 +324,7 @@ class Crowded(Check):
             for _ in range(5):
                 with Crowd() as one:
                     visitor = one.add(Visitor(self.service.port, GET))
-                    self.assertEqual(one.wait(5), [], "a hang")
+                    self.assertEqual(one.wait(30), [], "a hang")
                     self.assertIn(visitor.status, (200, 503))
                     times.append(visitor.seconds)
         self.assertLess(max(times), SLACK)

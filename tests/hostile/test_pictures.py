@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 import reference
-from harness import LONG_RUN, MB, SLACK, Check, figure, form, third_party
+from harness import LONG_RUN, MB, Check, figure, form, third_party
 
 from service import png_chunk
 
@@ -59,23 +59,22 @@ class Pictures(Check):
         self.assertEqual(status, 200, body[:300])
         return np.load(io.BytesIO(body)), seconds
 
-    def refused(self, data, status=422, seconds=0.05, **options):
-        got, code, took, body = self.extract(data, **options)
+    def refused(self, data, status=422, limit=0.05, **options):
+        got, _, seconds, body = self.extract(data, **options)
         self.assertEqual(got, status, (data[:60], body[:300]))
-        self.assertLess(took, seconds * SLACK, body[:200])
-        return took
+        self.assert_cheap(seconds, limit, body[:200])
+        return seconds
 
     def test_26_impossible_sizes(self):
-        base, took = self.process.memory(), []
-        for width, height in ((0, 9), (9, 0), (2**31 - 1, 2**31 - 1), (10**9, 10**9),
-                              (2**32 - 1, 2**32 - 1), (2**31, 1)):
-            took.append(self.refused(SIGNATURE + header(width, height) +
-                                     png_chunk(b"IDAT", b"x") + END))
-        long = SIGNATURE + header(9, 9) + struct.pack(">I", 2**31 - 1) + b"IDATx"
-        took.append(self.refused(long))
-        grown = self.process.peak() - base
-        self.assertLess(grown, MB if not self.process.sanitized else 1000 * MB)
-        figure(26, f"7 refused, slowest {1e3 * max(took):.0f} ms, memory +{grown >> 10} KiB")
+        files = [SIGNATURE + header(width, height) + png_chunk(b"IDAT", b"x") + END
+                 for width, height in ((0, 9), (9, 0), (2**31 - 1, 2**31 - 1),
+                                       (10**9, 10**9), (2**32 - 1, 2**32 - 1), (2**31, 1))]
+        files.append(SIGNATURE + header(9, 9) + struct.pack(">I", 2**31 - 1) + b"IDATx")
+        took = []
+        grown = self.growth(lambda: took.extend(map(self.refused, files)))
+        self.assert_small(grown, MB)
+        figure(26, f"{len(files)} refused, slowest {1e3 * max(took):.1f} ms of CPU, memory "
+                   f"+{grown >> 10} KiB")
 
     def test_27_bombs(self):
         sizes = ((50000, 50000, 1, 0, 0), (12000, 12000, 8, 6, 0), (6000, 6000, 16, 6, 1),
@@ -87,29 +86,27 @@ class Pictures(Check):
             took.append(self.refused(
                 SIGNATURE + header(width, height, depth, colour, interlaced) +
                 png_chunk(b"IDAT", body) + END))
-        figure(27, f"4 bombs refused from the header, slowest {1e3 * max(took):.0f} ms")
+        figure(27, f"4 bombs refused from the header, slowest {1e3 * max(took):.1f} ms of CPU")
 
     def test_28_ancillary_bombs(self):
         text = b"k\0\1\0\0\0" + zeros(7_500_000) # iTXt, compressed
         bombs = {"200 iTXt of 7.5 MB": [png_chunk(b"iTXt", text)] * 200,
-                 "zTXt of 64 MB": [png_chunk(b"zTXt", b"k\0\0" + zeros(64 * MB))],
-                 "iCCP of 64 MB": [png_chunk(b"iCCP", b"k\0\0" + zeros(64 * MB))],
+                 "zTXt of 1 GB": [png_chunk(b"zTXt", b"k\0\0" + zeros(1024 * MB))],
+                 "iCCP of 256 MB": [png_chunk(b"iCCP", b"k\0\0" + zeros(256 * MB))],
                  "10 sPLT": [png_chunk(b"sPLT", b"k\0\x08" + bytes(600_000))] * 10,
-                 "20,000 tEXt": [png_chunk(b"tEXt", b"k\0v")] * 20_000,
-                 "50,000 unknown": [png_chunk(b"teSt", b"x")] * 50_000,
-                 "50,000 empty IDAT": [png_chunk(b"IDAT", b"")] * 50_000}
+                 "100,000 tEXt": [png_chunk(b"tEXt", b"k\0v")] * 100_000,
+                 "200,000 unknown": [png_chunk(b"teSt", b"x")] * 200_000,
+                 "500,000 empty IDAT": [png_chunk(b"IDAT", b"")] * 500_000}
         expected, plain = self.pixels(picture())
         worst = 0
         for name, chunks in bombs.items():
             with self.subTest(name):
-                cpu = self.process.cpu()
-                got, _ = self.pixels(picture(*chunks))
-                cpu = self.process.cpu() - cpu
+                got, cpu = self.pixels(picture(*chunks))
                 np.testing.assert_array_equal(got, expected)
-                self.assertLess(cpu, 0.05 * SLACK)
-                worst = max(worst, cpu)
+                self.assert_cheap(cpu - plain, 0.05)
+                worst = max(worst, cpu - plain)
         figure(28, f"{len(bombs)} bombs on a good picture: same pixels, at most "
-                   f"{1e3 * worst:.0f} ms of CPU")
+                   f"{1e3 * worst:.1f} ms of CPU more")
 
     def test_29_broken_files(self):
         text = png_chunk(b"tEXt", b"k\0v")
@@ -153,15 +150,14 @@ class Pictures(Check):
 
     def test_31_disguises(self):
         good, others = picture(), {
-            "JPEG": b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(50), "empty": b"",
-            "GIF": b"GIF89a" + bytes(40), "PDF": b"%PDF-1.7\n" + bytes(40),
+            "empty": b"", "GIF": b"GIF89a" + bytes(40), "PDF": b"%PDF-1.7\n" + bytes(40),
             "ZIP": b"PK\3\4" + bytes(40), "text": b"hello, world\n" * 5}
         for name, data in others.items():
             with self.subTest(name):
-                # A format that is read is told by its content: broken, not unknown.
-                self.assertIn(self.extract(data)[0], (415, 422))
-        self.assertEqual(self.extract(others["text"])[0], 415)
-        self.assertEqual(self.extract(b"")[0], 415)
+                status, code, _, _ = self.extract(data)
+                self.assertEqual((status, code), (415, "image_format_unsupported"))
+        jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(50)
+        self.assertEqual(self.extract(jpeg)[0], 422) # it is read, so it is broken, not unknown
         expected, _ = self.pixels(good)
         for name, data in (("trailing megabyte", good + bytes(MB)),
                            ("trailing ZIP", good + others["ZIP"]),
@@ -195,8 +191,8 @@ class Pictures(Check):
             self.assertIn(status, (200, 415, 422), (number, body[:200]))
             slowest = max(slowest, seconds)
             statuses[status] = statuses.get(status, 0) + 1
-        self.assertLess(slowest, SLACK)
-        figure(32, f"{n} mutants of JPEG and WebP {statuses}, slowest {1e3 * slowest:.0f} ms")
+        self.assert_cheap(slowest, 1)
+        figure(32, f"{n} mutants of JPEG and WebP {statuses}, slowest {1e3 * slowest:.0f} ms of CPU")
 
     def test_32_mutants(self):
         """Long fuzzing is done elsewhere; this is a corpus of a fixed seed."""
@@ -216,8 +212,8 @@ class Pictures(Check):
             self.assertIn(status, (200, 415, 422), (number, body[:200]))
             slowest = max(slowest, seconds)
             statuses[status] = statuses.get(status, 0) + 1
-        self.assertLess(slowest, SLACK)
-        figure(32, f"{n} mutants {statuses}, slowest {1e3 * slowest:.0f} ms")
+        self.assert_cheap(slowest, 1)
+        figure(32, f"{n} mutants {statuses}, slowest {1e3 * slowest:.0f} ms of CPU")
 
 
 if __name__ == "__main__":

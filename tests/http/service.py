@@ -57,29 +57,53 @@ class Reply:
 
 
 class Service:
-    """with Service("--workers", "2") as service: service.get("/livez")"""
+    """with Service("--workers", "2") as service: service.get("/livez")
 
-    def __init__(self, *flags, **environment):
+    A port that was free may be taken by the time that the server binds it: then it is
+    started anew with another. A monitored one has its metrics on monitor_port."""
+
+    def __init__(self, *flags, monitored=False, **environment):
         self.flags = flags
         self.environment = {name: value for name, value in os.environ.items()
                             if name not in OURS} | environment
         self.log = tempfile.TemporaryFile()
         self.process = None
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.monitored = monitored
+        self.choose_ports()
+
+    def choose_ports(self):
+        self.port, self.monitor_port = free_port(), free_port()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self):
+        for _ in range(5):
+            if self.start():
+                return self
+            self.choose_ports()
+        self.fail("every port is taken")
+
+    def start(self):
+        """False if a port was taken."""
         command = [BINARY, "--bind", f"127.0.0.1:{self.port}", *self.flags]
+        if self.monitored:
+            command += ["--metrics-bind", f"127.0.0.1:{self.monitor_port}"]
         self.process = subprocess.Popen(
             command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
             env=self.environment)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
+                if "is taken by another process" in self.output():
+                    self.log.seek(0)
+                    self.log.truncate()
+                    return False
                 self.fail(f"{command} ended at once")
             try:
                 if self.get("/readyz").status == 200:
-                    return self
+                    return True
             except OSError:
                 time.sleep(0.02)
         self.process.kill()
@@ -102,7 +126,7 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=90)
+            return self.process.wait(timeout=180)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
@@ -111,6 +135,10 @@ class Service:
         """Everything that the server has printed."""
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
+
+    def lines(self):
+        """Likewise, without a last line that is not whole yet."""
+        return self.output().rpartition("\n")[0].splitlines()
 
     def request(self, method, path, body=None, headers=None, timeout=60):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)

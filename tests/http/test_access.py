@@ -5,7 +5,7 @@ import signal
 import tempfile
 import unittest
 
-from client import eventually, run_it
+from client import ask, eventually, post, run_it
 from service import Service
 
 
@@ -90,6 +90,29 @@ class Access(unittest.TestCase):
                     self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
                     self.assertIn(words, done.stderr)
         self.assertIn("holds no key", run_it(CONVSCOPE_API_KEYS=",").stderr)
+        for name in ("CONVSCOPE_API_KEYS", "CONVSCOPE_API_KEYS_FILE"):
+            done = run_it(**{name: ""})
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+            self.assertIn(f"{name} is set but empty", done.stderr)
+
+    def test_a_file_of_keys_as_editors_write_them(self):
+        with tempfile.NamedTemporaryFile(suffix=".keys") as file:
+            def write(text):
+                file.seek(0)
+                file.truncate()
+                file.write(text)
+                file.flush()
+
+            write(b"\xef\xbb\xbffirst\r\n  # ours\t\r\n \t \n second key \t\nthird  ")
+            with Service("--api-keys-file", file.name) as service:
+                for key, status in (("first", 200), ("second key", 200), ("third", 200),
+                                    ("# ours", 401), ("", 401), (" ", 401), ("x", 401)):
+                    reply = service.get("/v1/kernels", authorization=f"Bearer {key}")
+                    self.assertEqual(reply.status, status, key)
+            write(b"first\nsec\0ond\nthird\n")
+            done = run_it("--api-keys-file", file.name)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+            self.assertIn("holds a NUL byte", done.stderr)
 
     def test_other_origins(self):
         flags = ("--cors-origins", "https://a.example,https://b.example")
@@ -105,6 +128,16 @@ class Access(unittest.TestCase):
                 "Origin": "https://a.example", "Access-Control-Request-Method": "POST",
                 "Access-Control-Request-Headers": "authorization"})
             self.assertEqual(preflight.status, 204)
+            nowhere = service.request("OPTIONS", "/nope", headers={
+                "Origin": "https://a.example", "Access-Control-Request-Method": "GET"})
+            self.assertEqual((nowhere.status, nowhere.headers["Access-Control-Allow-Origin"]),
+                             (204, "https://a.example"))
+            self.assertIn("GET", nowhere.headers["Access-Control-Allow-Methods"])
+            self.assertEqual(service.request("OPTIONS", "/nope").status, 404)
+            refused = ask(service, post(b"", "Expect: 100-continue", # before the body
+                                        "Origin: https://a.example", declared=1 << 30))
+            self.assertEqual((refused[0], refused[1]["access-control-allow-origin"]),
+                             (413, "https://a.example"))
             self.assertIn("POST", preflight.headers["Access-Control-Allow-Methods"])
             self.assertIn("Authorization", preflight.headers["Access-Control-Allow-Headers"])
         with Service() as service:

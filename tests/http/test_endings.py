@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import threading
 import time
 import unittest
 
-from client import GET, LONG, Client, config, eventually, metric, post
+from client import GET, LONG, Client, config, eventually, metric, post, refuses
 from service import BINARY, Service, free_port
 
 
@@ -21,12 +22,13 @@ class Endings(unittest.TestCase):
                 stack.enter_context(Client(service)).send(GET).answer()
             began = time.monotonic()
             self.assertEqual(service.stop(), 0)
-            self.assertLess(time.monotonic() - began, 3)
+            self.assertLess(time.monotonic() - began, 30) # of 75 that they may stay
 
     def test_what_works_or_waits_is_finished(self):
-        with Service("--workers", "1") as service, contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(Client(service, 60)).send(post(config(1)))
-                       for _ in range(3)]
+        with Service("--workers", "1", "--request-timeout", "300") as service, \
+                contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(service, 120)).send(post(config(layers)))
+                       for layers in (8, 2, 2)] # the first holds the others
             self.assertTrue(eventually(
                 lambda: metric(service, "convscope_inflight_requests") == 4))
             self.assertEqual(service.stop(), 0)
@@ -36,15 +38,17 @@ class Endings(unittest.TestCase):
                 self.assertIsNone(client.answer())
 
     def test_not_ready_but_serving_during_the_delay(self):
-        with Service("--shutdown-delay", "1.5") as service:
+        """test_settings_effects.py sees the delay end by itself."""
+        with Service("--shutdown-delay", "300") as service:
             service.process.send_signal(signal.SIGTERM)
             self.assertTrue(eventually(lambda: service.get("/readyz").status == 503))
             self.assertEqual(service.get("/livez").status, 200)
             reply = service.get("/v1/kernels")
             self.assertEqual((reply.status, reply.headers["Connection"]), (200, "close"))
-            self.assertEqual(service.process.wait(10), 0)
-            with self.assertRaises(OSError):
-                service.get("/livez")
+            service.process.send_signal(signal.SIGTERM)
+            self.assertEqual(service.process.wait(60), 1)
+            service.process.returncode = 0 # Service takes anything else for a crash
+            self.assertTrue(refuses(service))
 
     def test_what_does_not_end_is_cancelled(self):
         flags = ("--workers", "1", "--shutdown-timeout", "0.3")
@@ -55,9 +59,7 @@ class Endings(unittest.TestCase):
             sending.send(post(b"", declared=1000))
             self.assertTrue(eventually(
                 lambda: metric(service, "convscope_inflight_requests") == 4))
-            began = time.monotonic()
             self.assertEqual(service.stop(), 0)
-            self.assertLess(time.monotonic() - began, 5)
             for client in (working, waiting):
                 status, headers, _ = client.answer()
                 self.assertEqual((status, headers["x-error-code"]), (503, "draining"))
@@ -68,29 +70,56 @@ class Endings(unittest.TestCase):
             self.assertTrue(eventually(
                 lambda: metric(service, "convscope_workers_busy") == 1))
             service.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
+            self.assertTrue(eventually(lambda: refuses(service)))
             service.process.send_signal(signal.SIGTERM)
-            self.assertEqual(service.process.wait(3), 1)
+            self.assertEqual(service.process.wait(60), 1)
+            self.assertIsNone(client.answer())
             service.process.returncode = 0 # Service takes anything else for a crash
 
     def test_again_and_again_under_churn(self):
         for _ in range(5):
             with Service("--workers", "2") as service:
-                ended = threading.Event()
+                ended, answers = threading.Event(), []
 
                 def churn():
                     while not ended.is_set():
                         with contextlib.suppress(OSError), Client(service) as client:
                             client.send(b"GET /v1/kernels HTTP/1.1\r\nHost: x\r\n\r\n")
-                            client.answer()
+                            answers.append(client.answer())
 
                 with concurrent.futures.ThreadPoolExecutor(4) as pool:
                     for _ in range(4):
                         pool.submit(churn)
-                    time.sleep(0.15)
+                    churning = eventually(lambda: len(answers) >= 20)
                     status = service.stop()
                     ended.set()
+                self.assertTrue(churning)
                 self.assertEqual(status, 0, service.output()[-2000:])
+
+    def test_a_log_that_does_not_block_has_whole_lines(self):
+        """Half a line is none: who reads late reads all of it."""
+        read_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        port, n = free_port(), 1000 # more than the pipe holds
+        server = subprocess.Popen([BINARY, "--bind", f"127.0.0.1:{port}", "--log-format",
+                                   "json"], stdout=write_end, stderr=subprocess.DEVNULL)
+        os.close(write_end)
+
+        def connect():
+            with contextlib.suppress(OSError):
+                return socket.create_connection(("127.0.0.1", port), 60)
+
+        clients = []
+        self.assertTrue(eventually(lambda: clients.append(connect()) or clients[-1], 60))
+        with clients[-1] as client:
+            for _ in range(n):
+                client.sendall(GET)
+                self.assertTrue(client.recv(2000).startswith(b"HTTP/1.1 200"))
+        with open(read_end, encoding="ascii") as log:
+            threading.Timer(1, server.terminate).start()
+            lines = [json.loads(line) for line in log]
+        self.assertEqual(server.wait(60), 0)
+        self.assertEqual(sum(line.get("path") == "/livez" for line in lines), n)
 
     def test_the_log_may_be_closed_or_stuck(self):
         read_end, write_end = os.pipe()
@@ -107,12 +136,12 @@ class Endings(unittest.TestCase):
                         client.sendall(GET)
                         return client.recv(100).startswith(b"HTTP/1.1 200")
 
-            self.assertTrue(eventually(alive, 20))
+            self.assertTrue(eventually(alive, 60))
             for _ in range(400):  # more lines than a pipe holds
                 self.assertTrue(alive())
             self.assertTrue(alive())
             server.terminate()
-            self.assertEqual(server.wait(20), 0)
+            self.assertEqual(server.wait(60), 0)
         os.close(read_end)
         os.close(write_end)
 

@@ -5,16 +5,16 @@ reports when it stops.
 """
 
 import concurrent.futures
+import contextlib
 import json
 import signal
 import socket
 import tempfile
-import threading
 import time
 import unittest
 
-from client import ask, metric
-from service import Service, free_port, multipart, png
+from client import Client, ask, eventually, metric, refuses
+from service import Service, multipart, png
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Load(unittest.TestCase):
 
     def test_clients_displace_each_other_while_metrics_and_keys_are_read(self):
         """What other threads than the I/O thread touch: the queue, metrics, the keys."""
-        body, port, statuses = json.dumps({"input": "circle", "size": 64}), free_port(), []
+        body, statuses = json.dumps({"input": "circle", "size": 64}), []
         requests = [(f"POST /extract HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
                      "Content-Type: application/json\r\n"
                      f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
@@ -109,9 +109,8 @@ class Load(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".keys") as file:
             file.write("alice\nbob\ncarol\n")
             file.flush()
-            with Service("--workers", "2", "--queue-size", "3", "--metrics-bind",
-                         f"127.0.0.1:{port}", "--api-keys-file", file.name,
-                         *QUIET) as service:
+            with Service("--workers", "2", "--queue-size", "3", "--api-keys-file", file.name,
+                         *QUIET, monitored=True) as service:
                 until = time.monotonic() + 3
 
                 def client(number):
@@ -121,7 +120,7 @@ class Load(unittest.TestCase):
                 def watch(_):
                     while time.monotonic() < until:
                         service.process.send_signal(signal.SIGHUP)
-                        with socket.create_connection(("127.0.0.1", port)) as scraper:
+                        with socket.create_connection(("127.0.0.1", service.monitor_port)) as scraper:
                             scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
                             self.assertIn(b" 200 OK", scraper.recv(100))
 
@@ -130,24 +129,23 @@ class Load(unittest.TestCase):
         self.assertTrue({200, 429} <= set(statuses) <= {200, 429, 503}, set(statuses))
 
     def test_a_drain_finishes_what_was_accepted(self):
-        fields = {"image": ("in.png", photograph(400)), "config": json.dumps(LAYERS),
-                  "images": "none"}
-        with Service("--workers", "2", "--queue-size", "8", *QUIET) as service:
-            statuses, started = [], threading.Barrier(5)
-
-            def client():
-                started.wait()
-                statuses.append(service.form("/v1/extract", fields).status)
-
-            threads = [threading.Thread(target=client) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            started.wait()
-            time.sleep(0.1)
-            self.assertEqual(service.stop(), 0, service.output())
-            for thread in threads:
-                thread.join()
-        self.assertEqual(statuses, [200] * 4)
+        """Bodies that are complete only when the server is already leaving."""
+        body, content_type = multipart({"image": ("in.png", photograph(400)),
+                                        "config": json.dumps(LAYERS), "images": "none"})
+        head = (f"POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n").encode()
+        flags = ("--workers", "2", "--queue-size", "8", "--read-timeout", "120")
+        with Service(*flags, *QUIET) as service, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(service)).send(head + body[:-1])
+                       for _ in range(4)]
+            self.assertTrue(eventually( # those, and the question itself
+                lambda: metric(service, "convscope_inflight_requests") == 5))
+            service.process.send_signal(signal.SIGTERM)
+            self.assertTrue(eventually(lambda: refuses(service)))
+            for client in clients:
+                client.send(body[-1:])
+            self.assertEqual([client.answer()[0] for client in clients], [200] * 4)
+            self.assertEqual(service.process.wait(120), 0, service.output())
 
 
 if __name__ == "__main__":

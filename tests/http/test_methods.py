@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import unittest
+import urllib.parse
 
 from client import GET, Client, SharedServer, ask, config, eventually, logged, metric, post
 
@@ -31,6 +32,16 @@ class Methods(SharedServer):
                 self.assertEqual(status, 204)
                 self.assertIn(allowed, headers["allow"])
                 self.assertNotIn("access-control-allow-origin", headers)
+
+    def test_targets_may_be_long(self):
+        """A kernel of 40 x 40 fits, escaped; beyond 20,000 bytes there is an answer too."""
+        kernel = urllib.parse.quote(json.dumps([[1] * 40] * 40))
+        self.assertGreater(len(kernel), 10_000)
+        reply = self.service.get(f"/v1/kernel.png?kernel={kernel}")
+        self.assertEqual((reply.status, reply.type), (200, "image/png"))
+        for length in (20_000, 25_000, 31_000):
+            reply = self.service.get("/" + "a" * length)
+            self.assertEqual((reply.status, reply.json()["code"]), (414, "target_too_long"))
 
     def test_other_methods_are_405_with_allow(self):
         for method in ("PUT", "DELETE", "TRACE", "get", "X"):
@@ -158,7 +169,7 @@ class Methods(SharedServer):
 
         self.assertTrue(eventually(lambda: len(lines()) >= 2))
         self.service.get("/livez")
-        odd, named = lines()
+        odd, named = sorted(lines(), key=lambda line: line["id"], reverse=True)
         self.assertEqual((odd["status"], odd["code"]), (404, "not_found"))
         self.assertEqual(odd["path"], "/a\n\"\x1b\xff")
         self.assertEqual((named["id"], named["method"], named["bytes_in"]),

@@ -10,8 +10,8 @@ import tempfile
 import time
 import unittest
 
-from client import GET, LONG, Client, ask, config, eventually, metric, post, run_it
-from service import Service, free_port, png
+from client import GET, JOB, LONG, Client, ask, config, eventually, metric, post, run_it
+from service import Service, png
 
 import numpy as np
 
@@ -52,7 +52,8 @@ class Effects:
     def bind(self, test):
         with Service() as service: # told by --bind
             test.assertEqual(service.get("/livez").status, 200)
-            test.assertIn(f"127.0.0.1:{service.port}", service.output())
+            test.assertTrue(eventually(
+                lambda: f"127.0.0.1:{service.port}" in service.output()))
 
     def workers(self, test):
         with Service("--workers", "3") as service:
@@ -67,7 +68,7 @@ class Effects:
                 Client(service) as first:
             first.send(post(config(LONG)))
             test.assertTrue(eventually(lambda: metric(service, "convscope_workers_busy")))
-            status, _, body = ask(service, post(config(1)))
+            status, _, body = ask(service, JOB)
             test.assertEqual((status, json.loads(body)["limit"]["name"]),
                              (504, "queue_timeout"))
 
@@ -94,11 +95,11 @@ class Effects:
             test.assertEqual(ask(service, post(config(LONG)))[0], 504)
 
     def read_timeout(self, test):
-        with Service("--read-timeout", "0.3") as service, Client(service, 5) as client:
+        with Service("--read-timeout", "0.3") as service, Client(service, 60) as client:
             test.assertEqual(client.send(b"GET / HT").rest(), b"")
 
     def keepalive_timeout(self, test):
-        with Service("--keepalive-timeout", "0.3") as service, Client(service, 5) as client:
+        with Service("--keepalive-timeout", "0.3") as service, Client(service, 60) as client:
             test.assertEqual(client.send(GET).answer()[0], 200)
             test.assertIsNone(client.answer())
 
@@ -106,7 +107,7 @@ class Effects:
         with Service("--shutdown-delay", "0.7") as service:
             began = time.monotonic()
             service.process.send_signal(signal.SIGTERM)
-            test.assertEqual(service.process.wait(10), 0)
+            test.assertEqual(service.process.wait(60), 0)
             test.assertGreater(time.monotonic() - began, 0.7)
 
     def shutdown_timeout(self, test):
@@ -115,7 +116,7 @@ class Effects:
             test.assertTrue(eventually(lambda: metric(service, "convscope_workers_busy")))
             service.process.send_signal(signal.SIGTERM)
             test.assertEqual(client.answer()[1]["x-error-code"], "draining")
-            test.assertEqual(service.process.wait(10), 0)
+            test.assertEqual(service.process.wait(60), 0)
 
     def api_keys(self, test, *flags):
         with Service(*(flags or ("--api-keys", "a,secret"))) as service:
@@ -159,10 +160,9 @@ class Effects:
                 test.assertEqual(service.output() != "", lines)
 
     def metrics_bind(self, test):
-        port = free_port()
-        with Service("--metrics-bind", f"127.0.0.1:{port}") as service:
+        with Service(monitored=True) as service:
             test.assertEqual(service.get("/metrics").status, 404)
-            service.port = port
+            service.port = service.monitor_port
             test.assertEqual(service.get("/metrics").status, 200)
 
     def path_prefix(self, test):

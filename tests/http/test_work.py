@@ -9,8 +9,9 @@ import subprocess
 import time
 import unittest
 
-from client import GET, LONG, Client, SharedServer, ask, config, eventually, logged, metric, post
-from service import BINARY, Service, free_port
+from client import GET, JOB, LONG, Client, SharedServer, ask, config, eventually, logged, \
+    metric, post
+from service import BINARY, Service
 
 
 class Work(SharedServer):
@@ -23,10 +24,11 @@ class Work(SharedServer):
         return metric(self.service, "convscope_queue_depth")
 
     def idle(self):
-        return eventually(lambda: self.busy() + self.queued() == 0, 20)
+        return eventually(lambda: self.busy() + self.queued() == 0)
 
-    def closed(self):
-        return [line for line in logged(self.service) if line["status"] == 499]
+    def closed(self, name):
+        return [line for line in logged(self.service)
+                if line["status"] == 499 and line["id"] == name]
 
     def test_a_full_queue_is_refused_at_once(self):
         long = post(config(LONG))
@@ -35,9 +37,8 @@ class Work(SharedServer):
             self.assertTrue(eventually(lambda: self.busy() == 1))
             waiting = stack.enter_context(Client(self.service)).send(long)
             self.assertTrue(eventually(lambda: self.queued() == 1))
-            began = time.monotonic()
             status, headers, body = ask(self.service, long)
-            self.assertLess(time.monotonic() - began, 0.5)
+            self.assertEqual((self.busy(), self.queued()), (1, 1)) # it waited for neither
             self.assertEqual((status, headers["x-error-code"]), (503, "queue_full"))
             self.assertGreaterEqual(int(headers["retry-after"]), 1)
             self.assertEqual(json.loads(body)["code"], "queue_full")
@@ -66,26 +67,24 @@ class Work(SharedServer):
         self.assertTrue(self.idle())
 
     def test_who_goes_is_cancelled_working_or_queued(self):
-        before = len(self.closed())
+        long = post(config(LONG), "X-Request-Id: leaves")
         for rude in (False, True):
             with Client(self.service) as working, Client(self.service) as waiting:
-                working.send(post(config(LONG)))
+                working.send(long)
                 self.assertTrue(eventually(lambda: self.busy() == 1))
-                waiting.send(post(config(LONG)))
+                waiting.send(long)
                 self.assertTrue(eventually(lambda: self.queued() == 1))
                 if rude: # leave with a reset, and with a request unread
                     linger = b"\1\0\0\0\0\0\0\0"
                     working.send(GET)
                     working.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 waiting.socket.close()
-                self.assertTrue(eventually(lambda: self.queued() == 0, 2))
+                self.assertTrue(eventually(lambda: self.queued() == 0))
                 self.assertEqual(self.busy(), 1)
-            began = time.monotonic()
             self.assertTrue(self.idle())
-            self.assertLess(time.monotonic() - began, 10)
-        self.assertTrue(eventually(lambda: len(self.closed()) == before + 4))
-        self.assertEqual({line["code"] for line in self.closed()}, {"client_closed"})
-        begun = [line for line in self.closed()
+        self.assertTrue(eventually(lambda: len(self.closed("leaves")) == 4))
+        self.assertEqual({line["code"] for line in self.closed("leaves")}, {"client_closed"})
+        begun = [line for line in self.closed("leaves")
                  if line["ms"]["weights"] + line["ms"]["compute"] > 0]
         self.assertGreaterEqual(len(begun), 2)
         self.assertNotIn('reason="client_closed"',
@@ -109,7 +108,6 @@ class Deadlines(SharedServer):
             working.send(post(config(LONG)))
             self.assertTrue(eventually(
                 lambda: metric(self.service, "convscope_workers_busy") == 1))
-            began = time.monotonic()
             waiting.send(post(config(LONG)))
             for client, word in ((working, "computing"), (waiting, "")):
                 status, headers, body = client.answer()
@@ -118,10 +116,10 @@ class Deadlines(SharedServer):
                 problem = json.loads(body)
                 self.assertIn(word, problem["detail"])
                 self.assertEqual(problem["limit"]["env"], "CONVSCOPE_REQUEST_TIMEOUT")
-                computed = re.search(r"compute;dur=([\d.]+)", headers["server-timing"])
+                spent = re.findall(r"(?:weights|compute);dur=([\d.]+)",
+                                   headers["server-timing"])
                 if client is working:
-                    self.assertGreater(float(computed[1]), 0)
-            self.assertLess(time.monotonic() - began, 5)
+                    self.assertGreater(sum(map(float, spent)), 0)
             self.assertEqual(working.send(GET).answer()[0], 200)
 
 
@@ -133,9 +131,7 @@ class Waiting(SharedServer):
             working.send(post(config(LONG)))
             self.assertTrue(eventually(
                 lambda: metric(self.service, "convscope_workers_busy") == 1))
-            began = time.monotonic()
-            status, headers, body = waiting.send(post(config(1))).answer()
-            self.assertLess(time.monotonic() - began, 3)
+            status, headers, body = waiting.send(JOB).answer()
             problem = json.loads(body)
             self.assertEqual((status, problem["limit"]["env"]),
                              (504, "CONVSCOPE_QUEUE_TIMEOUT"))
@@ -148,33 +144,34 @@ class Waiting(SharedServer):
 class Backlog(SharedServer):
     flags = ("--workers", "1", "--queue-size", "30")
 
-    def seconds(self, job):
-        began = time.monotonic()
-        self.assertEqual(ask(self.service, job)[0], 200)
-        return time.monotonic() - began
+    def seconds(self):
+        """What the server itself says that a job took."""
+        status, headers, _ = ask(self.service, JOB)
+        self.assertEqual(status, 200)
+        phases = dict(re.findall(r"(\w+);dur=([\d.]+)", headers["server-timing"]))
+        return (float(phases["total"]) - float(phases["queue"])) / 1e3
 
     def test_retry_after_is_the_time_that_the_backlog_takes(self):
-        job = post(config(1))
-        seconds = self.seconds(job)
+        seconds = sum(self.seconds() for _ in range(3)) / 3
         with contextlib.ExitStack() as stack:
             stack.enter_context(Client(self.service)).send(post(config(LONG)))
             self.assertTrue(eventually(
                 lambda: metric(self.service, "convscope_workers_busy") == 1))
             for _ in range(30): # none of them is taken while the long one runs
-                stack.enter_context(Client(self.service)).send(job)
+                stack.enter_context(Client(self.service)).send(JOB)
             self.assertTrue(eventually(
                 lambda: metric(self.service, "convscope_queue_depth") == 30))
-            status, headers, _ = ask(self.service, job)
+            status, headers, _ = ask(self.service, JOB)
         self.assertEqual(status, 503)
         told = int(headers["retry-after"])
         print(f"a job takes {seconds:.2f} s, 31 wait: Retry-After {told}")
-        self.assertGreaterEqual(told, 1)
-        self.assertLessEqual(abs(told - 31 * seconds), 1 + 15 * seconds)
+        expected = min(60, 31 * seconds) # a minute at most is told
+        self.assertLessEqual(abs(told - expected), 2 + 0.2 * expected)
 
 
 class Crowds(unittest.TestCase):
     def test_beyond_the_limit_is_refused_with_words_and_probes_pass(self):
-        with Service("--max-connections", "20", "--read-timeout", "3") as service, \
+        with Service("--max-connections", "20", "--read-timeout", "60") as service, \
                 contextlib.ExitStack() as stack:
             for _ in range(30):
                 stack.enter_context(Client(service)).send(b"GET /l")
@@ -184,10 +181,10 @@ class Crowds(unittest.TestCase):
             self.assertEqual(service.get("/readyz").status, 200)
             stack.close()
             self.assertTrue(eventually(
-                lambda: service.get("/v1/kernels").status == 200))
+                lambda: service.get("/v1/kernels").status == 200, 30))
 
     def test_spare_connections_get_half_a_second(self):
-        with Service("--max-connections", "20") as service, \
+        with Service("--max-connections", "20", "--read-timeout", "60") as service, \
                 contextlib.ExitStack() as stack:
             for _ in range(16):
                 stack.enter_context(Client(service))
@@ -197,11 +194,10 @@ class Crowds(unittest.TestCase):
             began = time.monotonic()
             for client in slow:
                 self.assertIsNone(client.answer())
-            self.assertLess(time.monotonic() - began, 3)
+            self.assertLess(time.monotonic() - began, 30) # of 60 that others get
 
     def test_few_descriptors(self):
-        port = free_port()
-        command = f"ulimit -n 64; exec {BINARY} --bind 127.0.0.1:{port}"
+        command = f"ulimit -n 64; exec {BINARY} --bind 127.0.0.1:0"
         clean = {name: value for name, value in os.environ.items()
                  if not name.startswith("CONVSCOPE_")}
         server = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE,
@@ -210,16 +206,17 @@ class Crowds(unittest.TestCase):
         self.addCleanup(server.kill)
         lines = [server.stdout.readline() for _ in range(2)]
         self.assertTrue(any("open files allow" in line for line in lines), lines)
+        port = int(re.search(r"listening on http://127.0.0.1:(\d+)", "".join(lines))[1])
         with contextlib.ExitStack() as stack:
             for _ in range(80):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            time.sleep(0.3)
+            time.sleep(0.3) # for it to accept what it can
             self.assertIsNone(server.poll())
         with socket.create_connection(("127.0.0.1", port), 10) as client:
             client.sendall(GET)
             self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 200"))
         server.terminate()
-        self.assertEqual(server.wait(20), 0)
+        self.assertEqual(server.wait(60), 0)
 
 
 if __name__ == "__main__":
