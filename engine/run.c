@@ -291,26 +291,42 @@ static void run_parts(struct step *step, size_t parts, parallel_body *body,
 {
     if (parts == 1) /* not worth a call of the others */
         body(step, 0, 0);
-    else
+    else if (parts > 1)
         parallel->run(parallel->self, parts, body, step);
 }
 
-static void run_group(struct step *step, struct plan *plan,
+/* False if that was cancelled: then what is shared is not whole. */
+static bool prepare_group(struct step *step, const struct plan *plan,
+                          const struct parallel *parallel)
+{
+    const struct layer_plan *head = &plan->layers[step->group->first];
+
+    step->shared = NULL;
+    if (!head->shared)
+        return true;
+    step->shared = step->block + plan->shared_offsets[step->group - plan->groups];
+    for (step->pass = 0; step->pass < LAYER_PASSES; step->pass++) {
+        run_parts(step, head->passes[step->pass], prepare_part, parallel);
+        if (parallel->cancelled(parallel->self))
+            return false;
+    }
+    return true;
+}
+
+/* False if that was cancelled. */
+static bool run_group(struct step *step, struct plan *plan,
                       const struct parallel *parallel)
 {
     const double start = stopwatch_ms();
     const struct layer_plan *head = &plan->layers[step->group->first];
 
-    step->shared = NULL;
-    if (head->shared) {
-        step->shared = step->block + plan->shared_offsets[step->group - plan->groups];
-        for (step->pass = 0; step->pass < LAYER_PASSES; step->pass++)
-            run_parts(step, head->passes[step->pass], prepare_part, parallel);
-    }
+    if (!prepare_group(step, plan, parallel))
+        return false;
     run_parts(step, count_parts(head), run_part, parallel);
     for (size_t i = step->group->first; i < step->last; i++)
         plan->layers[i].duration_ms = NAN;
     plan->layers[step->last].duration_ms = stopwatch_ms() - start;
+    return !parallel->cancelled(parallel->self);
 }
 
 static void keep_outputs(const struct stage_request *wanted, struct plan *plan,
@@ -351,8 +367,7 @@ bool network_run(const struct network *network, struct plan *plan,
     for (size_t g = 0; g < plan->n_groups && plan->groups[g].first < needed; g++) {
         step.group = &plan->groups[g];
         step.last = size_least(step.group->last, needed - 1);
-        run_group(&step, plan, parallel);
-        if (parallel->cancelled(parallel->self))
+        if (!run_group(&step, plan, parallel))
             return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while computing %s",
                              network->layers[step.last].label);
         keep_outputs(wanted, plan, step.group, step.block);
