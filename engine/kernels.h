@@ -214,9 +214,9 @@ struct kernels {
                       size_t channels);
 
     void (*blend)(const struct blend_call *call);
-    /* Each cell of `channels` floats, `times` times. */
+    /* Each cell of `channels` floats, `times` times. around: as for activate. */
     void (*repeat)(float *out, const float *in, size_t cells, size_t channels,
-                   size_t times);
+                   size_t times, bool around);
 
     /* Of n values, with p = first[i % period] and q = second[i % period]: in * p + q,
      * fused; (in - p) / q; in if in > 0, else in * p. out and in are the same or do

@@ -181,16 +181,30 @@ static void blend(const struct blend_call *call)
         v_fence();
 }
 
-static void repeat(float *out, const float *in, size_t cells, size_t channels,
-                   size_t times)
+INLINE void repeat_to(float *out, const float *in, size_t cells, size_t channels,
+                      size_t times, const bool around)
 {
     for (size_t i = 0; i < cells; i++, in += channels, out += times * channels)
         for (size_t c = 0; c < channels; c += LANES) {
             const size_t lanes = channels - c < LANES ? channels - c : LANES;
             const vec cell = load_part(in + c, lanes);
             for (size_t t = 0; t < times; t++)
-                store_part(out + t * channels + c, cell, lanes);
+                if (around)
+                    v_stream(out + t * channels + c, cell);
+                else
+                    store_part(out + t * channels + c, cell, lanes);
         }
+}
+
+static void repeat(float *out, const float *in, size_t cells, size_t channels,
+                   size_t times, bool around)
+{
+    if (around && to_line(out) == 0 && channels % KERNEL_LANES == 0) {
+        repeat_to(out, in, cells, channels, times, true);
+        v_fence();
+    } else {
+        repeat_to(out, in, cells, channels, times, false);
+    }
 }
 
 #include "engine/kernels_norm.h"
