@@ -104,11 +104,17 @@ static inline __m256 v_copysign(__m256 magnitude, __m256 sign)
     return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
 }
 
-static inline __m256 v_pow2(__m256 n)
+/* 2^(n + more). */
+static inline __m256 pow2_of(__m256 n, int more)
 {
     const __m256i biased =
-        _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
+        _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127 + more));
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+
+static inline __m256 v_pow2(__m256 n)
+{
+    return pow2_of(n, 0);
 }
 
 /* In two halves, so that subnormal results and infinity come out. */
@@ -117,6 +123,18 @@ static inline __m256 v_ldexp(__m256 a, __m256 n)
     const __m256 half = v_floor(v_mul(n, v_set1(0.5f)));
 
     return v_mul(v_mul(a, v_pow2(half)), v_pow2(v_sub(n, half)));
+}
+
+/* Subnormal results are rounded in the second step, and infinity comes out of it: a
+ * half of the steps where n is known to be on one side. */
+static inline __m256 v_ldexp_down(__m256 a, __m256 n)
+{
+    return v_mul(v_mul(a, pow2_of(n, 64)), v_set1(0x1p-64f));
+}
+
+static inline __m256 v_ldexp_up(__m256 a, __m256 n)
+{
+    return v_mul(v_mul(a, pow2_of(n, -1)), v_set1(2.0f));
 }
 
 static inline void v_store_u8(uint8_t *p, __m256 a)

@@ -34,6 +34,8 @@
 #define v_max              _mm512_max_ps /* a > b ? a : b */
 #define v_min              _mm512_min_ps /* a < b ? a : b */
 #define v_ldexp            _mm512_scalef_ps
+#define v_ldexp_down       v_ldexp
+#define v_ldexp_up         v_ldexp
 #define v_first(a, b, n)   _mm512_mask_blend_ps(first_lanes(n), b, a)
 #define v_swap_8(a)        _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(1, 0, 3, 2))
 #define v_swap_4(a)        _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(2, 3, 0, 1))

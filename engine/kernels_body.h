@@ -24,7 +24,8 @@
  *                (p, n, i) of the first n <= LANES, the other lanes as anything
  *   v_pow2       2^n for an integral float n in [-126, 127]; anything for a NaN
  *   v_ldexp      (a, n) -> a * 2^n, rounded once, for a in [1/2, 2] and an integral n
- *                in [-151, 129], or NaN for two NaNs
+ *                in [-151, 129], or NaN for two NaNs; v_ldexp_down for n up to 32,
+ *                v_ldexp_up from -124 to 128
  *   v_first      (a, b, n) -> a in the first n < LANES lanes, b in the others
  *   v_swap_8, v_swap_4, v_swap_2, v_swap_1  lanes so far apart change places; of those
  *                below LANES
