@@ -247,6 +247,10 @@ struct kernels {
     void (*range)(float *low, float *high, float *odd, const float *values,
                   size_t cells, size_t step, size_t n);
 
+    /* The luma of n pixels, (r * 0.2989 + g * 0.587 + b * 0.114) * factor, from left to
+     * right, each step rounded. out does not overlap rgb. */
+    void (*gray)(float *out, const float *rgb, size_t n, float factor);
+
     /* Statistics of one block, values[0], values[stride], ...; n at most
      * STATISTICS_BLOCK. */
     void (*statistics)(const float *values, size_t n, size_t stride,

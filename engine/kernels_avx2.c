@@ -83,9 +83,13 @@ static inline __m256 v_gather(const float *p, size_t step)
                           p[5 * step], p[6 * step], p[7 * step]);
 }
 
+/* Of three vectors that reach as far as the last one no two want the same lane. */
 static inline __m256 v_load_3(const float *p)
 {
-    return v_gather(p, 3);
+    const __m256 low = _mm256_blend_ps(v_load(p), v_load(p + 7), 0x24);
+    const __m256 all = _mm256_blend_ps(low, v_load(p + 14), 0x92);
+
+    return _mm256_permutevar8x32_ps(all, _mm256_setr_epi32(0, 3, 6, 2, 5, 1, 4, 7));
 }
 
 static inline __m256 v_less(__m256 a, __m256 b, __m256 x, __m256 y)

@@ -239,6 +239,7 @@ const struct kernels TABLE_NAME(ISA) = {
     .normalize = normalize,
     .activate = activate,
     .range = range,
+    .gray = gray,
     .statistics = statistics,
     .quantize = quantize,
 };
