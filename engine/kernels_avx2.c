@@ -11,7 +11,7 @@
 #define STRIP_3        3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
 #define STRIP_5        2
 #define STRIP_7        2
-#define CHANNEL_PIXELS 4 /* 4 sums, 9 inputs of stride 2, a weight */
+#define CHANNEL_PIXELS 4 /* of two rows 8 sums, 6 inputs, 2 weights */
 
 #define vec                __m256
 #define v_set1             _mm256_set1_ps

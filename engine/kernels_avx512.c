@@ -11,7 +11,7 @@
 #define STRIP_3        6 /* 18 sums, 9 weights, an input: 28 of the 32 registers */
 #define STRIP_5        4 /* 20 sums; 45 loads for 100 fused adds */
 #define STRIP_7        3 /* 21 sums; 70 loads for 147 fused adds */
-#define CHANNEL_PIXELS 8 /* 8 sums, 17 inputs of stride 2, a weight */
+#define CHANNEL_PIXELS 8 /* of two rows 16 sums, 10 inputs, 2 weights */
 
 #define vec                __m512
 #define v_set1             _mm512_set1_ps

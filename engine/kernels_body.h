@@ -6,7 +6,7 @@
  *   ISA          name of the instruction set, e.g. avx2
  *   LANES        floats per vector, a divisor of KERNEL_LANES
  *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7, CHANNEL_PIXELS
- *                the register blocks of kernels_convolve.h
+ *                the register blocks of kernels_convolve.h and kernels_channels.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,
  *   v_copysign
@@ -84,6 +84,7 @@ INLINE size_t to_line(const float *p)
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 
 #include "engine/kernels_convolve.h"
+#include "engine/kernels_channels.h"
 #include "engine/kernels_groups.h"
 #include "engine/kernels_pool.h"
 #include "engine/kernels_activations.h"
