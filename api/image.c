@@ -407,14 +407,15 @@ static bool no_memory(struct error *err)
     return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the image");
 }
 
-static bool begin(struct painting *p, const struct options *options, float full,
-                  struct arena *arena, struct error *err)
+static bool begin(struct painting *p, const struct options *options,
+                  const struct kernels *kernels, float full, struct arena *arena,
+                  struct error *err)
 {
     const struct image_info *info = p->info;
     const size_t *dim = p->out->shape.dim;
     struct resize_sizes sizes;
 
-    if (!prepare_init(&p->prepare, options, full, dim[2], err))
+    if (!prepare_init(&p->prepare, options, kernels, full, dim[2], err))
         return false;
     p->channels = prepare_flat_channels(&p->prepare, info->channels);
     const bool resized = resize_sizes(info, options, p->channels, &sizes);
@@ -431,21 +432,23 @@ static bool begin(struct painting *p, const struct options *options, float full,
 }
 
 static bool decode_pixels(const struct bytes *file, struct image_info *info,
-                          const struct options *options,
+                          const struct options *options, const struct kernels *kernels,
                           const struct parallel *parallel, struct tensor *out,
                           struct arena *arena, struct error *err)
 {
     struct painting p = {.info = info, .out = out, .parallel = parallel};
     const struct pixel_sink sink = {paint_row, &p, parallel};
 
-    return begin(&p, options, info->bit_depth == 16 ? 65535.0f : 255.0f, arena, err) &&
+    return begin(&p, options, kernels, info->bit_depth == 16 ? 65535.0f : 255.0f, arena,
+                 err) &&
            codecs[info->format]->decode(file, info, &sink, arena, err) &&
            !codec_cancelled(&sink, err);
 }
 
 static bool decode_npy(const struct bytes *file, struct image_info *info,
-                       const struct options *options, const struct parallel *parallel,
-                       struct tensor *out, struct arena *arena, struct error *err)
+                       const struct options *options, const struct kernels *kernels,
+                       const struct parallel *parallel, struct tensor *out,
+                       struct arena *arena, struct error *err)
 {
     struct painting p = {.info = info, .out = out, .parallel = parallel};
     const struct pixel_sink sink = {paint_row, &p, parallel};
@@ -455,7 +458,7 @@ static bool decode_npy(const struct bytes *file, struct image_info *info,
 
     if (!npy_open(file, &npy, &reason))
         return bad_array(err, reason);
-    if (!begin(&p, options, 1.0f, arena, err))
+    if (!begin(&p, options, kernels, 1.0f, arena, err))
         return false;
     const bool same = !p.resize && info->channels == out->shape.dim[2];
     float *values = same ? out->values : arena_take(arena, npy.count, sizeof *values);
@@ -472,8 +475,8 @@ static bool decode_npy(const struct bytes *file, struct image_info *info,
 
 bool image_decode(const struct bytes *file, struct image_info *info,
                   const struct options *options, size_t channels,
-                  const struct parallel *parallel, struct arena *arena,
-                  struct tensor *out, struct error *err)
+                  const struct kernels *kernels, const struct parallel *parallel,
+                  struct arena *arena, struct tensor *out, struct error *err)
 {
     const bool resized = OPTION_GIVEN(options, RESIZE);
 
@@ -486,8 +489,8 @@ bool image_decode(const struct bytes *file, struct image_info *info,
     const size_t mark = arena->used;
     const bool done =
         info->format == IMAGE_NPY
-            ? decode_npy(file, info, options, parallel, out, arena, err)
-            : decode_pixels(file, info, options, parallel, out, arena, err);
+            ? decode_npy(file, info, options, kernels, parallel, out, arena, err)
+            : decode_pixels(file, info, options, kernels, parallel, out, arena, err);
     arena_rewind(arena, mark);
     return done;
 }

@@ -10,6 +10,7 @@
 
 #include "api/codec.h"
 #include "api/options.h"
+#include "engine/kernels.h"
 #include "engine/limits.h"
 #include "engine/tensor.h"
 
@@ -48,7 +49,8 @@ double image_bytes(const struct image_info *info, const struct options *options,
  * nothing runs on it. */
 bool image_decode(const struct bytes *file, struct image_info *info,
                   const struct options *options, size_t channels,
-                  const struct parallel *parallel, struct arena *arena,
-                  struct tensor *out, struct error *err) MUST_CHECK;
+                  const struct kernels *kernels, const struct parallel *parallel,
+                  struct arena *arena, struct tensor *out,
+                  struct error *err) MUST_CHECK;
 
 #endif

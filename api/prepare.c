@@ -100,8 +100,9 @@ static bool is_plain(const struct preparation *p)
     return plain;
 }
 
-bool prepare_init(struct preparation *p, const struct options *options, float full,
-                  size_t channels, struct error *err)
+bool prepare_init(struct preparation *p, const struct options *options,
+                  const struct kernels *kernels, float full, size_t channels,
+                  struct error *err)
 {
     assert(channels <= PREPARE_MAX_CHANNELS);
     *p = (struct preparation){
@@ -109,6 +110,8 @@ bool prepare_init(struct preparation *p, const struct options *options, float fu
         .full = full,
         .factor = (float)(1.0 / (double)full),
         .divisor = 1.0f,
+        .period = PREPARE_PERIOD / channels * channels,
+        .kernels = kernels,
     };
     for (size_t c = 0; c < channels; c++)
         p->std[c] = 1.0f;
@@ -119,6 +122,10 @@ bool prepare_init(struct preparation *p, const struct options *options, float fu
             ? set_steps(p, options, err)
             : check_alone(options, err) && set_preprocess(p, options->preprocess, err);
     p->plain = is_plain(p);
+    for (size_t i = channels; i < p->period; i++) {
+        p->mean[i] = p->mean[i - channels];
+        p->std[i] = p->std[i - channels];
+    }
     return done;
 }
 
@@ -159,52 +166,40 @@ static void composite(const struct preparation *p, float *pixels, size_t colors,
     }
 }
 
-static void gray_from_rgb(float *out, const float *rgb, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        out[i] = luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]);
-}
-
 static void rgb_from_gray(float *out, const float *gray, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = gray[i];
 }
 
-static void convert(const struct preparation *p, float *out, const float *pixels,
-                    size_t from, size_t n)
+static void swap_ends(float *pixels, size_t channels, size_t n)
 {
-    if (from == p->channels) {
-        if (out != pixels)
-            memcpy(out, pixels, n * from * sizeof *out);
-    } else if (p->channels == 1) {
-        gray_from_rgb(out, pixels, n);
-    } else {
-        rgb_from_gray(out, pixels, n);
+    for (size_t i = 0; i < n; i++) {
+        float *pixel = pixels + i * channels, first = pixel[0];
+        pixel[0] = pixel[2];
+        pixel[2] = first;
     }
 }
 
-static void normalise(const struct preparation *p, float *x)
+static void multiply(float *values, size_t n, float factor)
 {
-    if (p->reverse) {
-        const float first = x[0];
-        x[0] = x[2];
-        x[2] = first;
-    }
-    for (size_t c = 0; c < p->channels; c++)
-        x[c] = (x[c] * p->factor / p->divisor - p->mean[c]) / p->std[c];
+    for (size_t i = 0; factor != 1.0f && i < n; i++)
+        values[i] *= factor;
 }
 
-static void scale(const struct preparation *p, float *out, size_t n)
+static void divide(float *values, size_t n, float divisor)
 {
-    if (p->plain && p->factor == 1.0f)
-        return;
-    if (p->plain)
-        for (size_t i = 0; i < n * p->channels; i++)
-            out[i] *= p->factor;
-    else
-        for (size_t i = 0; i < n; i++)
-            normalise(p, out + i * p->channels);
+    for (size_t i = 0; divisor != 1.0f && i < n; i++)
+        values[i] /= divisor;
+}
+
+static void normalise(const struct preparation *p, float *out, size_t n)
+{
+    divide(out, n * p->channels, p->divisor);
+    if (p->reverse)
+        swap_ends(out, p->channels, n);
+    p->kernels->standardize(out, out, p->mean, p->std, p->period, n * p->channels,
+                            false);
 }
 
 size_t prepare_flat_channels(const struct preparation *p, size_t colors)
@@ -231,8 +226,17 @@ size_t prepare_flatten(const struct preparation *p, float *pixels, size_t from,
 void prepare_finish(const struct preparation *p, float *out, const float *pixels,
                     size_t from, size_t n)
 {
-    convert(p, out, pixels, from, n);
-    scale(p, out, n);
+    if (from != p->channels && p->channels == 1) {
+        p->kernels->gray(out, pixels, n, p->factor);
+    } else {
+        if (from != p->channels)
+            rgb_from_gray(out, pixels, n);
+        else if (out != pixels)
+            memcpy(out, pixels, n * from * sizeof *out);
+        multiply(out, n * p->channels, p->factor);
+    }
+    if (!p->plain)
+        normalise(p, out, n);
 }
 
 void prepare_multiply_alpha(const struct preparation *p, float *pixels, size_t channels,

@@ -17,8 +17,9 @@
 
 #include "api/options.h"
 #include "engine/error.h"
+#include "engine/kernels.h"
 
-enum { PREPARE_MAX_CHANNELS = OPTION_MAX_LIST };
+enum { PREPARE_MAX_CHANNELS = OPTION_MAX_LIST, PREPARE_PERIOD = 256 };
 
 struct preparation {
     size_t channels;     /* that come out */
@@ -28,13 +29,17 @@ struct preparation {
     bool reverse;        /* the first three channels change places: BGR */
     bool plain;          /* scaling by factor is all that is left to do */
     float factor, divisor;
-    float mean[PREPARE_MAX_CHANNELS], std[PREPARE_MAX_CHANNELS];
+    size_t period; /* of mean and std: as many channels as fit, again and again */
+    float mean[PREPARE_PERIOD], std[PREPARE_PERIOD];
+    const struct kernels *kernels;
 };
 
-/* Settle what the options ask for. full is 255, 65535, or 1 for an array, whose values
- * are used as they are. False if the options do not suit so many channels. */
+/* Settle what the options ask for, with these kernels. full is 255, 65535, or 1 for an
+ * array, whose values are used as they are. False if the options do not suit so many
+ * channels. */
 bool prepare_init(struct preparation *prepare, const struct options *options,
-                  float full, size_t channels, struct error *err) MUST_CHECK;
+                  const struct kernels *kernels, float full, size_t channels,
+                  struct error *err) MUST_CHECK;
 
 /* The first half, in place: n pixels of `from` channels become such of the number that
  * is returned, without alpha where it is not asked for. 2 and 4 mean alpha, but for

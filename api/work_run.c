@@ -79,7 +79,8 @@ bool work_decode(struct work *work)
     }
     const bool done =
         image_decode(&file, &work->image, work_options(work), work->input.dim[2],
-                     call->parallel, call->arena, &work->pixels, &call->err);
+                     call->settings->kernels, call->parallel, call->arena,
+                     &work->pixels, &call->err);
     buffer_release(&made);
     return done || (work->request.image.data && work_blame_image(work));
 }

@@ -214,9 +214,9 @@ struct kernels {
                       size_t channels);
 
     void (*blend)(const struct blend_call *call);
-    /* Each cell of `channels` floats, `times` times. */
+    /* Each cell of `channels` floats, `times` times. around: as for activate. */
     void (*repeat)(float *out, const float *in, size_t cells, size_t channels,
-                   size_t times);
+                   size_t times, bool around);
 
     /* Of n values, with p = first[i % period] and q = second[i % period]: in * p + q,
      * fused; (in - p) / q; in if in > 0, else in * p. out and in are the same or do
@@ -246,6 +246,10 @@ struct kernels {
      * was not finite. -0 counts as 0. */
     void (*range)(float *low, float *high, float *odd, const float *values,
                   size_t cells, size_t step, size_t n);
+
+    /* The luma of n pixels, (r * 0.2989 + g * 0.587 + b * 0.114) * factor, from left to
+     * right, each step rounded. out does not overlap rgb. */
+    void (*gray)(float *out, const float *rgb, size_t n, float factor);
 
     /* Statistics of one block, values[0], values[stride], ...; n at most
      * STATISTICS_BLOCK. */

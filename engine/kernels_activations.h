@@ -30,20 +30,32 @@ INLINE vec reduce_exp(vec x, vec *p)
     return n;
 }
 
-/* e^x for x <= 0, within 1 ulp. A NaN passes through a maximum that it comes second in.
- */
+/* e^x within 1 ulp. A NaN passes through a maximum, or a minimum, that it comes second
+ * in. */
+INLINE vec v_exp(vec x)
+{
+    vec p;
+    const vec n = reduce_exp(v_max(C(-104.0f), v_min(C(89.0f), x)), &p);
+
+    return v_ldexp(v_add(p, C(1.0f)), n);
+}
+
+/* The same for x <= 1. */
 INLINE vec v_exp_down(vec x)
 {
     vec p;
     const vec n = reduce_exp(v_max(C(-104.0f), x), &p);
 
-    return v_ldexp(v_add(p, C(1.0f)), n);
+    return v_ldexp_down(v_add(p, C(1.0f)), n);
 }
 
-/* e^x within 1 ulp. */
-INLINE vec v_exp(vec x)
+/* The same, but at least e^-86: for one who adds 1. */
+INLINE vec v_exp_up(vec x)
 {
-    return v_exp_down(v_min(C(89.0f), x));
+    vec p;
+    const vec n = reduce_exp(v_max(C(-86.0f), v_min(C(89.0f), x)), &p);
+
+    return v_ldexp_up(v_add(p, C(1.0f)), n);
 }
 
 /* e^x - 1 for x <= 0, where e^x would cancel; within 2 ulp. */
@@ -94,7 +106,7 @@ INLINE vec v_erf(vec x)
     q = v_madd(q, a, C(0.6332626342773438f));
     q = v_madd(q, a, C(1.1295567750930786f));
     q = v_madd(q, a, C(-0.00018344161799177527f));
-    const vec large = v_sub(C(1.0f), v_exp(v_sub(C(0.0f), q)));
+    const vec large = v_sub(C(1.0f), v_exp_down(v_sub(C(0.0f), q)));
     return v_less(C(1.0f), v_abs(x), v_copysign(large, x), small);
 }
 
@@ -109,7 +121,7 @@ INLINE vec f_relu(vec x, const struct activation *a)
 INLINE vec f_sigmoid(vec x, const struct activation *a)
 {
     (void)a;
-    return v_div(C(1.0f), v_add(C(1.0f), v_exp(v_sub(C(0.0f), x))));
+    return v_div(C(1.0f), v_add(C(1.0f), v_exp_up(v_sub(C(0.0f), x))));
 }
 
 /* tanh |x| = -e / (e + 2) with e = e^(-2 |x|) - 1, which loses nothing near 0. Within
@@ -191,7 +203,7 @@ INLINE vec f_gelu(vec x, const struct activation *a)
 INLINE vec f_swish(vec x, const struct activation *a)
 {
     (void)a;
-    return v_div(x, v_add(C(1.0f), v_exp(v_sub(C(0.0f), x))));
+    return v_div(x, v_add(C(1.0f), v_exp_up(v_sub(C(0.0f), x))));
 }
 
 INLINE vec f_mish(vec x, const struct activation *a)

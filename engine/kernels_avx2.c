@@ -12,7 +12,7 @@
 #define STRIP_5        2
 #define STRIP_7        2
 #define STRIP_SPREAD   7 /* 14 sums, 2 inputs: no register for a weight */
-#define CHANNEL_PIXELS 4 /* 4 sums, 9 inputs of stride 2, a weight */
+#define CHANNEL_PIXELS 4 /* of two rows 8 sums, 6 inputs, 2 weights */
 
 #define vec                __m256
 #define v_set1             _mm256_set1_ps
@@ -84,13 +84,11 @@ static inline __m256 v_gather(const float *p, size_t step)
                           p[5 * step], p[6 * step], p[7 * step]);
 }
 
-/* Of three loads the lanes that are wanted differ, so that they can be laid together.
- */
+/* Of three vectors that reach as far as the last one no two want the same lane. */
 static inline __m256 v_load_3(const float *p)
 {
-    const __m256 low = _mm256_loadu_ps(p), middle = _mm256_loadu_ps(p + 7);
-    const __m256 high = _mm256_loadu_ps(p + 14); /* lanes 0 3 6; 2 5; 1 4 7 */
-    const __m256 all = _mm256_blend_ps(_mm256_blend_ps(low, middle, 0x24), high, 0x92);
+    const __m256 low = _mm256_blend_ps(v_load(p), v_load(p + 7), 0x24);
+    const __m256 all = _mm256_blend_ps(low, v_load(p + 14), 0x92);
 
     return _mm256_permutevar8x32_ps(all, _mm256_setr_epi32(0, 3, 6, 2, 5, 1, 4, 7));
 }
@@ -111,11 +109,17 @@ static inline __m256 v_copysign(__m256 magnitude, __m256 sign)
     return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
 }
 
-static inline __m256 v_pow2(__m256 n)
+/* 2^(n + more). */
+static inline __m256 pow2_of(__m256 n, int more)
 {
     const __m256i biased =
-        _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
+        _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127 + more));
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+
+static inline __m256 v_pow2(__m256 n)
+{
+    return pow2_of(n, 0);
 }
 
 /* In two halves, so that subnormal results and infinity come out. */
@@ -124,6 +128,18 @@ static inline __m256 v_ldexp(__m256 a, __m256 n)
     const __m256 half = v_floor(v_mul(n, v_set1(0.5f)));
 
     return v_mul(v_mul(a, v_pow2(half)), v_pow2(v_sub(n, half)));
+}
+
+/* Subnormal results are rounded in the second step, and infinity comes out of it: a
+ * half of the steps where n is known to be on one side. */
+static inline __m256 v_ldexp_down(__m256 a, __m256 n)
+{
+    return v_mul(v_mul(a, pow2_of(n, 64)), v_set1(0x1p-64f));
+}
+
+static inline __m256 v_ldexp_up(__m256 a, __m256 n)
+{
+    return v_mul(v_mul(a, pow2_of(n, -1)), v_set1(2.0f));
 }
 
 static inline void v_store_u8(uint8_t *p, __m256 a)

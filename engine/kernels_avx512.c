@@ -12,7 +12,7 @@
 #define STRIP_5        4 /* 20 sums; 45 loads for 100 fused adds */
 #define STRIP_7        3 /* 21 sums; 70 loads for 147 fused adds */
 #define STRIP_SPREAD   3 /* its weights stay in registers */
-#define CHANNEL_PIXELS 8 /* 8 sums, 17 inputs of stride 2, a weight */
+#define CHANNEL_PIXELS 8 /* of two rows 16 sums, 10 inputs, 2 weights */
 
 #define vec                __m512
 #define v_set1             _mm512_set1_ps
@@ -35,6 +35,8 @@
 #define v_max              _mm512_max_ps /* a > b ? a : b */
 #define v_min              _mm512_min_ps /* a < b ? a : b */
 #define v_ldexp            _mm512_scalef_ps
+#define v_ldexp_down       v_ldexp
+#define v_ldexp_up         v_ldexp
 #define v_first(a, b, n)   _mm512_mask_blend_ps(first_lanes(n), b, a)
 #define v_swap_8(a)        _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(1, 0, 3, 2))
 #define v_swap_4(a)        _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(2, 3, 0, 1))

@@ -6,7 +6,7 @@
  *   ISA          name of the instruction set, e.g. avx2
  *   LANES        floats per vector, a divisor of KERNEL_LANES
  *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7, CHANNEL_PIXELS
- *                the register blocks of kernels_convolve.h
+ *                the register blocks of kernels_convolve.h and kernels_channels.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,
  *   v_copysign
@@ -24,7 +24,8 @@
  *                (p, n, i) of the first n <= LANES, the other lanes as anything
  *   v_pow2       2^n for an integral float n in [-126, 127]; anything for a NaN
  *   v_ldexp      (a, n) -> a * 2^n, rounded once, for a in [1/2, 2] and an integral n
- *                in [-151, 129], or NaN for two NaNs
+ *                in [-151, 129], or NaN for two NaNs; v_ldexp_down for n up to 32,
+ *                v_ldexp_up from -124 to 128
  *   v_first      (a, b, n) -> a in the first n < LANES lanes, b in the others
  *   v_swap_8, v_swap_4, v_swap_2, v_swap_1  lanes so far apart change places; of those
  *                below LANES
@@ -83,6 +84,7 @@ INLINE size_t to_line(const float *p)
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 
 #include "engine/kernels_convolve.h"
+#include "engine/kernels_channels.h"
 #include "engine/kernels_groups.h"
 #include "engine/kernels_pool.h"
 #include "engine/kernels_activations.h"
@@ -181,16 +183,30 @@ static void blend(const struct blend_call *call)
         v_fence();
 }
 
-static void repeat(float *out, const float *in, size_t cells, size_t channels,
-                   size_t times)
+INLINE void repeat_to(float *out, const float *in, size_t cells, size_t channels,
+                      size_t times, const bool around)
 {
     for (size_t i = 0; i < cells; i++, in += channels, out += times * channels)
         for (size_t c = 0; c < channels; c += LANES) {
             const size_t lanes = channels - c < LANES ? channels - c : LANES;
             const vec cell = load_part(in + c, lanes);
             for (size_t t = 0; t < times; t++)
-                store_part(out + t * channels + c, cell, lanes);
+                if (around)
+                    v_stream(out + t * channels + c, cell);
+                else
+                    store_part(out + t * channels + c, cell, lanes);
         }
+}
+
+static void repeat(float *out, const float *in, size_t cells, size_t channels,
+                   size_t times, bool around)
+{
+    if (around && to_line(out) == 0 && channels % KERNEL_LANES == 0) {
+        repeat_to(out, in, cells, channels, times, true);
+        v_fence();
+    } else {
+        repeat_to(out, in, cells, channels, times, false);
+    }
 }
 
 #include "engine/kernels_norm.h"
@@ -224,6 +240,7 @@ const struct kernels TABLE_NAME(ISA) = {
     .normalize = normalize,
     .activate = activate,
     .range = range,
+    .gray = gray,
     .statistics = statistics,
     .quantize = quantize,
 };

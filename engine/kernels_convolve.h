@@ -10,7 +10,6 @@
  *   PIXELS x FILTER_VECS    pixels x vectors of filters, of convolve_filters
  *   LINE_VECS               vectors of columns, of convolve_columns
  *   STRIP_3, _5, _7         the same for 3x3, 5x5 and 7x7 windows, times 3, 5, 7 sums
- *   CHANNEL_PIXELS          pixels of a depthwise convolution
  */
 
 INLINE vec at_least(float floor, vec x)
@@ -381,116 +380,6 @@ static void convolve_columns(const struct columns_call *call)
         columns_square(call, 7, STRIP_7);
     else
         columns_any(call);
-}
-
-/* ---- lanes are channels ---- */
-
-/* Outputs [p, p + pixels) x one vector of channels, of which `lanes` are there. */
-INLINE void channels_block(const struct channels_call *call, size_t p, size_t c,
-                           size_t lanes, const size_t pixels)
-{
-    const float *in = call->in + p * call->in_step + c;
-    float *out = call->out + p * call->channels + c;
-    vec sum[CHANNEL_PIXELS];
-
-    for (size_t k = 0; k < pixels; k++)
-        sum[k] = load_part(call->bias + c, lanes);
-    for (size_t t = 0; t < call->taps; t++) {
-        const vec w = load_part(call->weights + t * call->channels + c, lanes);
-        const float *x = in + call->offsets[t];
-        for (size_t k = 0; k < pixels; k++)
-            sum[k] = v_madd(load_part(x + k * call->in_step, lanes), w, sum[k]);
-    }
-    for (size_t k = 0; k < pixels; k++)
-        store_part(out + k * call->channels, at_least(call->floor, sum[k]), lanes);
-}
-
-/* The same where the taps of a row of the window are `width` neighbours and the windows
- * `step` cells apart: a cell is loaded once for all that it serves. */
-INLINE void channels_near(const struct channels_call *call, size_t p, size_t c,
-                          size_t lanes, const size_t pixels, const size_t width,
-                          const size_t step)
-{
-    const float *in = call->in + p * call->in_step + c;
-    const float *weights = call->weights + c;
-    float *out = call->out + p * call->channels + c;
-    vec sum[CHANNEL_PIXELS];
-
-    for (size_t k = 0; k < pixels; k++)
-        sum[k] = load_part(call->bias + c, lanes);
-    for (size_t t = 0; t < call->taps; t += width) {
-        const float *row = in + call->offsets[t];
-        vec x[(CHANNEL_PIXELS - 1) * 2 + 5];
-        for (size_t k = 0; k < (pixels - 1) * step + width; k++)
-            x[k] = load_part(row + k * call->channels, lanes);
-        for (size_t kx = 0; kx < width; kx++, weights += call->channels) {
-            const vec w = load_part(weights, lanes);
-            for (size_t k = 0; k < pixels; k++)
-                sum[k] = v_madd(x[k * step + kx], w, sum[k]);
-        }
-    }
-    for (size_t k = 0; k < pixels; k++)
-        store_part(out + k * call->channels, at_least(call->floor, sum[k]), lanes);
-}
-
-/* All channels of `pixels` outputs; width 0: taps anywhere. */
-INLINE void channels_pixels(const struct channels_call *call, size_t p,
-                            const size_t pixels, const size_t width, const size_t step)
-{
-    for (size_t c = 0; c < call->channels; c += LANES) {
-        const bool whole = c + LANES <= call->channels;
-        const size_t left = call->channels - c;
-        if (width && whole)
-            channels_near(call, p, c, LANES, pixels, width, step);
-        else if (width)
-            channels_near(call, p, c, left, pixels, width, step);
-        else if (whole)
-            channels_block(call, p, c, LANES, pixels);
-        else
-            channels_block(call, p, c, left, pixels);
-    }
-}
-
-/* Down the rows, so many columns at a time that the rows of a window stay in the
- * first-level cache: 16 KiB of them. */
-INLINE void channels_rows(const struct channels_call *call, const size_t width,
-                          const size_t step)
-{
-    enum { CACHED = 4096 };
-    const size_t height = call->taps / call->width;
-    const size_t some = CACHED / (height * call->in_step + 1) + 1;
-    const size_t columns =
-        (some + CHANNEL_PIXELS - 1) / CHANNEL_PIXELS * CHANNEL_PIXELS;
-
-    for (size_t x = 0; x < call->n; x += columns) {
-        const size_t end = call->n - x < columns ? call->n : x + columns;
-        struct channels_call row = *call;
-        for (size_t y = 0; y < call->rows; y++) {
-            size_t p = x;
-            for (; p + CHANNEL_PIXELS <= end; p += CHANNEL_PIXELS)
-                channels_pixels(&row, p, CHANNEL_PIXELS, width, step);
-            for (; p < end; p++)
-                channels_pixels(&row, p, 1, width, step);
-            row.in += row.in_pitch;
-            row.out += row.out_pitch;
-        }
-    }
-}
-
-static void convolve_channels(const struct channels_call *call)
-{
-    const size_t step = call->in_step / call->channels;
-
-    if (call->width == 3 && step == 1)
-        channels_rows(call, 3, 1);
-    else if (call->width == 3 && step == 2)
-        channels_rows(call, 3, 2);
-    else if (call->width == 5 && step == 1)
-        channels_rows(call, 5, 1);
-    else if (call->width == 5 && step == 2)
-        channels_rows(call, 5, 2);
-    else
-        channels_rows(call, 0, 0);
 }
 
 /* ---- one vector ---- */

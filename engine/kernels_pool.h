@@ -382,6 +382,8 @@ static void sum_cells(float *out, const float *in, size_t cells, size_t step,
     }
     for (; c + 4 * LANES <= channels; c += 4 * LANES)
         sum_columns(out + c, in + c, cells, step, LANES, by, 4);
+    for (; c + 2 * LANES <= channels; c += 2 * LANES)
+        sum_columns(out + c, in + c, cells, step, LANES, by, 2);
     for (; c + LANES <= channels; c += LANES)
         sum_columns(out + c, in + c, cells, step, LANES, by, 1);
     if (c < channels)

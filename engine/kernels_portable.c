@@ -85,6 +85,9 @@ static inline float v_ldexp(float a, float n)
     return a * v_pow2(half) * v_pow2(n - half);
 }
 
+#define v_ldexp_down v_ldexp
+#define v_ldexp_up   v_ldexp
+
 static inline void v_store_u8(uint8_t *p, float a)
 {
     *p = (uint8_t)a;

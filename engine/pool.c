@@ -81,18 +81,31 @@ void average_pool2d_run(const struct layer_task *task)
 
 /* ---- global pools ---- */
 
-/* Cells that are added at once, and channels of a part: some lines side by side. */
+/* Cells that are folded at once, and channels of a part: some lines side by side. */
 enum { BLOCK = 128, CHANNELS_MIN = 256 };
 
-/* Channels are independent, so parts are of channels: as many as are worth it. */
+static size_t count_cells(const struct layer_plan *plan)
+{
+    return plan->in.dim[0] * plan->in.dim[1];
+}
+
+/* One block: parts are of channels, which are independent, as many as are worth it. */
 static void divide_channels(struct layer_plan *plan)
 {
-    const size_t channels = plan->in.dim[2], cells = plan->in.dim[0] * plan->in.dim[1];
-    const double cost = (double)cells * CHANNELS_MIN / KERNEL_LANES;
+    const size_t channels = plan->in.dim[2];
+    const double cost = (double)count_cells(plan) * CHANNELS_MIN / KERNEL_LANES;
     const size_t some = size_parts(channels, CHANNELS_MIN);
 
-    layer_undivided(plan);
     plan->tile.channels = size_least(layer_grain(some, cost) * CHANNELS_MIN, channels);
+}
+
+/* More of them are folded side by side, to cells again that run folds to one. What a
+ * part reads comes from memory: a few times as long as the steps it takes. */
+static size_t blocks_of_part(const struct layer_plan *plan)
+{
+    const double steps = (double)plan->in.dim[2] * BLOCK / KERNEL_LANES;
+
+    return layer_grain(size_parts(count_cells(plan), BLOCK), 4 * steps);
 }
 
 bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
@@ -101,48 +114,114 @@ bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
     if (!window_needs_map(layer, plan, err))
         return false;
     const size_t channels = plan->in.dim[2];
+    size_t cells = count_cells(plan);
     plan->out = layer->keepdims ? SHAPE(1, 1, channels) : SHAPE(channels);
     plan->window[0] = plan->in.dim[0];
     plan->window[1] = plan->in.dim[1];
-    divide_channels(plan);
-    for (size_t cells = plan->in.dim[0] * plan->in.dim[1]; cells > BLOCK;) {
-        cells = size_parts(cells, BLOCK); /* of each level of sums */
-        plan->scratch += cells * plan->tile.channels;
+    layer_undivided(plan);
+    if (cells <= BLOCK) {
+        divide_channels(plan);
+        return true;
+    }
+    cells = size_parts(cells, BLOCK);
+    plan->shared = cells * channels;
+    plan->passes[0] = size_parts(cells, blocks_of_part(plan));
+    while (cells > BLOCK) { /* each level of sums behind the one that it sums */
+        cells = size_parts(cells, BLOCK);
+        plan->scratch += cells * channels;
     }
     return true;
 }
 
-void global_max_pool2d_run(const struct layer_task *task)
-{
-    const size_t channels = task->plan->in.dim[2];
-    const size_t cells = task->plan->in.dim[0] * task->plan->in.dim[1];
-    const size_t first = task->box.first, last = task->box.last;
+typedef void fold_cells(const struct kernels *kernels, float *out, const float *in,
+                        size_t cells, size_t step, size_t channels);
 
-    for (size_t c = first; c < last; c++)
-        task->out[c] = -INFINITY;
-    for (size_t i = 0; i < cells; i += BLOCK)
-        task->kernels->max_cells(task->out + first, task->in + i * channels + first,
-                                 size_least(cells - i, BLOCK), channels, last - first);
+static void largest(const struct kernels *kernels, float *out, const float *in,
+                    size_t cells, size_t step, size_t channels)
+{
+    for (size_t c = 0; c < channels; c++)
+        out[c] = -INFINITY;
+    kernels->max_cells(out, in, cells, step, channels);
 }
 
-/* The sums of blocks of cells are cells again, until one is left: each level behind the
- * one that it sums. */
+static void sum(const struct kernels *kernels, float *out, const float *in,
+                size_t cells, size_t step, size_t channels)
+{
+    kernels->sum_cells(out, in, cells, step, channels, 1);
+}
+
+/* Blocks [first, last) of so many cells, each to a cell of out. */
+static void fold_blocks(const struct layer_task *task, float *out, const float *in,
+                        size_t cells, size_t first, size_t last, fold_cells *fold)
+{
+    const size_t channels = task->plan->in.dim[2];
+
+    for (size_t i = first; i < last; i++)
+        fold(task->kernels, out + i * channels, in + i * BLOCK * channels,
+             size_least(cells - i * BLOCK, BLOCK), channels, channels);
+}
+
+static void fold_part(const struct layer_task *task, size_t part, fold_cells *fold)
+{
+    const size_t cells = count_cells(task->plan), grain = blocks_of_part(task->plan);
+    const size_t first = part * grain;
+
+    fold_blocks(task, task->shared, task->in, cells, first,
+                size_least(first + grain, size_parts(cells, BLOCK)), fold);
+}
+
+void global_max_pool2d_prepare(const struct layer_task *task, size_t pass, size_t part)
+{
+    (void)pass;
+    fold_part(task, part, largest);
+}
+
+void global_average_pool2d_prepare(const struct layer_task *task, size_t pass,
+                                   size_t part)
+{
+    (void)pass;
+    fold_part(task, part, sum);
+}
+
+/* The cells that are left when blocks of them were folded until one holds all. */
+static const float *fold_levels(const struct layer_task *task, size_t *cells,
+                                fold_cells *fold)
+{
+    const float *in = task->in;
+    float *out = task->scratch;
+
+    *cells = count_cells(task->plan);
+    if (task->shared) {
+        in = task->shared;
+        *cells = size_parts(*cells, BLOCK);
+    }
+    while (*cells > BLOCK) {
+        const size_t blocks = size_parts(*cells, BLOCK);
+        fold_blocks(task, out, in, *cells, 0, blocks, fold);
+        in = out;
+        out += blocks * task->plan->in.dim[2];
+        *cells = blocks;
+    }
+    return in;
+}
+
+void global_max_pool2d_run(const struct layer_task *task)
+{
+    const size_t first = task->box.first;
+    size_t cells;
+    const float *in = fold_levels(task, &cells, largest);
+
+    largest(task->kernels, task->out + first, in + first, cells, task->plan->in.dim[2],
+            task->box.last - first);
+}
+
 void global_average_pool2d_run(const struct layer_task *task)
 {
-    const size_t all = task->plan->in.dim[0] * task->plan->in.dim[1];
-    const size_t first = task->box.first, channels = task->box.last - first;
-    const float *in = task->in + first;
-    size_t step = task->plan->in.dim[2];
-    float *sums = task->scratch;
-    size_t cells = all;
+    const size_t first = task->box.first;
+    size_t cells;
+    const float *in = fold_levels(task, &cells, sum);
 
-    for (; cells > BLOCK; cells = size_parts(cells, BLOCK)) {
-        for (size_t i = 0; i < cells; i += BLOCK)
-            task->kernels->sum_cells(sums + i / BLOCK * channels, in + i * step,
-                                     size_least(cells - i, BLOCK), step, channels, 1);
-        in = sums;
-        step = channels;
-        sums += size_parts(cells, BLOCK) * channels;
-    }
-    task->kernels->sum_cells(task->out + first, in, cells, step, channels, (float)all);
+    task->kernels->sum_cells(task->out + first, in + first, cells,
+                             task->plan->in.dim[2], task->box.last - first,
+                             (float)count_cells(task->plan));
 }

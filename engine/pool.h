@@ -15,11 +15,14 @@ bool pool2d_infer(const struct layer *layer, struct layer_plan *plan,
 void max_pool2d_run(const struct layer_task *task);
 void average_pool2d_run(const struct layer_task *task);
 
-/* One number a channel: [C], or 1 x 1 x C with keepdims. The mean sums 8 cells in a
- * row, then pairs of such sums, pairs of pairs and so on. */
+/* One number a channel: [C], or 1 x 1 x C with keepdims. Blocks of 128 cells are folded
+ * to cells, as kernels.h says, and these again, until one is left. */
 bool global_pool2d_infer(const struct layer *layer, struct layer_plan *plan,
                          struct error *err);
+void global_max_pool2d_prepare(const struct layer_task *task, size_t pass, size_t part);
 void global_max_pool2d_run(const struct layer_task *task);
+void global_average_pool2d_prepare(const struct layer_task *task, size_t pass,
+                                   size_t part);
 void global_average_pool2d_run(const struct layer_task *task);
 
 #endif

@@ -147,7 +147,7 @@ void up_sampling2d_run(const struct layer_task *task)
     for (size_t y = task->box.top; y < task->box.bottom; y++)
         task->kernels->repeat(layer_task_out(task, y),
                               layer_task_in(task, y / (size_t)size[0]), plan->in.dim[1],
-                              plan->in.dim[2], (size_t)size[1]);
+                              plan->in.dim[2], (size_t)size[1], task->around);
 }
 
 /* ---- Permute ---- */

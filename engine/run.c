@@ -145,12 +145,13 @@ static bool rectifies_next(const struct step *step, size_t i)
 }
 
 /* Whether so much is read and written that little of a layer's output is left in the
- * caches when the next group comes to it. Around them a relu of 16 MiB then takes half
- * the time, and with a read of all of it at once about as long as through them; an
- * output of 12 MiB that fits would be read at half the speed. */
+ * caches when the next group comes to it. Where other cores fill a third-level cache of
+ * 32 MiB too, a relu of 6 MiB to as many takes half the time around it, and 0.85 of the
+ * time with a read of all of it at once; of 4 MiB, 1.1. Where that cache is one
+ * core's alone, up to twice as much would be read faster from it. */
 static bool is_far(const struct step *step, size_t i)
 {
-    enum { CACHES = 32 << 20 };
+    enum { CACHES = 12 << 20 };
     const struct layer_plan *head = &step->plan->layers[step->group->first];
     const double read = (double)shape_elements(&head->in) * sizeof(float);
 
@@ -291,26 +292,42 @@ static void run_parts(struct step *step, size_t parts, parallel_body *body,
 {
     if (parts == 1) /* not worth a call of the others */
         body(step, 0, 0);
-    else
+    else if (parts > 1)
         parallel->run(parallel->self, parts, body, step);
 }
 
-static void run_group(struct step *step, struct plan *plan,
+/* False if that was cancelled: then what is shared is not whole. */
+static bool prepare_group(struct step *step, const struct plan *plan,
+                          const struct parallel *parallel)
+{
+    const struct layer_plan *head = &plan->layers[step->group->first];
+
+    step->shared = NULL;
+    if (!head->shared)
+        return true;
+    step->shared = step->block + plan->shared_offsets[step->group - plan->groups];
+    for (step->pass = 0; step->pass < LAYER_PASSES; step->pass++) {
+        run_parts(step, head->passes[step->pass], prepare_part, parallel);
+        if (parallel->cancelled(parallel->self))
+            return false;
+    }
+    return true;
+}
+
+/* False if that was cancelled. */
+static bool run_group(struct step *step, struct plan *plan,
                       const struct parallel *parallel)
 {
     const double start = stopwatch_ms();
     const struct layer_plan *head = &plan->layers[step->group->first];
 
-    step->shared = NULL;
-    if (head->shared) {
-        step->shared = step->block + plan->shared_offsets[step->group - plan->groups];
-        for (step->pass = 0; step->pass < LAYER_PASSES; step->pass++)
-            run_parts(step, head->passes[step->pass], prepare_part, parallel);
-    }
+    if (!prepare_group(step, plan, parallel))
+        return false;
     run_parts(step, count_parts(head), run_part, parallel);
     for (size_t i = step->group->first; i < step->last; i++)
         plan->layers[i].duration_ms = NAN;
     plan->layers[step->last].duration_ms = stopwatch_ms() - start;
+    return !parallel->cancelled(parallel->self);
 }
 
 static void keep_outputs(const struct stage_request *wanted, struct plan *plan,
@@ -351,8 +368,7 @@ bool network_run(const struct network *network, struct plan *plan,
     for (size_t g = 0; g < plan->n_groups && plan->groups[g].first < needed; g++) {
         step.group = &plan->groups[g];
         step.last = size_least(step.group->last, needed - 1);
-        run_group(&step, plan, parallel);
-        if (parallel->cancelled(parallel->self))
+        if (!run_group(&step, plan, parallel))
             return error_set(err, ERROR_CLIENT_CLOSED, "cancelled while computing %s",
                              network->layers[step.last].label);
         keep_outputs(wanted, plan, step.group, step.block);

@@ -320,26 +320,29 @@ struct shelf_entry *shelf_reserve(struct shelf *shelf, const struct shelf_key *k
     return NULL;
 }
 
+/* Else whoever knows a key could drive its entry out, with one that differs where the
+ * hash does not look. */
 void shelf_publish(struct shelf *shelf, struct shelf_entry *entry)
 {
     struct shelf_entry **chain = chain_of(shelf, entry->hash);
-    struct shelf_entry *former, *unused = NULL;
 
     lock(shelf);
-    former = find_hash(shelf, entry->hash);
-    if (former)
+    struct shelf_entry *former = find_hash(shelf, entry->hash);
+    if (former && !is_idle(former, entry->visit)) {
+        unlock(shelf);
+        return;
+    }
+    if (former) {
         take_off(shelf, former);
-    if (former && former->pins == 0) {
         shelf->bytes -= former->bytes;
-        unused = former;
     }
     entry->next = *chain;
     *chain = entry;
     entry->listed = true;
     link_use(shelf, entry, entry->visit);
     unlock(shelf);
-    if (unused)
-        free_entry(unused);
+    if (former)
+        free_entry(former);
 }
 
 void shelf_unpin(struct shelf *shelf, struct shelf_entry *entry)

@@ -11,7 +11,8 @@
  *
  * A key is everything that the floats follow from, byte for byte, and is compared in
  * full: who does not have the same bytes does not get the floats. A hash of a sample of
- * it only finds the candidate; of two keys with one hash the newer is found.
+ * it only finds the candidate: of two keys with one hash the first is found until it is
+ * old enough to make room, and what is filled for the other is its caller's alone.
  *
  * All entries together, with their keys, never take more bytes than the limit. The ones
  * used longest ago make room for new ones, but for those that are pinned, and those

@@ -50,8 +50,7 @@ static bool bind(struct state *s, struct error *err)
 
     s->network.n_layers = n;
     s->network.layers = arena_take(&s->arena, n, sizeof *s->network.layers);
-    s->shelf = shelf_new((size_t)8 << 30, NULL);
-    if (!s->network.layers || !s->shelf)
+    if (!s->network.layers)
         return false;
     memcpy(s->network.layers, s->problem->network.layers,
            n * sizeof *s->network.layers);
@@ -59,13 +58,26 @@ static bool bind(struct state *s, struct error *err)
                         &s->arena, err);
 }
 
+/* What a request does before it runs. */
+static void plan_network(struct state *s)
+{
+    const struct problem *problem = s->problem;
+    struct error err;
+
+    error_init(&err);
+    if (!network_plan(&problem->network, &problem->plan.input, problem->wanted,
+                      s->parallel->width, &problem_limits, &s->arena, &s->plan, &err) ||
+        !bind(s, &err))
+        abort(); /* problem_init planned it already */
+    s->mark = s->arena.used;
+}
+
 static void *prepare(const struct problem *problem, const char *isa,
                      const struct parallel *parallel)
 {
     const struct kernels *kernels = kernels_find(isa);
-    struct error err;
 
-    if (problem->task != TASK_LAYERS || !kernels ||
+    if ((problem->task != TASK_LAYERS && problem->task != TASK_NETWORK) || !kernels ||
         (kernels == kernels_nth(0) && kernels_nth(1) && !is_for_portable(problem)))
         return NULL;
 
@@ -75,12 +87,10 @@ static void *prepare(const struct problem *problem, const char *isa,
     s->problem = problem;
     s->kernels = kernels;
     s->parallel = parallel;
-    error_init(&err);
-    if (!network_plan(&problem->network, &problem->plan.input, problem->wanted,
-                      parallel->width, &problem_limits, &s->arena, &s->plan, &err) ||
-        !bind(s, &err))
-        abort(); /* problem_init planned it already */
-    s->mark = s->arena.used;
+    s->shelf = shelf_new((size_t)8 << 30, NULL);
+    if (!s->shelf)
+        abort();
+    plan_network(s);
     return s;
 }
 
@@ -89,6 +99,11 @@ static void run(void *self)
     struct state *s = self;
     struct error err;
 
+    if (s->problem->task == TASK_NETWORK) {
+        weights_release(&s->plan, s->shelf);
+        arena_rewind(&s->arena, 0);
+        plan_network(s);
+    }
     arena_rewind(&s->arena, s->mark);
     error_init(&err);
     if (!network_run(&s->network, &s->plan, s->problem->wanted, s->problem->input,

@@ -169,6 +169,11 @@ static void count(struct problem *problem)
         problem->bytes_written = read; /* a byte of each value */
 }
 
+static bool has_layers(enum task task)
+{
+    return task == TASK_LAYERS || task == TASK_NETWORK;
+}
+
 /* Samples read and written once; what becomes of a file's bytes is not known before. */
 static void take_subject(struct problem *problem, const struct row *row)
 {
@@ -232,23 +237,22 @@ void problem_release(struct problem *problem)
 
 size_t problem_outputs(const struct problem *problem)
 {
-    if (problem->task == TASK_LAYERS)
+    if (has_layers(problem->task))
         return problem->network.n_layers;
     return problem->task == TASK_ENCODE || problem->task == TASK_DECODE;
 }
 
 bool problem_wants(const struct problem *problem, size_t output)
 {
-    return problem->task != TASK_LAYERS || problem->wanted[output].output;
+    return !has_layers(problem->task) || problem->wanted[output].output;
 }
 
 size_t problem_output_count(const struct problem *problem, size_t output)
 {
     const struct subject *s = &problem->subject;
 
-    return problem->task == TASK_LAYERS
-               ? shape_elements(&problem->plan.layers[output].out)
-               : s->width * s->height * s->channels;
+    return has_layers(problem->task) ? shape_elements(&problem->plan.layers[output].out)
+                                     : s->width * s->height * s->channels;
 }
 
 struct pads problem_transpose_pads(const struct layer *layer,

@@ -12,7 +12,7 @@
 
 struct problem {
     enum task task;
-    struct network network;       /* TASK_LAYERS; weights bound, biases not zero */
+    struct network network; /* of tasks with layers; weights bound, biases not 0 */
     struct stage_request *wanted; /* the outputs to be left in memory */
     struct plan plan;
     float *input;

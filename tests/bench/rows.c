@@ -50,6 +50,7 @@ static const struct row rows[] = {
     ONE("seed_512_7x7_conv",   512, 1, "Conv2D filters=1 kernel_size=7"),
     ONE("seed_512_3x3s3_conv", 512, 1, STRIDE3),
     ONE("seed_512_3x3s3_chain", 512, 1, STRIDE3 CHAIN),
+    {"planned_64_3x3_chain_all", 64, 64, 1, CONV3 CHAIN, .task = TASK_NETWORK, .stages = ALL_STAGES},
 
     /* VGG16: each distinct convolution, how often it occurs, and the pools */
     VGG_CONV(224, 3, 64, 1),
@@ -71,6 +72,8 @@ static const struct row rows[] = {
     /* other convolutions */
     ONE("resnet_stem_224", 224, 3, STEM),
     ONE("resnet_stem_512", 512, 3, STEM),
+    ONE("conv_3x3_512_3_1", 512, 3, "Conv2D filters=1 kernel_size=3 padding=same"),
+    ONE("conv_3x3_512_1_8", 512, 1, "Conv2D filters=8 kernel_size=3 padding=same"),
     ONE("conv_1x1_56_256_64",   56,  256, "Conv2D kernel_size=1 filters=64"),
     ONE("conv_1x1_56_64_256",   56,   64, "Conv2D kernel_size=1 filters=256"),
     ONE("conv_1x1_14_1024_256", 14, 1024, "Conv2D kernel_size=1 filters=256"),
@@ -87,6 +90,7 @@ static const struct row rows[] = {
     /* pools */
     ONE("max_pool_3x3s2_512_16", 512, 16, "MaxPooling2D pool_size=3 strides=2 padding=same"),
     ONE("max_pool_3x3s1_512_16", 512, 16, "MaxPooling2D pool_size=3 strides=1 padding=same"),
+    ONE("max_pool_9x9s1_512_16", 512, 16, "MaxPooling2D pool_size=9 strides=1 padding=same"),
     ONE("average_pool_2x2s2_512_16", 512, 16, "AveragePooling2D pool_size=2 strides=2"),
     ONE("average_pool_3x3s2_512_16", 512, 16, "AveragePooling2D pool_size=3 strides=2 padding=same"),
     ONE("global_average_512_16",  512,   16, "GlobalAveragePooling2D"),

@@ -11,6 +11,7 @@ enum stages { LAST_STAGE, ALL_STAGES };
 /* What is timed, and what the row's subject is then. */
 enum task {
     TASK_LAYERS,     /* a network, by its layers */
+    TASK_NETWORK,    /* the same, planned and bound to weights on the shelf each time */
     TASK_STATISTICS, /* of a stage's tensor, */
     TASK_PAINT,      /* which becomes a picture */
     TASK_ENCODE,     /* a picture becomes a PNG file: a stage of the lesson; "photo" */

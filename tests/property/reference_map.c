@@ -103,11 +103,18 @@ bool reference_global_shape(const struct layer *l, const struct shape *in,
 void reference_global_max(const struct layer *l, const struct shape *in,
                           const float *input, struct reference *out)
 {
+    const size_t channels = in->dim[2], cells = in->dim[0] * in->dim[1], block = 128;
+
     (void)l;
-    for (size_t c = 0; c < in->dim[2]; c++)
+    for (size_t c = 0; c < channels; c++) {
         out->v[c] = -INFINITY;
-    for (size_t i = 0; i < shape_elements(in); i++)
-        out->v[i % in->dim[2]] = larger(out->v[i % in->dim[2]], (double)input[i]);
+        for (size_t first = 0; first < cells; first += block) {
+            double most = -INFINITY; /* a NaN lasts until the block's next cell */
+            for (size_t i = first; i < cells && i < first + block; i++)
+                most = larger(most, (double)input[i * channels + c]);
+            out->v[c] = larger(out->v[c], most);
+        }
+    }
 }
 
 void reference_global_average(const struct layer *l, const struct shape *in,

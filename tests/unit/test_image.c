@@ -41,8 +41,8 @@ static struct tensor decode(struct bytes file, const struct options *options,
     cr_assert(image_probe(&file, &limits_default, &info, &err), "%s", err.detail);
     cr_assert(image_channels(&info, options, wanted, false, &channels, &err), "%s",
               err.detail);
-    cr_assert(image_decode(&file, &info, options, channels, &parallel_serial, &arena,
-                           &out, &err),
+    cr_assert(image_decode(&file, &info, options, channels, kernels_nth(0),
+                           &parallel_serial, &arena, &out, &err),
               "%s", err.detail);
     cr_assert_leq((double)arena.peak, image_bytes(&info, options, channels));
     if (!OPTION_GIVEN(options, RESIZE))
@@ -241,8 +241,8 @@ Test(image, rows_that_are_not_upright_find_their_place)
         error_init(&err);
         cr_assert(image_probe(&file, &limits_default, &info, &err));
         info.orientation = i;
-        cr_assert(image_decode(&file, &info, &options, 1, &parallel_serial, &arena, &t,
-                               &err));
+        cr_assert(image_decode(&file, &info, &options, 1, kernels_nth(0),
+                               &parallel_serial, &arena, &t, &err));
         cr_assert_leq((double)arena.peak, image_bytes(&info, &options, 1));
         for (size_t k = 0; k < 9; k++)
             cr_assert_eq(lroundf(t.values[k] * 255), seen[i][k], "%d: %zu", i, k);
@@ -471,8 +471,8 @@ Test(image, options_that_do_not_suit_the_channels_are_refused)
         static const char *const names[] = {"preprocess", "channel_order", "mean",
                                             "mean", "std"};
         error_init(&err);
-        cr_assert(!image_decode(&file, &info, &options, 1, &parallel_serial, &arena,
-                                &out, &err));
+        cr_assert(!image_decode(&file, &info, &options, 1, kernels_nth(0),
+                                &parallel_serial, &arena, &out, &err));
         cr_assert_eq(err.code, ERROR_OPTION_INVALID);
         cr_assert_str_eq(err.items[0].parameter, names[i]);
     }

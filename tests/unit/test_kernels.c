@@ -221,12 +221,37 @@ Test(kernels, cells_are_repeated)
         const size_t n = lengths[i];
         float *in = guarded_floats(CELLS * n), *out = guarded_floats(CELLS * TIMES * n);
         fill_random(in, CELLS * n, 3, n);
-        for (size_t k = 0; kernels_nth(k); k++) {
-            kernels_nth(k)->repeat(out, in, CELLS, n, TIMES);
+        for (size_t k = 0; kernels_nth(k / 2); k++) {
+            kernels_nth(k / 2)->repeat(out, in, CELLS, n, TIMES, k % 2);
             for (size_t p = 0; p < CELLS * TIMES * n; p++)
                 cr_assert_eq(out[p], in[p / n / TIMES * n + p % n]);
         }
     }
+}
+
+/* ---- gray ---- */
+
+Test(kernels, gray_is_its_formula)
+{
+    const float factors[] = {1.0f, (float)(1.0 / 255), -2.5f};
+
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t f = 0; f < 3; f++) {
+            const size_t n = lengths[i];
+            float *rgb = guarded_floats(3 * n), *out = guarded_floats(n);
+            fill_random(rgb, 3 * n, 255, n + f);
+            rgb[n / 2] = f == 2 ? NAN : -0.0f;
+            for (size_t k = 0; kernels_nth(k); k++) {
+                kernels_nth(k)->gray(out, rgb, n, factors[f]);
+                for (size_t x = 0; x < n; x++) {
+                    const float *p = rgb + 3 * x;
+                    const float want =
+                        (p[0] * 0.2989f + p[1] * 0.587f + p[2] * 0.114f) * factors[f];
+                    cr_assert(same_bits(&want, out + x, 1), "%s, %zu of %zu",
+                              kernels_nth(k)->name, x, n);
+                }
+            }
+        }
 }
 
 /* ---- activations ---- */
