@@ -6,7 +6,8 @@
 #define ISA            avx2
 #define LANES          8
 #define FILTER_VECS    2
-#define PIXELS         6 /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
+#define PIXELS         6  /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
+#define PIXELS_NARROW  12 /* 12 sums, 4 addresses apart */
 #define LINE_VECS      4
 #define STRIP_3        3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
 #define STRIP_5        2

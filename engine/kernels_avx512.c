@@ -7,6 +7,7 @@
 #define LANES          16
 #define FILTER_VECS    2
 #define PIXELS         14 /* 28 sums, 2 weights and a pixel: 31 of the 32 registers */
+#define PIXELS_NARROW  14
 #define LINE_VECS      4
 #define STRIP_3        6 /* 18 sums, 9 weights, an input: 28 of the 32 registers */
 #define STRIP_5        4 /* 20 sums; 45 loads for 100 fused adds */

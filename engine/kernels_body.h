@@ -5,7 +5,8 @@
  *
  *   ISA          name of the instruction set, e.g. avx2
  *   LANES        floats per vector, a divisor of KERNEL_LANES
- *   FILTER_VECS, PIXELS, LINE_VECS, STRIP_3, STRIP_5, STRIP_7, CHANNEL_PIXELS
+ *   FILTER_VECS, PIXELS, PIXELS_NARROW, LINE_VECS, CHANNEL_PIXELS
+ *   STRIP_3, STRIP_5, STRIP_7, STRIP_SPREAD
  *                the register blocks of kernels_convolve.h and kernels_channels.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,

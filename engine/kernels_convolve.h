@@ -8,8 +8,10 @@
  * kernels_<isa>.c:
  *
  *   PIXELS x FILTER_VECS    pixels x vectors of filters, of convolve_filters
+ *   PIXELS_NARROW           pixels of one vector of filters
  *   LINE_VECS               vectors of columns, of convolve_columns
  *   STRIP_3, _5, _7         the same for 3x3, 5x5 and 7x7 windows, times 3, 5, 7 sums
+ *   STRIP_SPREAD            the one of them whose weights are spread over vectors first
  */
 
 INLINE vec at_least(float floor, vec x)
@@ -20,8 +22,8 @@ INLINE vec at_least(float floor, vec x)
 /* ---- lanes are filters ---- */
 
 /* Bases for the pixels, three to each: the pixels of a base are 0, 1 and 2 steps away,
- * which an address can hold, so PIXELS pixels take PIXELS / 3 registers. */
-enum { PER_BASE = 3, BASES = (PIXELS + PER_BASE - 1) / PER_BASE };
+ * which an address can hold, so n pixels take n / 3 registers. */
+enum { PER_BASE = 3, BASES = (PIXELS_NARROW + PER_BASE - 1) / PER_BASE };
 
 /* Floats of weights that are called in from the second-level cache before their turn:
  * of a panel of 32 filters, 16 taps. */
@@ -39,7 +41,7 @@ INLINE void filters_block(const struct filters_call *call, float *out, const flo
     const bool whole = last >= LANES;
     const struct filters_run *const end = call->runs + call->n_runs;
     const float floor = call->floor;
-    vec sum[PIXELS][FILTER_VECS];
+    vec sum[PIXELS_NARROW][FILTER_VECS];
 
     UNROLL
     for (size_t p = 0; p < pixels; p++)
@@ -95,44 +97,46 @@ typedef void filters_block_fn(const struct filters_call *call, float *out,
 /* A function for each number of pixels, so that the sums stay in registers. */
 #define FOR_EACH_PIXELS_UP_TO_2(X) X(1) X(2)
 #define FOR_EACH_PIXELS_UP_TO_6(X) FOR_EACH_PIXELS_UP_TO_2(X) X(3) X(4) X(5) X(6)
-#define FOR_EACH_PIXELS_UP_TO_14(X)                                                    \
-    FOR_EACH_PIXELS_UP_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define FOR_EACH_PIXELS_UP_TO_12(X)                                                    \
+    FOR_EACH_PIXELS_UP_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#define FOR_EACH_PIXELS_UP_TO_14(X) FOR_EACH_PIXELS_UP_TO_12(X) X(13) X(14)
 #define FOR_EACH_PIXELS_PASTE(n, X) FOR_EACH_PIXELS_UP_TO_##n(X)
 #define FOR_EACH_PIXELS_OF(n, X)    FOR_EACH_PIXELS_PASTE(n, X)
 #define FOR_EACH_PIXELS(X)          FOR_EACH_PIXELS_OF(PIXELS, X)
+#define FOR_EACH_PIXELS_NARROW(X)   FOR_EACH_PIXELS_OF(PIXELS_NARROW, X)
 
-#define DEFINE(pixels)                                                                 \
-    static void filters_wide_##pixels(const struct filters_call *call, float *out,     \
-                                      const float *in, const float *weights,           \
-                                      const float *bias, size_t filters)               \
+#define DEFINE(pixels, width, vecs)                                                    \
+    static void filters_##width##_##pixels(                                            \
+        const struct filters_call *call, float *out, const float *in,                  \
+        const float *weights, const float *bias, size_t filters)                       \
     {                                                                                  \
-        filters_block(call, out, in, weights, bias, filters, pixels, FILTER_VECS);     \
-    }                                                                                  \
-    static void filters_narrow_##pixels(const struct filters_call *call, float *out,   \
-                                        const float *in, const float *weights,         \
-                                        const float *bias, size_t filters)             \
-    {                                                                                  \
-        filters_block(call, out, in, weights, bias, filters, pixels, 1);               \
+        filters_block(call, out, in, weights, bias, filters, pixels, vecs);            \
     }
-FOR_EACH_PIXELS(DEFINE)
+#define DEFINE_WIDE(pixels)   DEFINE(pixels, wide, FILTER_VECS)
+#define DEFINE_NARROW(pixels) DEFINE(pixels, narrow, 1)
+FOR_EACH_PIXELS(DEFINE_WIDE)
+FOR_EACH_PIXELS_NARROW(DEFINE_NARROW)
+#undef DEFINE_WIDE
+#undef DEFINE_NARROW
 #undef DEFINE
 
-static filters_block_fn *const filters_blocks[][2] = {
-#define ROW(pixels) {filters_narrow_##pixels, filters_wide_##pixels},
-    FOR_EACH_PIXELS(ROW)
-#undef ROW
-};
+#define ENTRY(pixels) filters_wide_##pixels,
+static filters_block_fn *const filters_wide[] = {FOR_EACH_PIXELS(ENTRY)};
+#undef ENTRY
+#define ENTRY(pixels) filters_narrow_##pixels,
+static filters_block_fn *const filters_narrow[] = {FOR_EACH_PIXELS_NARROW(ENTRY)};
+#undef ENTRY
 
 /* The pixels in as few blocks as there can be, and these as equal as they can be. */
 static void convolve_filters(const struct filters_call *call)
 {
-    const size_t blocks = (call->n + PIXELS - 1) / PIXELS;
-
     for (size_t f = 0, vecs; f < call->filters; f += vecs * LANES) {
         vecs = call->filters - f > LANES ? FILTER_VECS : 1;
+        const size_t most = vecs > 1 ? PIXELS : PIXELS_NARROW;
+        const size_t blocks = (call->n + most - 1) / most;
         for (size_t b = 0, p = 0, pixels; b < blocks; b++, p += pixels) {
             pixels = (call->n - p) / (blocks - b);
-            filters_blocks[pixels - 1][vecs > 1](
+            (vecs > 1 ? filters_wide : filters_narrow)[pixels - 1](
                 call, call->out + p * call->out_step + f, call->in + p * call->in_step,
                 call->weights + f, call->bias ? call->bias + f : NULL,
                 call->filters - f);

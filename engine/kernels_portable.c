@@ -10,6 +10,7 @@
 #define LANES          1
 #define FILTER_VECS    2
 #define PIXELS         2
+#define PIXELS_NARROW  2
 #define LINE_VECS      2
 #define STRIP_3        2
 #define STRIP_5        1
