@@ -32,9 +32,11 @@ struct animation {
     size_t max_frames; /* if there are more positions: that many, spread evenly */
 };
 
-/* The output of a pool, row by row: NaN where its window sees nothing but padding. For
- * one with dilation, which no layer has. */
-void animation_pool(const struct animation *animation, float *output);
+/* The output of a pool, row by row, as the engine pools: NaN where its window sees
+ * nothing but padding. For one with dilation, which no layer has. Once the parallel-for
+ * is cancelled, rows are left out. */
+void animation_pool(const struct animation *animation, const struct parallel *parallel,
+                    float *output);
 
 /* False if the grids are larger than a picture can show, where a cell is a pixel; the
  * message names a size that has room. */

@@ -326,6 +326,7 @@ static bool make_pattern(struct work *work)
 /* A pool with dilation has an output of its own. */
 static bool pool_apart(struct slide *s)
 {
+    const struct parallel *parallel = s->work->call->parallel;
     struct animation *a = &s->animation;
     float *output;
 
@@ -335,7 +336,10 @@ static bool pool_apart(struct slide *s)
                         sizeof *output);
     if (!output)
         return work_no_memory(s->work);
-    animation_pool(a, output);
+    animation_pool(a, parallel, output);
+    if (parallel_cancelled(parallel))
+        return error_set(&s->work->call->err, ERROR_CLIENT_CLOSED,
+                         "cancelled while pooling");
     a->output.values = output;
     a->output.step = 1;
     return true;

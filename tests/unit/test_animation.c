@@ -9,6 +9,8 @@
 #include "api/animation.h"
 #include "api/animation_number.h"
 #include "api/gif.h"
+#include "tests/unit/odd_parallel.h"
+#include "tests/unit/run_network.h"
 
 static struct api_session *session;
 
@@ -302,13 +304,59 @@ Test(animation, a_dilated_pool_sees_its_own_cells)
                               .strides = {1, 1},
                               .dilation = {2, 2},
                               .pad = {1, 1, 1, 1}};
-        animation_pool(&a, output);
+        animation_pool(&a, &odd_parallel, output);
         for (size_t k = 0; k < 9; k++)
             cr_expect_eq(output[k], rows[i].output[k], "%d: %zu: %g", rows[i].op, k,
                          (double)output[k]);
         a.pad = (struct pads){3, 3, 3, 3}; /* and nothing else */
-        animation_pool(&a, output);
+        animation_pool(&a, &odd_parallel, output);
         cr_expect(isnan(output[0]));
+    }
+}
+
+/* Without dilation it is the engine's pool, bit for bit, wherever values are NaN. */
+Test(animation, it_pools_as_the_engine_does)
+{
+    static const char *const kinds[] = {
+        [OP_MAX_POOL] = "MaxPooling2D", [OP_AVERAGE_POOL] = "AveragePooling2D"};
+    enum { SIDE = 13 };
+    float input[SIDE * SIDE], output[SIDE * SIDE];
+    uint64_t seed = 1;
+
+    for (int i = 0; i < 64; i++) {
+        const enum option_op op = i % 2 ? OP_MAX_POOL : OP_AVERAGE_POOL;
+        struct arena arena = new_arena(1 << 20);
+        struct layer layer = new_layer(kinds[op], "p", 0);
+        const struct stage_request wanted = {.output = true};
+        struct network network = {.layers = &layer, .n_layers = 1};
+        struct plan plan;
+        struct error err;
+
+        fill_random(input, SIDE * SIDE, 3, seed);
+        for (int k = draw(&seed, 0, 40); k > 0; k--)
+            input[draw(&seed, 0, SIDE * SIDE - 1)] = NAN;
+        for (size_t k = 0; k < 2; k++) {
+            layer.pool_size[k] = draw(&seed, 1, 6);
+            layer.strides[k] = draw(&seed, 1, 4);
+        }
+        layer.padding = draw(&seed, 0, 1) ? PADDING_SAME : PADDING_VALID;
+        cr_assert(run(&network, &SHAPE(SIDE, SIDE, 1), input, &wanted, kernels_nth(0),
+                      &parallel_serial, &arena, &plan, &err),
+                  "%s", err.detail);
+        const struct layer_plan *p = &plan.layers[0];
+        const struct animation a = {
+            .op = op,
+            .input = {SIDE, SIDE, 1, input},
+            .output = {p->out.dim[0], p->out.dim[1], 1, NULL},
+            .window = {.height = (size_t)layer.pool_size[0],
+                       .width = (size_t)layer.pool_size[1]},
+            .strides = {(size_t)layer.strides[0], (size_t)layer.strides[1]},
+            .dilation = {1, 1},
+            .pad = p->pad};
+        animation_pool(&a, &odd_parallel, output);
+        cr_expect(same_bits(output, p->output.values, p->out.dim[0] * p->out.dim[1]),
+                  "%d", i);
+        arena_release(&arena);
     }
 }
 
