@@ -114,12 +114,14 @@ static void write_indices(const void *context, size_t y, uint8_t *row)
     }
 }
 
-/* All indices are in use and some cells are transparent: colours one by one. */
+/* All indices are in use and some cells are holes: colours one by one. Holes that have
+ * a ground are opaque, as all else. */
 static void write_expanded(const void *context, size_t y, uint8_t *row)
 {
     const struct picture *picture = context;
+    const size_t size = picture->ground ? 3 : 4;
 
-    for (size_t x = 0; x < picture->width; x++, row += 4) {
+    for (size_t x = 0; x < picture->width; x++, row += size) {
         const size_t i = y * picture->width + x;
         const bool hole = picture->holes[i];
         const uint32_t rgb =
@@ -127,7 +129,8 @@ static void write_expanded(const void *context, size_t y, uint8_t *row)
         row[0] = (uint8_t)(rgb >> 16);
         row[1] = (uint8_t)(rgb >> 8);
         row[2] = (uint8_t)rgb;
-        row[3] = hole ? (uint8_t)(picture->ground >> 24) : 255;
+        if (size == 4)
+            row[3] = hole ? 0 : 255;
     }
 }
 
@@ -172,7 +175,7 @@ static void describe(const struct picture *picture, int level, struct mapping *m
         file->write = write_indices;
         file->context = m;
     } else {
-        e->color = picture->kind == PICTURE_RGB ? PNG_RGB : PNG_RGBA;
+        e->color = picture->kind == PICTURE_RGB || picture->ground ? PNG_RGB : PNG_RGBA;
     }
 }
 

@@ -285,6 +285,34 @@ Test(picture, with_all_indices_in_use_transparency_needs_rgba)
     free(seen.rgba);
 }
 
+/* The gap between maps, and cells that hold no number. */
+Test(picture, a_ground_is_opaque)
+{
+    enum { SIDE = 16, GROUND = 0xadb5bd };
+    struct render render = plain_render();
+    float maps[SIDE * SIDE * 2];
+
+    render.ground = 0xff000000 | GROUND;
+    render.gap = 1;
+    for (size_t levels = 255; levels <= 256; levels++) {
+        for (size_t i = 0; i < SIDE * SIDE * 2; i++)
+            maps[i] = (float)(i / 2 % levels);
+        maps[0] = NAN;
+        const struct tensor stage = {SHAPE(SIDE, SIDE, 2), maps};
+        struct seen seen = show(&stage, false, &render);
+        cr_assert_eq(seen.color_type,
+                     levels == 256 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_PALETTE);
+        cr_assert_eq(seen.width, 2 * SIDE + 1);
+        for (size_t i = 0; i < seen.width * SIDE; i++) {
+            const unsigned char *c = seen.rgba + 4 * i;
+            const bool ground = (c[0] << 16 | c[1] << 8 | c[2]) == GROUND;
+            cr_assert_eq(c[3], 255);
+            cr_assert_eq(ground, i == 0 || i % seen.width == SIDE, "%zu", i);
+        }
+        free(seen.rgba);
+    }
+}
+
 Test(picture, holes_in_noise_are_planned_for)
 {
     enum { SIDE = 300, CELLS = SIDE * SIDE };
