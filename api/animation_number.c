@@ -1,9 +1,9 @@
 /* animation_number.c - how the numbers of a grid are written. */
 #include "api/animation_number.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
     MOST_DIGITS = 3,  /* significant ones of the largest number */
@@ -35,6 +35,9 @@ struct animation_range animation_range_of(const struct animation_grid *g)
 struct animation_range animation_range_product(const struct animation_range *a,
                                                const struct animation_range *b)
 {
+    if (!(a->low <= a->high && b->low <= b->high))
+        return (struct animation_range){INFINITY, -INFINITY, true};
+
     const float ends[] = {a->low * b->low, a->low * b->high, a->high * b->low,
                           a->high * b->high};
     struct animation_range r = {ends[0], ends[0], a->whole && b->whole};
@@ -80,7 +83,8 @@ static double widest(struct canvas *canvas, const struct animation_range *r,
  * it is better written with an exponent. */
 static int decimals_of(const struct animation_range *r, int digits)
 {
-    const double largest = fmax(fabs((double)r->low), fabs((double)r->high));
+    const double size = fmax(fabs((double)r->low), fabs((double)r->high));
+    const double largest = fmin(size, FLT_MAX); /* a product may be infinite */
     const int exponent = largest > 0 ? (int)floor(log10(largest)) : 0;
 
     if (r->whole)

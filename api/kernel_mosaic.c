@@ -53,7 +53,7 @@ void kernel_mosaic_look(struct render *render, const struct shape *shape,
         render->normalize = NORMALIZE_STAGE;
     if (is_point(shape) && !OPTION_GIVEN(options, GAP))
         render->gap = 0;
-    render->ground = 0xffadb5bd; /* in none of the colour maps but gray */
+    render->ground = 0xffadb5bd; /* like no colour of the maps but those of gray */
     if (!render->columns && shape->rank == 4)
         render->columns = (int)columns_of(shape->dim[2], shape->dim[3]);
     if (!OPTION_GIVEN(options, SCALE))

@@ -11,6 +11,8 @@ void number_print(char text[NUMBER_TEXT_SIZE], double value, int digits)
 
     for (double size = fabs(v); size >= 1 && whole <= 5; size /= 10)
         whole++;
-    snprintf(text, NUMBER_TEXT_SIZE, "%.*g",
-             whole <= 5 && whole > digits ? whole : digits, isnan(v) ? fabs(v) : v);
+    if (whole <= 5 && whole >= digits) /* %.4g of 9999.9 is "1e+04" */
+        snprintf(text, NUMBER_TEXT_SIZE, "%.0f", v);
+    else
+        snprintf(text, NUMBER_TEXT_SIZE, "%.*g", digits, isnan(v) ? fabs(v) : v);
 }

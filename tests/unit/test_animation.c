@@ -148,6 +148,7 @@ Test(animation, numbers_have_as_many_decimals_as_fit)
         {{53, -255, 0, 3}, 12, ""},
         {{3e-7f, 0, 0, 0}, 80, "3e-07"},
         {{3.456e8f, 1, 2, 3}, 80, "3.5e+08"},
+        {{3e38f, -3e38f, 0, 0}, 80, "3e+38"},
         {{NAN, 1, INFINITY, 2}, 80, "nan"},
         {{-NAN, NAN, NAN, NAN}, 80, "nan"},
     };
@@ -172,6 +173,35 @@ Test(animation, numbers_have_as_many_decimals_as_fit)
     }
     cr_assert(canvas_finish(canvas));
     arena_release(&arena);
+}
+
+Test(animation, numbers_keep_their_integer_part)
+{
+    static const struct {
+        double value;
+        int digits;
+        const char *text;
+    } rows[] = {
+        {0.0612, 2, "0.061"},   {-0.0, 3, "0"},         {1234.6, 2, "1235"},
+        {999.7, 2, "1000"},     {999.7, 3, "1000"},     {9999.96, 4, "10000"},
+        {99999.7, 3, "100000"}, {-99.96, 3, "-100"},    {1234567, 2, "1.2e+06"},
+        {NAN, 3, "nan"},        {-INFINITY, 3, "-inf"},
+    };
+    char text[NUMBER_TEXT_SIZE];
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        number_print(text, rows[i].value, rows[i].digits);
+        cr_expect_str_eq(text, rows[i].text, "%g: %s", rows[i].value, text);
+    }
+}
+
+Test(animation, where_no_number_is_finite_no_product_is)
+{
+    const struct animation_range none = {INFINITY, -INFINITY, true},
+                                 some = {-1, 2, true};
+    const struct animation_range product = animation_range_product(&none, &some);
+
+    cr_expect_gt(product.low, product.high);
 }
 
 /* ---- requests ---- */
