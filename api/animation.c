@@ -52,9 +52,8 @@ bool animation_check(const struct animation *a, struct error *err)
     const struct animation_grid most = largest(a);
     return error_set(err, ERROR_PLAN_TOO_LARGE,
                      "a window over %zux%zu cells is too large to be shown; %zux%zu of "
-                     "them have room: resize the image, or choose a later layer",
-                     a->input.height, a->input.width, most.height, most.width) ||
-           error_blame(err, NULL, "resize");
+                     "them have room: take a smaller input, or a later layer",
+                     a->input.height, a->input.width, most.height, most.width);
 }
 
 static uint8_t nearest(const struct matcher *m, uint32_t rgb)

@@ -268,6 +268,14 @@ static void describe(struct slide *s)
     a->max_frames = (size_t)options->max_frames;
 }
 
+/* The option that makes the input smaller. */
+static enum option_id input_option(const struct slide *s)
+{
+    return !s->pattern                                        ? OPTION_RESIZE
+           : OPTION_GIVEN(work_options(s->work), INPUT_SHAPE) ? OPTION_INPUT_SHAPE
+                                                              : OPTION_INPUT_SIZE;
+}
+
 static bool fits(struct slide *s)
 {
     struct call *call = s->work->call;
@@ -275,8 +283,9 @@ static bool fits(struct slide *s)
     const double bytes =
         work_peak_bytes(s->work, &pictures) + animation_bytes(&s->animation);
 
-    if (!animation_check(&s->animation, &call->err) ||
-        !limit_check(LIMIT(&call->settings->limits, max_request_memory), bytes,
+    if (!animation_check(&s->animation, &call->err))
+        return error_blame(&call->err, NULL, option_name(input_option(s)));
+    if (!limit_check(LIMIT(&call->settings->limits, max_request_memory), bytes,
                      ERROR_PLAN_TOO_LARGE, &call->err,
                      "the request takes up to %.15g bytes", bytes))
         return false;

@@ -199,23 +199,24 @@ bool animation_layer_make(struct work *work)
     return kernel && cJSON_AddItemToObject(layer, "kernel", kernel);
 }
 
-/* "layers[0].pool_size 9 is ..." becomes "kernel_size 9 is ...". */
+/* "layers[0].pool_size 9 is ..." becomes "kernel_size 9 is ...", "layers[0] makes ..."
+ * "the window makes ...". */
 static void rename_layer(char *detail)
 {
-    static const char layer[] = "layers[0].";
+    static const char layer[] = "layers[0]";
     const size_t n = sizeof layer - 1;
     char rest[ERROR_DETAIL_SIZE];
 
     if (strncmp(detail, layer, n) != 0)
         return;
-    snprintf(rest, sizeof rest, "%s", detail + n);
+    const bool whole = detail[n] != '.';
+    snprintf(rest, sizeof rest, "%s", detail + n + !whole);
     const size_t word = strcspn(rest, " ");
     const struct own *row = own_named(rest, word);
-    if (row)
-        snprintf(detail, ERROR_DETAIL_SIZE, "%s%s", option_name(row->option),
-                 rest + word);
-    else
-        memcpy(detail, rest, sizeof rest);
+    const char *name = whole ? "the window" : row ? option_name(row->option) : "";
+    const size_t room = ERROR_DETAIL_SIZE - strlen(name);
+    snprintf(detail, ERROR_DETAIL_SIZE, "%s%.*s", name, (int)room - 1,
+             row ? rest + word : rest);
 }
 
 bool animation_layer_tell(struct error *err)
