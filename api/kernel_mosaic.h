@@ -5,8 +5,8 @@
  * filters one for each channel and filter. Filters stand under each other from channel
  * to channel, in a mosaic that is nearly a square; cells are enlarged until it can be
  * seen; and the gap between kernels, each of which has the darkest colour and the
- * palest somewhere, is of another colour. Kernels of one cell are shown as what they
- * are, a matrix of channels and filters with one range of colours.
+ * palest somewhere, is of another colour. Kernels of one cell have no gap and one range
+ * of colours: a matrix of channels and filters, where that is nearly a square.
  */
 #ifndef API_KERNEL_MOSAIC_H
 #define API_KERNEL_MOSAIC_H

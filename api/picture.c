@@ -225,16 +225,17 @@ struct sheet {
     uint8_t *samples;
 };
 
-static bool has_gap(const struct sheet *c)
+/* Whether there is a ground to be seen: between maps, or after the last one. */
+static bool has_ground(const struct sheet *c)
 {
-    const struct painter *p = c->painter;
+    const struct mosaic *m = &c->painter->layout.mosaic;
 
-    return p->render->ground && p->layout.mosaic.gap && p->layout.mosaic.n > 1;
+    return c->painter->render->ground && (m->gap || m->n % m->columns);
 }
 
 static bool has_holes(const struct sheet *c)
 {
-    if (has_gap(c))
+    if (has_ground(c))
         return true;
     for (size_t i = 0; i < c->painter->layout.mosaic.n; i++)
         if (c->painter->odd[c->first + i] != 0)
@@ -256,7 +257,7 @@ static int unused_index(const uint8_t *samples, size_t n)
 }
 
 /* Write mark where no map is. */
-static void mark_gap(const struct sheet *c, uint8_t *samples, uint8_t mark)
+static void mark_ground(const struct sheet *c, uint8_t *samples, uint8_t mark)
 {
     const struct extent *e = &c->painter->e;
     const struct mosaic *m = &c->painter->layout.mosaic;
@@ -272,13 +273,13 @@ static void mark_gap(const struct sheet *c, uint8_t *samples, uint8_t mark)
         }
 }
 
-/* Write mark where a value is not finite, and into a gap that has a colour. */
+/* Write mark where a value is not finite, and where the ground is seen. */
 static void mark_holes(const struct sheet *c, uint8_t *samples, uint8_t mark)
 {
     const struct extent *e = &c->painter->e;
 
-    if (has_gap(c))
-        mark_gap(c, samples, mark);
+    if (has_ground(c))
+        mark_ground(c, samples, mark);
     for (size_t i = 0; i < c->painter->layout.mosaic.n; i++) {
         const float *from = c->painter->values + c->painter->first + c->first + i;
         uint8_t *to = samples + picture_place(&c->painter->layout, i);

@@ -26,7 +26,7 @@ struct render {
     int channel;  /* -1: all */
     int columns;  /* 0: ceil(sqrt(channels)) */
     int gap, scale;
-    uint32_t ground; /* 0xffRRGGBB, the gap between maps; 0: it has index 0 */
+    uint32_t ground; /* 0xffRRGGBB, where no map is; 0: that has index 0 */
 };
 
 /* What painting works with. */
@@ -44,7 +44,7 @@ void render_from_options(struct render *render, const struct options *options);
 /* One picture of a stage: 8-bit colour indices, or RGB(A) samples. Of an indexed
  * picture the cells that hold no finite number are transparent: those of index `hole`,
  * or where all 256 indices are in use, those that holes marks. Where there is a ground
- * they have its colour, and the gap between maps is of them. */
+ * they have its colour, and what is no map is of them. */
 struct picture {
     int channel; /* that it shows; -1: a mosaic or a composite */
     size_t width, height;

@@ -313,6 +313,22 @@ Test(picture, a_ground_is_opaque)
     }
 }
 
+Test(picture, the_ground_is_seen_after_the_last_map)
+{
+    float maps[] = {0, 1, 2};
+    const struct tensor stage = {SHAPE(1, 1, 3), maps};
+    struct render render = plain_render();
+
+    render.ground = 0xffadb5bd;
+    render.gap = 0;
+    render.columns = 2;
+    struct seen seen = show(&stage, false, &render);
+    cr_assert_eq(seen.width * seen.height, 4);
+    for (size_t i = 0; i < 4; i++)
+        cr_expect_eq(memcmp(seen.rgba + 4 * i, "\xad\xb5\xbd\xff", 4) == 0, i == 3);
+    free(seen.rgba);
+}
+
 Test(picture, holes_in_noise_are_planned_for)
 {
     enum { SIDE = 300, CELLS = SIDE * SIDE };
