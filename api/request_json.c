@@ -66,15 +66,18 @@ static bool set_option(struct request_reader *r, const char *name, const cJSON *
 }
 
 /* For an unknown member of a group; a name is what a generator has. */
-static const char *nearest_in_group(const struct options *options, const char *key)
+static const char *nearest_in_group(const struct options *options, const char *group,
+                                    const char *key)
 {
-    return strcmp(key, "name") == 0 ? option_name(OPTION_GENERATOR)
-                                    : options_nearest(options, key);
+    return strcmp(group, "input") == 0 && strcmp(key, "name") == 0
+               ? option_name(OPTION_GENERATOR)
+               : options_nearest(options, key);
 }
 
-/* An option, or a group of them. */
+/* An option, or a group of them; of a group a member, unless that is NULL. */
 static bool take_member(struct request_reader *r, const cJSON *member,
-                        const char *pointer, enum error_code unknown, bool in_group)
+                        const char *pointer, enum error_code unknown,
+                        const char *of_group)
 {
     const char *key = member->string;
     const bool group = strcmp(key, "input") == 0 || strcmp(key, "render") == 0;
@@ -82,20 +85,20 @@ static bool take_member(struct request_reader *r, const cJSON *member,
     const cJSON *item;
     bool ok = true;
 
-    if (!in_group && group && cJSON_IsObject(member)) {
+    if (!of_group && group && cJSON_IsObject(member)) {
         cJSON_ArrayForEach(item, member)
         {
             if (json_enough(r->err))
                 break;
             json_pointer(pointer, item->string, place);
-            ok = take_member(r, item, place, unknown, true) && ok;
+            ok = take_member(r, item, place, unknown, key) && ok;
         }
         return ok;
     }
     const struct options *options = &r->request->options;
     if (options_find(options, key) == OPTION_TOTAL)
         return unknown_key(r, member, pointer, unknown,
-                           in_group ? nearest_in_group(options, key)
+                           of_group ? nearest_in_group(options, of_group, key)
                                     : nearest_name(key, key_at, options));
     return set_option(r, key, member, pointer);
 }
@@ -114,7 +117,7 @@ bool request_take_options(struct request_reader *r, const char *pointer,
         if (strcmp(member->string, "layers") == 0)
             continue;
         json_pointer(pointer, member->string, place);
-        ok = take_member(r, member, place, unknown, false) && ok;
+        ok = take_member(r, member, place, unknown, NULL) && ok;
         cJSON_Delete(cJSON_DetachItemViaPointer(config, member));
     }
     return ok;

@@ -278,6 +278,8 @@ Test(request, points_into_documents)
         {FORM, TEXT("config", "{\"input\":{\"name\":\"circle\"}}") END,
          ERROR_CONFIG_INVALID, "/input/name",
          "name is not an option; did you mean generator?"},
+        {FORM, TEXT("config", "{\"render\":{\"name\":\"magma\"}}") END,
+         ERROR_CONFIG_INVALID, "/render/name", "name is not an option"},
         {FORM,
          TEXT("config", "{\"generator\":{\"name\":\"circle\",\"r_shink\":3}}") END,
          ERROR_OPTION_INVALID, "/generator/r_shink",
