@@ -123,12 +123,14 @@ static bool is_colored(const struct work *work, const struct selected *stage)
 static bool is_clipped(const struct work *work)
 {
     const double step = 0.5 / 255;
+    const struct options *options = &work->request.options;
+    const bool shown =
+        reply_has_pictures(work->format, options) || reply_is_figure(work->format);
 
     for (size_t i = 0; i < work->result.n_stages; i++) {
         const struct statistics *s = &work->result.stages[i].stats;
         if (is_colored(work, &work->stages[i]) && (s->min < -step || s->max > 1 + step))
-            return reply_shows_render(work->format) &&
-                   !OPTION_GIVEN(&work->request.options, RANGE);
+            return shown && !OPTION_GIVEN(options, RANGE);
     }
     return false;
 }

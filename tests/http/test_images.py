@@ -481,6 +481,7 @@ class Scaling(Images):
             ("resize=11,13&resize_method=area", ""),
             ("mean=0.5&range=-0.5,0.5", ""),
             ("mean=0.5&format=npz", ""),
+            ("mean=0.5&images=none", ""),
             ("mean=0.5&stages=Filter", ""),
             ("mean=0.5&color=gray", ""),
             ("stages=Input&colormap=gray", "colormap does nothing here: it is for "
