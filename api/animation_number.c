@@ -59,7 +59,7 @@ void animation_number_print(char text[NUMBER_TEXT_SIZE], float value,
         number_print(text, (double)value, n < 0 ? -n : 1);
     else /* no -0.00 */
         snprintf(text, NUMBER_TEXT_SIZE, "%.*f", n,
-                 fabs((double)value) < 0.5 * pow(10, -n) ? 0 : (double)value);
+                 fabs((double)value) <= 0.5 * pow(10, -n) ? 0 : (double)value);
 }
 
 /* Digits are all of one width: the ends of the range are as wide as any number. */
