@@ -57,9 +57,11 @@ struct exchange {
     bool suspended;
 
     char id[ID_MAX + 1], method[16], trace[TRACE_SIZE]; /* trace "": there is none */
-    char *target; /* path and query point into it */
-    char *path;   /* percent-decoded, without the prefix */
-    const char *query;
+
+    char *target;       /* as it came */
+    const char *query;  /* points into it */
+    char *decoded;      /* what precedes the query, percent-decoded */
+    char *path;         /* points into that, behind the prefix */
     const char *route;  /* its label; static, or a page's path */
     uint64_t client;    /* a number for who asks: the address, or the key */
     const char *origin; /* to be allowed, NULL for none */

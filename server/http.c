@@ -64,7 +64,6 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     struct http *http = context;
     struct connection *connection = connection_of(mhd);
     struct exchange *x;
-    struct error err;
 
     if (!connection)
         return NULL;
@@ -73,9 +72,6 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
         connection_cut(connection);
         return x;
     }
-    error_init(&err);
-    if (!screen_target(target, &err))
-        exchange_fail(x, &err);
     connection_begin(connection, intake_deadline(x));
     return x;
 }
