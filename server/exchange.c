@@ -125,6 +125,7 @@ void exchange_release(struct exchange *x)
     free(x->decoded);
     free(x->joined[0]);
     free(x->joined[1]);
+    x->server->freed++;
     free(x);
 }
 

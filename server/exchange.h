@@ -34,6 +34,7 @@ struct server {
     struct connections *connections;
     struct budget budget;   /* of bodies and replies */
     atomic_size_t started;  /* exchanges, ever */
+    atomic_size_t freed;    /* of them, with all that they held */
     atomic_size_t inflight; /* exchanges whose head has been read */
     atomic_bool draining;   /* not ready any more; answers close */
     atomic_bool closed;     /* no new work */
