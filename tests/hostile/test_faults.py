@@ -223,7 +223,7 @@ class Endings(Watch):
         elif state == "uploading":
             client.send(post(SMALL)[:-20])
         elif state in ("queued", "working"):
-            client.send(post(config(4 if state == "working" else 1)))
+            client.send(post(config(8 if state == "working" else 1)))
         elif state == "writing":
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
             client.send(b"GET /v1/inputs/circle.npy?size=1000 HTTP/1.1\r\nHost: x\r\n\r\n")
