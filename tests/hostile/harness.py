@@ -247,9 +247,10 @@ class Check(Watch):
         self.assertLess(canary["max_ms"], 1000 * SLACK, "I2")
         p99 = 100 if LONG_RUN else 250 # of few questions it is that of a moment
         self.assertLess(canary["p99_ms"], p99 * SLACK, "I2")
-        job = ask(self.service, form(image=("in.png", png(PIXELS)),
-                                     config=json.dumps(LAYER)))
-        self.assertEqual(job[0], 200, f"I2: {job[2][:500]}")
+        job = form(image=("in.png", png(PIXELS)), config=json.dumps(LAYER))
+        answers = [] # some checks give a job a tenth of a second
+        self.assertTrue(eventually(lambda: answers.append(ask(self.service, job)) or
+                                   answers[-1][0] == 200), f"I2: {answers[-1:]}")
 
     def check_memory(self):
         """I5: both workers' requests, the bodies and heads, and what malloc rounds up."""
