@@ -67,18 +67,12 @@ static char *skip_authority(char *target)
     return path ? path : root;
 }
 
-static void split_target(struct exchange *x)
+static void find_path(struct exchange *x)
 {
     const char *prefix = x->server->options->path_prefix;
     const size_t n = strlen(prefix);
-    char *mark = strchr(x->target, '?');
 
-    x->query = "";
-    if (mark) {
-        *mark = '\0';
-        x->query = mark + 1;
-    }
-    x->path = skip_authority(x->target);
+    x->path = skip_authority(x->decoded);
     if (n && !strncmp(x->path, prefix, n) && (x->path[n] == '/' || !x->path[n])) {
         x->path[n - 1] = '/'; /* for "/prefix" alone */
         x->path += x->path[n] ? n : n - 1;
@@ -90,14 +84,19 @@ struct exchange *exchange_new(struct server *server, struct connection *connecti
                               struct MHD_Connection *mhd, const char *target)
 {
     struct exchange *x = calloc(1, sizeof *x);
+    const size_t before_query = strcspn(target, "?");
 
     if (!x)
         return NULL;
     x->target = strdup(target);
-    if (!x->target) {
+    x->decoded = strndup(target, before_query);
+    if (!x->target || !x->decoded) {
+        free(x->target);
+        free(x->decoded);
         free(x);
         return NULL;
     }
+    x->query = x->target + before_query + (target[before_query] == '?');
     pthread_mutex_init(&x->lock, NULL);
     x->references = 1;
     x->server = server;
@@ -110,7 +109,7 @@ struct exchange *exchange_new(struct server *server, struct connection *connecti
     x->policy = "default-src 'none'; img-src data:; sandbox";
     make_id(x->id);
     server->started++;
-    split_target(x);
+    find_path(x);
     return x;
 }
 
@@ -123,8 +122,10 @@ void exchange_release(struct exchange *x)
     budget_give(&x->server->budget, x->client, x->held);
     pthread_mutex_destroy(&x->lock);
     free(x->target);
+    free(x->decoded);
     free(x->joined[0]);
     free(x->joined[1]);
+    x->server->freed++;
     free(x);
 }
 

@@ -34,6 +34,7 @@ struct server {
     struct connections *connections;
     struct budget budget;   /* of bodies and replies */
     atomic_size_t started;  /* exchanges, ever */
+    atomic_size_t freed;    /* of them, with all that they held */
     atomic_size_t inflight; /* exchanges whose head has been read */
     atomic_bool draining;   /* not ready any more; answers close */
     atomic_bool closed;     /* no new work */
@@ -57,9 +58,11 @@ struct exchange {
     bool suspended;
 
     char id[ID_MAX + 1], method[16], trace[TRACE_SIZE]; /* trace "": there is none */
-    char *target; /* path and query point into it */
-    char *path;   /* percent-decoded, without the prefix */
-    const char *query;
+
+    char *target;       /* as it came */
+    const char *query;  /* points into it */
+    char *decoded;      /* what precedes the query, percent-decoded */
+    char *path;         /* points into that, behind the prefix */
     const char *route;  /* its label; static, or a page's path */
     uint64_t client;    /* a number for who asks: the address, or the key */
     const char *origin; /* to be allowed, NULL for none */

@@ -39,7 +39,7 @@ struct http {
     int listening;
     bool quiesced; /* listening is ours to close */
     size_t soft_connections, hard_connections;
-    size_t trimmed; /* requests that had started when memory was last given back */
+    size_t trimmed; /* requests that had been freed when memory was last given back */
     int64_t trim_next;
 };
 
@@ -64,7 +64,6 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     struct http *http = context;
     struct connection *connection = connection_of(mhd);
     struct exchange *x;
-    struct error err;
 
     if (!connection)
         return NULL;
@@ -73,9 +72,6 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
         connection_cut(connection);
         return x;
     }
-    error_init(&err);
-    if (!screen_target(target, &err))
-        exchange_fail(x, &err);
     connection_begin(connection, intake_deadline(x));
     return x;
 }
@@ -175,13 +171,13 @@ static void on_message(void *context, const char *format, va_list args)
  * to the system, once a second at most. */
 static void give_memory_back(struct http *http)
 {
-    const size_t started = http->server.started;
+    const size_t freed = http->server.freed;
     const int64_t now = clock_ns();
 
-    if (http->trimmed == started || now < http->trim_next || http_computing(http))
+    if (http->trimmed == freed || now < http->trim_next || http_computing(http))
         return;
     malloc_trim(0);
-    http->trimmed = started;
+    http->trimmed = freed;
     http->trim_next = now + (int64_t)TRIM_MS * NS_PER_MS;
 }
 

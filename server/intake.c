@@ -190,10 +190,11 @@ enum MHD_Result intake_head(struct exchange *x, const char *method, const char *
     x->stage = EXCHANGE_BODY;
     exchange_read_head(x, method);
     error_init(&err);
-    if (!x->refused && !screen_head(x->mhd, method, version, &x->framing, &err))
+    if (!screen_target(x->target, &err) ||
+        !screen_head(x->mhd, method, version, &x->framing, &err)) {
         exchange_fail(x, &err);
-    if (x->refused)
         return refuse_now(x);
+    }
     if (connection_is_spare(x->connection)) {
         x->closing = true;
         if (!local_is_probe(x)) {

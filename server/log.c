@@ -106,7 +106,7 @@ static size_t write_all(const char *bytes, size_t n)
         const ssize_t step = write(STDOUT_FILENO, bytes + written, n - written);
         if (step < 0 && errno == EINTR)
             continue;
-        if (step < 0 && errno == EAGAIN && poll(&out, 1, -1) >= 0)
+        if (step < 0 && errno == EAGAIN && (poll(&out, 1, -1) >= 0 || errno == EINTR))
             continue;
         if (step <= 0)
             break;

@@ -346,7 +346,8 @@ static bool lower_limit(const char *flag, double *limit, double value)
 
 /* Requests in flight get what the workers and the weights cache leave of three quarters
  * of the memory. If that is next to nothing, the workers get a half, and they a quarter
- * with the cache. A reply that is larger than what is in flight would never be sent. */
+ * with the cache. A body or a reply that is larger than what is in flight would never
+ * find room. */
 static void compute_memory(struct options *o)
 {
     const double memory = machine_memory(), least = 64 * MIB;
@@ -363,6 +364,8 @@ static void compute_memory(struct options *o)
         left = fmax(memory / 4 - o->weights_cache_bytes, MIB);
     }
     compute(SET_MAX_INFLIGHT_MEMORY, &o->max_inflight_memory, floor(left));
+    lower_limit("--max-body-bytes", &o->api.limits.max_body_bytes,
+                o->max_inflight_memory);
     lower_limit("--max-response-bytes", &o->api.limits.max_response_bytes,
                 o->max_inflight_memory);
 }

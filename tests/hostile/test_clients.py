@@ -10,7 +10,7 @@ import unittest
 
 from crowd import Crowd, Visitor
 from harness import LONG_RUN, MB, SLACK, SMALL, Check, Client, ask, eventually, \
-    figure, post
+    figure, post, slow_one
 
 from client import JOB, LONG, config
 
@@ -47,18 +47,15 @@ class Slow(Check):
     def test_12_heads_that_begin_late(self):
         """A head has one deadline, from its first byte: not another from its first line on,
         and not that of an idle connection."""
-        with Client(self.service, 60) as client:
-            time.sleep(1.5)
-            client.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Late: ")
-            while client.send(b"X"):
-                client.socket.settimeout(0.1)
-                with contextlib.suppress(TimeoutError):
-                    if not client.fill():
-                        break
-        self.assertTrue(eventually(
-            lambda: [line for line in self.books.lines() if line["status"] == 408]))
-        late, = (line for line in self.books.lines() if line["status"] == 408)
-        self.assertLess(late["ms"]["total"], 1000) # since its first line, by the server's clock
+        late = []
+        for _ in range(5): # the server must have its first line before the deadline
+            self.begin_late()
+            if eventually(lambda: late.extend(
+                    line for line in self.books.lines() if line["path"] == "/late") or late, 2):
+                break
+        self.assertEqual(late[0]["status"], 408)
+        total = late[0]["ms"]["total"] # since its first line, by the server's clock
+        self.assertLess(total, 1900) # another deadline would be 2 s
         with Crowd() as crowd:
             for _ in range(self.n):
                 crowd.add(Visitor(self.service.port, GET))
@@ -70,9 +67,19 @@ class Slow(Check):
             self.assertEqual(crowd.wait(60, lambda: self.drip(crowd, next(drips))), [])
             took = max(visitor.ended for visitor in crowd.visitors) - began
         self.assertLess(took, 2 + 0.6 + SLACK) # the guard looks twice a second
-        figure(12, f"a first line after 1.5 s: closed {late['ms']['total']:.0f} ms later; "
+        figure(12, f"a first line after 1.5 s: closed {total:.0f} ms later; "
                    f"{self.n} kept connections that drip a first line closed after "
                    f"{took:.2f} s of 2")
+
+    def begin_late(self):
+        with Client(self.service, 60) as client:
+            time.sleep(1.5)
+            client.send(b"GET /late HTTP/1.1\r\nHost: x\r\nX-Late: ")
+            while client.send(b"X"):
+                client.socket.settimeout(0.1)
+                with contextlib.suppress(TimeoutError):
+                    if not client.fill():
+                        break
 
     def drip(self, crowd, byte):
         for visitor in crowd.visitors:
@@ -157,11 +164,12 @@ class Gone(Check):
                 client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
                 client.socket.recv(100)
                 self.leave(client, reset)
-        self.assertLess(slowest, 0.1 * SLACK + (1 if self.process.sanitized else 0))
+        limit = 0.1 if LONG_RUN else 0.5 # what it does not notice goes on for seconds
+        self.assertLess(slowest, limit * SLACK + (1 if self.process.sanitized else 0))
         cpu = self.process.cpu()
         time.sleep(0.5)
         self.assertLess(self.process.cpu() - cpu, 0.2, "something still computes")
-        self.assertEqual(self.books.value("inflight_bytes"), 0)
+        self.assertTrue(eventually(lambda: self.books.value("inflight_bytes") == 0))
         after = sum(value for name, value in self.books.samples().items()
                     if name.startswith("convscope_client_closed_total"))
         self.assertGreaterEqual(after - closed, 8)
@@ -201,13 +209,13 @@ class Many(Check):
         # While they came, some were done with already, and made room.
         self.assertGreaterEqual(len(accepted), 10)
         self.assertLessEqual(len(accepted), 10 + 10 + 2 * 2 * coming / alone)
-        slowest = max(visitor.seconds for visitor in refused)
+        slowest = slow_one([visitor.seconds for visitor in refused])
         worst = max(visitor.seconds for visitor in accepted)
         self.assertLess(slowest, 0.3 * SLACK) # 100 ms, and 200 clients in one thread
         # A job alone has both workers; in a crowd it has one.
         self.assertLess(worst, (8 / 2 + 1) * 2 * alone * SLACK)
         figure(16, f"{len(accepted)} of 200 accepted, the slowest {worst:.2f} s (a job "
-                   f"takes {alone:.2f} s alone); 503 after {1e3 * slowest:.0f} ms at most")
+                   f"takes {alone:.2f} s alone); 503 after {1e3 * slowest:.0f} ms")
 
     def time(self, job):
         with Client(self.service, 120) as client:
@@ -298,7 +306,7 @@ class Greedy(Check):
             self.assertTrue(eventually(
                 lambda: self.books.value("inflight_bytes") == 31 * 1_600_000))
             times = sorted(self.time(body) for _ in range(9))
-        self.assertLess(times[4], 2 * alone * SLACK)
+        self.assertLess(times[4], max(2 * alone, 0.1) * SLACK) # and not only when those end
         figure(19, f"40 bodies of 1.6 MB that do not come hold 48 of 64 MiB; one of 2 MB of "
                    f"somebody else's takes {1e3 * times[4]:.0f} ms ({1e3 * alone:.0f} alone)")
 

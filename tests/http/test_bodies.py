@@ -144,6 +144,18 @@ class Memory(SharedServer):
             self.assertEqual(refusal(begin("127.0.0.4")), (503, "memory_pressure"))
         self.assertTrue(holds(0))
 
+    def test_a_body_that_can_never_find_room_is_too_large(self):
+        for declared, status in ((1 << 20, 100), ((1 << 20) + 1, 413)):
+            with Client(self.service) as client:
+                client.send(post(b"", "Expect: 100-continue", declared=declared))
+                self.assertTrue(client.fill())
+                self.assertTrue(client.buffer.startswith(b"HTTP/1.1 %d " % status),
+                                client.buffer)
+                if status == 413:
+                    self.assertEqual(json.loads(client.answer()[2])["limit"]["max"], 1 << 20)
+            self.assertTrue(eventually(
+                lambda: metric(self.service, "convscope_inflight_bytes") == 0))
+
     def test_a_reply_that_finds_no_room_is_refused(self):
         def answer(size):
             line = f"GET /v1/inputs/circle.npy?size={size} HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+import types
 import unittest
 
 from client import GET, LONG, Client, config, eventually, metric, post, refuses
@@ -103,18 +104,18 @@ class Endings(unittest.TestCase):
         port, n = free_port(), 1000 # more than the pipe holds
         server = subprocess.Popen([BINARY, "--bind", f"127.0.0.1:{port}", "--log-format",
                                    "json"], stdout=write_end, stderr=subprocess.DEVNULL)
+        self.addCleanup(server.kill)
         os.close(write_end)
 
         def connect():
             with contextlib.suppress(OSError):
-                return socket.create_connection(("127.0.0.1", port), 60)
+                return Client(types.SimpleNamespace(port=port))
 
         clients = []
         self.assertTrue(eventually(lambda: clients.append(connect()) or clients[-1], 60))
         with clients[-1] as client:
             for _ in range(n):
-                client.sendall(GET)
-                self.assertTrue(client.recv(2000).startswith(b"HTTP/1.1 200"))
+                self.assertEqual(client.send(GET).answer()[0], 200)
         with open(read_end, encoding="ascii") as log:
             threading.Timer(1, server.terminate).start()
             lines = [json.loads(line) for line in log]

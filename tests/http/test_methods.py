@@ -40,8 +40,11 @@ class Methods(SharedServer):
         reply = self.service.get(f"/v1/kernel.png?kernel={kernel}")
         self.assertEqual((reply.status, reply.type), (200, "image/png"))
         for length in (20_000, 25_000, 31_000):
-            reply = self.service.get("/" + "a" * length)
-            self.assertEqual((reply.status, reply.json()["code"]), (414, "target_too_long"))
+            reply = self.service.get("/" + "a" * length, x_request_id="mine")
+            problem = reply.json()
+            self.assertEqual((reply.status, problem["code"]), (414, "target_too_long"))
+            self.assertEqual((reply.headers["X-Request-Id"], problem["request_id"]),
+                             ("mine", "mine"))
 
     def test_other_methods_are_405_with_allow(self):
         for method in ("PUT", "DELETE", "TRACE", "get", "X"):

@@ -80,7 +80,7 @@ class Effects:
                 lambda: code(service.get("/v1/kernels")) == "too_many_connections"))
 
     def max_inflight_memory(self, test):
-        with Service("--max-inflight-memory", "1M") as service:
+        with Service("--max-inflight-memory", "1M", "--max-body-bytes", "2M") as service:
             test.assertEqual(ask(service, post(b"x" * 2_000_000))[1]["x-error-code"],
                              "memory_pressure")
 

@@ -153,6 +153,8 @@ class Backlog(SharedServer):
 
     def test_retry_after_is_the_time_that_the_backlog_takes(self):
         seconds = sum(self.seconds() for _ in range(3)) / 3
+        self.assertTrue(eventually( # the last is answered a moment before its worker is free
+            lambda: metric(self.service, "convscope_workers_busy") == 0))
         with contextlib.ExitStack() as stack:
             stack.enter_context(Client(self.service)).send(post(config(LONG)))
             self.assertTrue(eventually(
