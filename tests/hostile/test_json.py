@@ -12,7 +12,7 @@ from harness import LONG_RUN, MB, SLACK, Check, Client, eventually, figure, post
 from service import multipart
 
 CONV = {"type": "conv2d", "filters": 2, "kernel_size": 3}
-LAYERS = 20 # of a job that takes much longer than it may
+LAYERS = 40 # of a job that takes much longer than it may, on any CPU
 
 
 def with_config(text, size=32, **fields):
@@ -184,8 +184,9 @@ class Late(Check):
         """A job without an end that is planned to take 95 % of the memory of one, and how
         much that is of it."""
         def body(size):
-            layer = {"type": "conv2d", "filters": 16, "kernel_size": 31, "padding": "same"}
-            return json.dumps({"config": [layer] * LAYERS, "input": "circle", "size": size,
+            layer = {"type": "conv2d", "filters": 16, "kernel_size": 15, "padding": "same"}
+            return json.dumps({"config": [layer] * LAYERS + [{**layer, "name": "last"}],
+                               "stages": "last", "input": "circle", "size": size,
                                "images": "none", "val": 1}).encode()
 
         def share(size):
