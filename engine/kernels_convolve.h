@@ -136,10 +136,11 @@ static void convolve_filters(const struct filters_call *call)
         const size_t blocks = (call->n + most - 1) / most;
         for (size_t b = 0, p = 0, pixels; b < blocks; b++, p += pixels) {
             pixels = (call->n - p) / (blocks - b);
-            (vecs > 1 ? filters_wide : filters_narrow)[pixels - 1](
-                call, call->out + p * call->out_step + f, call->in + p * call->in_step,
-                call->weights + f, call->bias ? call->bias + f : NULL,
-                call->filters - f);
+            filters_block_fn *const block =
+                vecs > 1 ? filters_wide[pixels - 1] : filters_narrow[pixels - 1];
+            block(call, call->out + p * call->out_step + f,
+                  call->in + p * call->in_step, call->weights + f,
+                  call->bias ? call->bias + f : NULL, call->filters - f);
         }
     }
 }
