@@ -91,7 +91,7 @@ names_carry_their_file() {
     for object in "$build"/{engine,api,server}/*.o; do
         file=${object#"$build"/} file=${file%.o}
         for name in $(exported "$object"); do
-            case $name in main | api_* | npz_* | *_call | *_infer | *_pack | *_run) continue ;; esac
+            case $name in main | api_* | npz_* | *_call | *_infer | *_pack | *_prepare | *_run) continue ;; esac
             for noun in $(nouns "$file"); do
                 case $name in "$noun"*) continue 2 ;; esac
             done
