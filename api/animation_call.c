@@ -25,14 +25,6 @@ static const enum option_id accepted[] = {
     OPTION_DOT_Y,      OPTION_INPUT_SHAPE, OPTION_TOTAL,
 };
 
-static bool invalid(struct work *work, enum option_id id, const char *what)
-{
-    const char *name = option_name(id);
-
-    return error_option(&work->call->err, ERROR_OPTION_INVALID, name, "%s %s", name,
-                        what);
-}
-
 static bool has_layers(const struct request *request)
 {
     return OPTION_GIVEN(&request->options, PRESET) ||
@@ -83,11 +75,13 @@ static bool find_input(struct slide *s)
 
     s->pattern = !work->request.image.data && options->generator == GENERATOR_NONE;
     if (!s->pattern && OPTION_GIVEN(options, INPUT_SIZE))
-        return invalid(work, OPTION_INPUT_SIZE, "is for a window without an image");
+        return work_invalid(work, OPTION_INPUT_SIZE,
+                            "is for a window without an image");
     if (!s->pattern && OPTION_GIVEN(options, INPUT_SHAPE))
-        return invalid(work, OPTION_INPUT_SHAPE, "is for a window without an image");
+        return work_invalid(work, OPTION_INPUT_SHAPE,
+                            "is for a window without an image");
     if (OPTION_GIVEN(options, INPUT_SIZE) && OPTION_GIVEN(options, INPUT_SHAPE))
-        return invalid(work, OPTION_INPUT_SHAPE, "stands beside input_size");
+        return work_invalid(work, OPTION_INPUT_SHAPE, "stands beside input_size");
     if (!s->pattern)
         return work_probe_input(work, false);
     if (OPTION_GIVEN(options, INPUT_SHAPE))

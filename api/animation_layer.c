@@ -7,14 +7,6 @@
 
 #include "api/json.h"
 
-static bool invalid(struct work *work, enum option_id id, const char *what)
-{
-    const char *name = option_name(id);
-
-    return error_option(&work->call->err, ERROR_OPTION_INVALID, name, "%s %s", name,
-                        what);
-}
-
 /* Options that stand for a layer, and its parameters that they become. */
 static const struct own {
     enum option_id option;
@@ -47,15 +39,15 @@ bool animation_layer_check(struct work *work, bool layers)
     bool ok = true;
 
     if (layers && OPTION_GIVEN(options, OP))
-        ok = invalid(work, OPTION_OP, "is for a window without layers");
+        ok = work_invalid(work, OPTION_OP, "is for a window without layers");
     if (!layers && OPTION_GIVEN(options, LAYER))
-        ok = invalid(work, OPTION_LAYER, "names a layer, but no layers are given");
+        ok = work_invalid(work, OPTION_LAYER, "names a layer, but no layers are given");
     for (size_t i = 0; i < N_OWN; i++)
         if (layers && options->given[own[i].option])
-            ok = invalid(work, own[i].option,
-                         "is for a window without layers; here the layer has it");
+            ok = work_invalid(work, own[i].option,
+                              "is for a window without layers; here the layer has it");
     if (!layers && pool && OPTION_GIVEN(options, KERNEL))
-        ok = invalid(work, OPTION_KERNEL, "is for op=conv");
+        ok = work_invalid(work, OPTION_KERNEL, "is for op=conv");
     return ok;
 }
 
@@ -100,7 +92,7 @@ static cJSON *kernel_json(struct work *work)
     if (!json || (cJSON_IsArray(json->child) && !cJSON_IsArray(json->child->child)))
         return json;
     cJSON_Delete(json);
-    invalid(work, OPTION_KERNEL, "must be one filter: a 2-D array");
+    work_invalid(work, OPTION_KERNEL, "must be one filter: a 2-D array");
     return NULL;
 }
 

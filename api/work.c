@@ -531,3 +531,11 @@ bool work_plan(struct work *work)
 {
     return work_plan_network(work) && work_check(work);
 }
+
+bool work_invalid(struct work *work, enum option_id id, const char *what)
+{
+    const char *name = option_name(id);
+
+    return error_option(&work->call->err, ERROR_OPTION_INVALID, name, "%s %s", name,
+                        what);
+}

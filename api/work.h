@@ -115,4 +115,7 @@ const char **work_warnings(struct work *work, size_t *n);
  * options at fault. Returns done. */
 bool work_finish(struct work *work, bool done);
 
+/* Refuse the option: its name, and what is wrong with it. False. */
+bool work_invalid(struct work *work, enum option_id id, const char *what);
+
 #endif
