@@ -310,6 +310,26 @@ static bool punch_holes(const struct sheet *c, struct picture *picture,
     return true;
 }
 
+/* Each of n cells of `size` bytes, `times` times. */
+static inline void repeat_cells(uint8_t *to, const uint8_t *from, size_t n,
+                                size_t times, const size_t size)
+{
+    for (size_t x = 0; x < n; x++, from += size)
+        for (size_t i = 0; i < times; i++, to += size)
+            memcpy(to, from, size);
+}
+
+static void repeat_row(uint8_t *to, const uint8_t *from, size_t n, size_t times,
+                       size_t size)
+{
+    if (size == 1)
+        repeat_cells(to, from, n, times, 1);
+    else if (size == 3)
+        repeat_cells(to, from, n, times, 3);
+    else
+        repeat_cells(to, from, n, times, 4);
+}
+
 /* Cells of `size` bytes become rectangles of pixels; NULL without memory. */
 static uint8_t *enlarge(const uint8_t *from, const struct picture *p, size_t size,
                         const struct cell *cell, struct arena *arena)
@@ -317,13 +337,10 @@ static uint8_t *enlarge(const uint8_t *from, const struct picture *p, size_t siz
     const size_t row = p->width * cell->width * size;
     uint8_t *samples = arena_take(arena, p->height * cell->height, row), *to = samples;
 
-    for (size_t y = 0; samples && y < p->height; y++) {
-        uint8_t *first = to;
-        for (size_t x = 0; x < p->width; x++, from += size)
-            for (size_t i = 0; i < cell->width; i++, to += size)
-                memcpy(to, from, size);
+    for (size_t y = 0; samples && y < p->height; y++, to += row) {
+        repeat_row(to, from + y * p->width * size, p->width, cell->width, size);
         for (size_t i = 1; i < cell->height; i++, to += row)
-            memcpy(to, first, row);
+            memcpy(to + row, to, row);
     }
     return samples;
 }
@@ -440,7 +457,7 @@ static bool paint_all(struct painter *p, struct picture_set *out, struct error *
     if (!paint_values(p, err))
         return false;
     for (size_t i = 0; i < out->n; i++)
-        if (!finish(p, i * each, &out->pictures[i], err))
+        if (cancelled(p, err) || !finish(p, i * each, &out->pictures[i], err))
             return false;
     return true;
 }
