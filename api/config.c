@@ -58,9 +58,11 @@ static const char *const request_keys[] = {"layers", NULL};
 
 static bool has_any(const cJSON *object, const char *const *keys)
 {
-    while (*keys && !json_member(object, *keys))
-        keys++;
-    return *keys != NULL;
+    for (const cJSON *member = object->child; member; member = member->next)
+        for (const char *const *key = keys; *key; key++)
+            if (strcmp(member->string, *key) == 0)
+                return true;
+    return false;
 }
 
 bool config_is_keras(const cJSON *json)

@@ -210,7 +210,7 @@ class Check(Watch):
             ask(cls.service, post(SMALL))
             ask(cls.service, form(image=("in.png", png(PIXELS)), config=json.dumps(LAYER)))
         large = json.dumps({"config": [{"type": "relu"}] * 4, "input": "circle",
-                            "size": 768, "images": "none"}).encode()
+                            "size": 1000, "images": "none"}).encode() # 20 MB: a worker keeps 16
         for _ in range(5):
             with contextlib.ExitStack() as stack:
                 clients = [stack.enter_context(Client(cls.service)) for _ in range(2)]
