@@ -4,8 +4,10 @@
 #include <math.h>
 
 enum {
-    PARTS = 16,        /* of a layer, if they are worth a hand-over */
-    PIXELS = 224,      /* of a part, at most */
+    PARTS = 16,   /* of a layer, if they are worth a hand-over */
+    PIXELS = 224, /* of a part, at most; of windows so small that they are VALUES */
+    PIXELS_SMALL = 896, /* at most, so many: the rows above and below are copied, too */
+    VALUES = 1 << 17,
     PIXELS_SPLIT = 56, /* at least: they pay for fetching a panel; the filters are split
                         * rather, where they may be */
     PIXELS_MIN = 14,   /* a register block */
@@ -147,7 +149,8 @@ struct extent conv_panels_tile(const struct extent *out, size_t taps, size_t fil
     const double panel = (double)taps * (CONV_PANEL / KERNEL_LANES);
     const double least =
         split && PIXELS_SPLIT * panel <= CONV_STEPS_MAX ? PIXELS_SPLIT : PIXELS_MIN;
-    double pixels = fmin(PIXELS, floor(width * height / PARTS));
+    const double small = fmin(PIXELS_SMALL, floor(VALUES / fmax(1, (double)taps)));
+    double pixels = fmin(fmax(PIXELS, small), floor(width * height / PARTS));
 
     pixels = fmax(pixels, fmax(least, floor(STEPS_MIN / pixel)));
     if (pixels > most)

@@ -7,7 +7,7 @@
  *   LANES        floats per vector, a divisor of KERNEL_LANES
  *   FILTER_VECS, PIXELS, PIXELS_NARROW, LINE_VECS, CHANNEL_PIXELS
  *   STRIP_3, STRIP_5, STRIP_7, STRIP_SPREAD
- *                the register blocks of kernels_convolve.h and kernels_channels.h
+ *                the register blocks of kernels_filters.h, _convolve.h and _channels.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,
  *   v_copysign
@@ -84,6 +84,12 @@ INLINE size_t to_line(const float *p)
 /* Call a line into the second-level cache; p may point anywhere. */
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 
+INLINE vec at_least(float floor, vec x)
+{
+    return v_max(v_set1(floor), x); /* floor > x ? floor : x */
+}
+
+#include "engine/kernels_filters.h"
 #include "engine/kernels_convolve.h"
 #include "engine/kernels_channels.h"
 #include "engine/kernels_groups.h"

@@ -279,6 +279,26 @@ Test(kernels_convolve, every_number_of_filters_and_pixels)
         }
 }
 
+/* Of one channel: in threes, and with taps left over. */
+Test(kernels_convolve, filters_of_windows_one_float_apart)
+{
+    uint64_t seed = 0;
+
+    for (size_t filters = 1; filters <= 18; filters++)
+        for (size_t n = 1; n <= 30; n++, seed++) {
+            const size_t left = seed % 4 / 3;
+            const struct filters_case c = {.filters = filters,
+                                           .n = n,
+                                           .in_step = 1,
+                                           .out_gap = seed % 3,
+                                           .n_runs = 3,
+                                           .lengths = {3, 6 + left, 3},
+                                           .apart = 40,
+                                           .goes_on = seed % 5 == 0};
+            check_filters(&c, seed % 7 == 0, seed);
+        }
+}
+
 Test(kernels_convolve, filters_with_any_runs_nans_and_infinities)
 {
     for (uint64_t round = 0; round < 3000; round++) {
