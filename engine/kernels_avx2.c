@@ -94,6 +94,19 @@ static inline __m256 v_load_3(const float *p)
     return _mm256_permutevar8x32_ps(all, _mm256_setr_epi32(0, 3, 6, 2, 5, 1, 4, 7));
 }
 
+/* Of three vectors side by side no two want the same lane, either. */
+static inline void v_load_thirds(const float *p, __m256 x[3])
+{
+    const __m256 a = v_load(p), b = v_load(p + 8), c = v_load(p + 16);
+    const __m256 first = _mm256_blend_ps(_mm256_blend_ps(a, b, 0x92), c, 0x24);
+    const __m256 second = _mm256_blend_ps(_mm256_blend_ps(a, b, 0x24), c, 0x49);
+    const __m256 third = _mm256_blend_ps(_mm256_blend_ps(a, b, 0x49), c, 0x92);
+
+    x[0] = _mm256_permutevar8x32_ps(first, _mm256_setr_epi32(0, 3, 6, 1, 4, 7, 2, 5));
+    x[1] = _mm256_permutevar8x32_ps(second, _mm256_setr_epi32(1, 4, 7, 2, 5, 0, 3, 6));
+    x[2] = _mm256_permutevar8x32_ps(third, _mm256_setr_epi32(2, 5, 0, 3, 6, 1, 4, 7));
+}
+
 static inline __m256 v_less(__m256 a, __m256 b, __m256 x, __m256 y)
 {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));

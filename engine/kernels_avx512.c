@@ -90,6 +90,20 @@ static inline __m512 v_load_3(const float *p)
     return _mm512_permutex2var_ps(low, end, _mm512_loadu_ps(p + 30));
 }
 
+static inline void v_load_thirds(const float *p, __m512 x[3])
+{
+    const __m512 a = v_load(p), b = v_load(p + 16), c = v_load(p + 32);
+    const __m512i threes =
+        _mm512_setr_epi32(0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45);
+
+    for (int k = 0; k < 3; k++) {
+        const __m512i at = _mm512_add_epi32(threes, _mm512_set1_epi32(k));
+        const __mmask16 in_c = _mm512_cmpge_epi32_mask(at, _mm512_set1_epi32(32));
+        x[k] =
+            _mm512_mask_permutexvar_ps(_mm512_permutex2var_ps(a, at, b), in_c, at, c);
+    }
+}
+
 static inline __m512 v_gather(const float *p, size_t step)
 {
     const __m512i lanes =

@@ -20,6 +20,7 @@
  *   v_even, v_odd        of two vectors side by side: every second lane
  *   v_load_2, v_load_3   every second, every third float; v_gather (p, step) every
  *                step-th; none reads past the last one
+ *   v_load_thirds  (p, x) -> x[k] is every third float from p + k on, k < 3
  *   ivec         a vector of LANES int32_t; i_load
  *   v_pick       (p, i) -> lane l is p[i[l]], of the LANES floats at p; v_pick_n
  *                (p, n, i) of the first n <= LANES, the other lanes as anything

@@ -51,6 +51,42 @@ INLINE void columns_block(const struct columns_call *call, float *out, const flo
         v_store(out + v * LANES, at_least(call->floor, sum[v]));
 }
 
+/* The same of windows three floats apart, of side by side taps in threes: each float is
+ * loaded once for the three vectors that it may be in. */
+INLINE void columns_threes(const struct columns_call *call, float *out, const float *in,
+                           const size_t vecs)
+{
+    const float *weights = call->weights;
+    vec sum[LINE_VECS];
+
+    for (size_t v = 0; v < vecs; v++)
+        sum[v] = v_set1(call->bias);
+    for (size_t y = 0; y < call->kernel_rows; y++) {
+        const float *line = in + y * call->dilation * call->in_pitch;
+        for (size_t t = 0; t < call->row_taps; t += 3, weights += 3)
+            for (size_t v = 0; v < vecs; v++) {
+                vec x[3];
+                v_load_thirds(line + t + v * LANES * 3, x);
+                for (size_t k = 0; k < 3; k++)
+                    sum[v] = v_madd(v_set1(weights[k]), x[k], sum[v]);
+            }
+    }
+    for (size_t v = 0; v < vecs; v++)
+        v_store(out + v * LANES, at_least(call->floor, sum[v]));
+}
+
+/* `vecs` vectors of columns; step THREES: windows and taps as columns_threes wants. */
+enum { THREES = 0 };
+
+INLINE void columns_some(const struct columns_call *call, float *out, const float *in,
+                         size_t x, const size_t step, const size_t vecs)
+{
+    if (step == THREES)
+        columns_threes(call, out + x, in + x * 3, vecs);
+    else
+        columns_block(call, out + x, in + x * step, step, vecs);
+}
+
 /* A row of at least LANES columns; the last vector may begin inside the one before. */
 INLINE void columns_row(const struct columns_call *call, float *out, const float *in,
                         const size_t step)
@@ -58,11 +94,11 @@ INLINE void columns_row(const struct columns_call *call, float *out, const float
     size_t x = 0;
 
     for (; x + LINE_VECS * LANES <= call->n; x += LINE_VECS * LANES)
-        columns_block(call, out + x, in + x * step, step, LINE_VECS);
+        columns_some(call, out, in, x, step, LINE_VECS);
     for (; x < call->n; x += LANES) {
         if (x + LANES > call->n)
             x = call->n - LANES;
-        columns_block(call, out + x, in + x * step, step, 1);
+        columns_some(call, out, in, x, step, 1);
     }
 }
 
@@ -212,12 +248,24 @@ INLINE void columns_plain(const struct columns_call *call, const size_t step)
                     call->in + y * call->stride * call->in_pitch, step);
 }
 
+/* Whether the taps of a row of the window lie side by side, from its first cell on. */
+static bool is_joined(const struct columns_call *call)
+{
+    bool joined = true;
+
+    for (size_t t = 0; joined && t < call->row_taps; t++)
+        joined = call->offsets[t] == (ptrdiff_t)t;
+    return joined;
+}
+
 static void columns_any(const struct columns_call *call)
 {
     if (call->in_step == 1)
         columns_plain(call, 1);
     else if (call->in_step == 2)
         columns_plain(call, 2);
+    else if (call->in_step == 3 && call->row_taps % 3 == 0 && is_joined(call))
+        columns_plain(call, THREES);
     else if (call->in_step == 3)
         columns_plain(call, 3);
     else
@@ -229,13 +277,9 @@ static void columns_any(const struct columns_call *call)
  * not. */
 static bool is_square(const struct columns_call *call, size_t size)
 {
-    bool square = call->kernel_rows == size && call->row_taps == size &&
-                  call->rows + 1 >= size && call->in_step == 1 && call->stride == 1 &&
-                  call->dilation == 1;
-
-    for (size_t t = 0; square && t < size; t++)
-        square = call->offsets[t] == (ptrdiff_t)t;
-    return square;
+    return call->kernel_rows == size && call->row_taps == size &&
+           call->rows + 1 >= size && call->in_step == 1 && call->stride == 1 &&
+           call->dilation == 1 && is_joined(call);
 }
 
 static void convolve_columns(const struct columns_call *call)

@@ -18,34 +18,35 @@
 #define STRIP_SPREAD   3
 #define CHANNEL_PIXELS 2
 
-#define vec                float
-#define v_set1(x)          (x)
-#define v_load(p)          (*(p))
-#define v_store(p, a)      (*(p) = (a))
-#define v_stream           v_store
-#define v_fence()          ((void)0)
-#define v_load_n(p, n)     ((void)(n), *(p))
-#define v_store_n(p, a, n) ((void)(n), (void)(*(p) = (a)))
-#define v_even(a, b)       ((void)(b), (a))
-#define v_odd(a, b)        ((void)(a), (b))
-#define v_load_2(p)        (*(p))
-#define v_load_3(p)        (*(p))
-#define v_gather(p, step)  ((void)(step), *(p))
-#define ivec               int32_t
-#define i_load(p)          (*(p))
-#define v_pick(p, i)       ((p)[i])
-#define v_pick_n(p, n, i)  ((void)(n), (p)[i])
-#define v_add(a, b)        ((a) + (b))
-#define v_sub(a, b)        ((a) - (b))
-#define v_mul(a, b)        ((a) * (b))
-#define v_div(a, b)        ((a) / (b))
-#define v_sqrt(a)          sqrtf(a)
-#define v_madd(a, b, c)    fmaf(a, b, c)
-#define v_max(a, b)        ((a) > (b) ? (a) : (b))
-#define v_min(a, b)        ((a) < (b) ? (a) : (b))
-#define v_floor(a)         floorf(a)
-#define v_less(a, b, x, y) ((a) < (b) ? (x) : (y))
-#define v_first(a, b, n)   ((void)(n), (void)(b), (a))
+#define vec                 float
+#define v_set1(x)           (x)
+#define v_load(p)           (*(p))
+#define v_store(p, a)       (*(p) = (a))
+#define v_stream            v_store
+#define v_fence()           ((void)0)
+#define v_load_n(p, n)      ((void)(n), *(p))
+#define v_store_n(p, a, n)  ((void)(n), (void)(*(p) = (a)))
+#define v_even(a, b)        ((void)(b), (a))
+#define v_odd(a, b)         ((void)(a), (b))
+#define v_load_2(p)         (*(p))
+#define v_load_3(p)         (*(p))
+#define v_load_thirds(p, x) memcpy(x, p, 3 * sizeof(float))
+#define v_gather(p, step)   ((void)(step), *(p))
+#define ivec                int32_t
+#define i_load(p)           (*(p))
+#define v_pick(p, i)        ((p)[i])
+#define v_pick_n(p, n, i)   ((void)(n), (p)[i])
+#define v_add(a, b)         ((a) + (b))
+#define v_sub(a, b)         ((a) - (b))
+#define v_mul(a, b)         ((a) * (b))
+#define v_div(a, b)         ((a) / (b))
+#define v_sqrt(a)           sqrtf(a)
+#define v_madd(a, b, c)     fmaf(a, b, c)
+#define v_max(a, b)         ((a) > (b) ? (a) : (b))
+#define v_min(a, b)         ((a) < (b) ? (a) : (b))
+#define v_floor(a)          floorf(a)
+#define v_less(a, b, x, y)  ((a) < (b) ? (x) : (y))
+#define v_first(a, b, n)    ((void)(n), (void)(b), (a))
 
 #define dvec          double
 #define DOUBLES       1
