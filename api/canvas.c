@@ -394,28 +394,36 @@ static struct placed place(const struct canvas *c, const struct canvas_box *box)
     p.first_x = p.left > 0 ? p.left : 0;
     p.first_y = lround(fmax(box->y, 0));
     p.end_x = p.left + p.width < (long)right ? p.left + p.width : (long)right;
+    p.end_x = p.end_x > p.first_x ? p.end_x : p.first_x;
     p.end_y = p.top + p.height < (long)bottom ? p.top + p.height : (long)bottom;
     return p;
 }
 
-/* Every pixel takes the cell that its middle lies in. */
+/* Every pixel takes the cell that its middle lies in; those of a row are the same in
+ * all. */
 static void paint_nearest(struct canvas *c, const struct placed *at,
                           const struct picture *p)
 {
+    const size_t before = c->arena->used, width = (size_t)(at->end_x - at->first_x);
     const struct canvas_steps steps = canvas_steps_of(p->width, (size_t)at->width);
+    uint32_t *cells = arena_take(c->arena, width, sizeof *cells);
 
-    for (long y = at->first_y; y < at->end_y; y++) {
+    c->no_memory |= !cells;
+    for (size_t x = 0; cells && x < width; x++)
+        cells[x] =
+            (uint32_t)canvas_cell_at(&steps, (size_t)(at->first_x - at->left) + x);
+    for (long y = at->first_y; cells && y < at->end_y; y++) {
         const size_t row =
             canvas_row_at((size_t)(y - at->top), p->height, (size_t)at->height) *
             p->width;
-        uint32_t *to = c->pixels + (size_t)y * c->page.width;
-        for (long x = at->first_x; x < at->end_x; x++) {
-            const uint32_t color =
-                cell_color(p, row + canvas_cell_at(&steps, (size_t)(x - at->left)));
+        uint32_t *to = c->pixels + (size_t)y * c->page.width + at->first_x;
+        for (size_t x = 0; x < width; x++) {
+            const uint32_t color = cell_color(p, row + cells[x]);
             if (color)
                 to[x] = color;
         }
     }
+    arena_rewind(c->arena, before);
 }
 
 /* cairo has no surfaces with a side of more than 32767, and leaves out those almost as
@@ -558,7 +566,7 @@ double canvas_bytes(enum canvas_kind kind, const struct canvas_page *page)
 {
     const double pixels = (double)page->width * (double)page->height;
 
-    return 65536 + (kind == CANVAS_PIXELS ? 4 * pixels : 0);
+    return 65536 + (kind == CANVAS_PIXELS ? 4 * (pixels + (double)page->width) : 0);
 }
 
 /* Its colours; a PDF keeps a copy, and what it is compressed to. An SVG holds a PNG, as
