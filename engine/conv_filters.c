@@ -7,12 +7,14 @@
 #include <string.h>
 
 /* Floats from one cell of a copy to the next. Cells a multiple of 2 KiB apart would put
- * all pixels of a register block in the same few sets of the first-level cache. */
+ * all pixels of a register block in the same few sets of the first-level cache; windows
+ * of one cell do not come back to them. */
 static size_t cell_of(const struct conv_shape *s)
 {
     const size_t channels = s->in.channels;
+    const bool again = s->kh * s->kw > 1;
 
-    return s->sx * channels % 512 == 0 ? channels + KERNEL_LANES : channels;
+    return again && s->sx * channels % 512 == 0 ? channels + KERNEL_LANES : channels;
 }
 
 static bool copied(const struct conv_shape *s)
