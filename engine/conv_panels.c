@@ -4,10 +4,10 @@
 #include <math.h>
 
 enum {
-    PARTS = 16,         /* of a layer, if they are worth a hand-over */
-    PIXELS = 224,       /* of a part, at most, */
-    PIXELS_SMALL = 896, /* or if they are no more than */
-    VALUES = 1 << 17,   /* under all windows: each part copies rows around its own */
+    PARTS = 16,          /* of a layer, if they are worth a hand-over */
+    PIXELS = 224,        /* of a part, at most, */
+    PIXELS_SMALL = 2048, /* or if they are no more than */
+    VALUES = 1 << 18,    /* under all windows: each part copies rows around its own */
     PIXELS_SPLIT = 56, /* at least: they pay for fetching a panel; the filters are split
                         * rather, where they may be */
     PIXELS_MIN = 14,   /* a register block */
