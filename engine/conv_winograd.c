@@ -30,10 +30,11 @@ enum {
     TILES = 56,         /* of a part with planes of its own: they pay for the weights */
     TILES_MIN = 14,     /* a register block */
     FILTERS_PART = 128, /* splitting filters repeats the transform of the input */
-    SHARED_MAX = 4 << 20,  /* floats of planes that are shared */
-    STEPS_MIN = 1 << 17,   /* of a part of the products: some 40 us */
-    TRANSFORM_STEPS = 192, /* of a vector of channels of a tile, either way */
-    HEADER = KERNEL_LANES, /* packed[0]: whether the weights are tame */
+    SHARED_MAX = 4 << 20,    /* floats of planes that are shared */
+    STEPS_MIN = 1 << 17,     /* of a part of the products: some 40 us */
+    TRANSFORM_STEPS = 192,   /* of a vector of channels of a tile, either way */
+    HEADER = KERNEL_LANES,   /* packed[0]: whether the weights are tame */
+    PACKED = 4 * CONV_PANEL, /* floats of a position that are packed at a time */
 };
 
 static bool fits(const struct conv_shape *s)
@@ -166,9 +167,10 @@ static void transform_line(panel *g, size_t step, panel *to)
     }
 }
 
-/* The filters of a panel over one channel: in double precision, rounded once. */
-static void transform_panel(const float *kernel, size_t tap, size_t width, float *to,
-                            size_t plane)
+/* The filters of a panel over one channel, to its place in each position: in double
+ * precision, rounded once. */
+static void transform_weights(const float *kernel, size_t tap, size_t width,
+                              float to[POSITIONS][PACKED], size_t at)
 {
     panel g[9] = {{0}}, half[3 * WINDOW], line[WINDOW];
 
@@ -181,7 +183,23 @@ static void transform_panel(const float *kernel, size_t tap, size_t width, float
         transform_line(half + x, WINDOW, line);
         for (size_t y = 0; y < WINDOW; y++)
             for (size_t f = 0; f < width; f++)
-                to[(y * WINDOW + x) * plane + f] = (float)line[y][f];
+                to[y * WINDOW + x][at + f] = (float)line[y][f];
+    }
+}
+
+/* A panel over all channels, some at a time: the positions lie far apart. */
+static void pack_panel(const float *kernel, size_t channels, size_t filters,
+                       size_t width, float *packed, size_t plane)
+{
+    float some[POSITIONS][PACKED];
+
+    for (size_t c = 0, n; c < channels; c += n, packed += n * width) {
+        n = size_least(channels - c, PACKED / CONV_PANEL);
+        for (size_t k = 0; k < n; k++)
+            transform_weights(kernel + (c + k) * filters, channels * filters, width,
+                              some, k * width);
+        for (size_t i = 0; i < POSITIONS; i++)
+            memcpy(packed + i * plane, some[i], n * width * sizeof *packed);
     }
 }
 
@@ -198,19 +216,17 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
                  float *packed)
 {
     const size_t channels = s->in.channels, filters = s->out.channels;
-    const size_t tap = channels * filters;
 
-    packed[0] = are_tame(kernel, 9 * tap);
+    packed[0] = are_tame(kernel, 9 * channels * filters);
     packed += HEADER;
     memset(packed, 0, filters * sizeof *packed);
     if (bias)
         memcpy(packed, bias, filters * sizeof *packed);
     packed += filters;
     for (size_t first = 0, width; first < filters; first += width) {
-        width = filters - first < CONV_PANEL ? filters - first : CONV_PANEL;
-        for (size_t c = 0; c < channels; c++)
-            transform_panel(kernel + c * filters + first, tap, width,
-                            packed + first * channels + c * width, weights_plane(s));
+        width = size_least(filters - first, CONV_PANEL);
+        pack_panel(kernel + first, channels, filters, width, packed + first * channels,
+                   weights_plane(s));
     }
 }
 
