@@ -73,6 +73,7 @@ static void set_needs(const struct layer *layer, const struct conv_shape *shape,
     plan->packing = conv_method_packing(method, plan->packing);
     plan->macs = macs_of(shape);
     plan->packed = needs.packed;
+    plan->pack_parts = needs.pack_parts;
     plan->scratch = needs.scratch;
     plan->tile = needs.tile;
     plan->band = needs.tile.height;
@@ -228,6 +229,15 @@ void conv2d_pack(const struct layer *layer, const struct layer_plan *plan,
         shape_of(layer, plan, (size_t)layer->groups, plan->out.dim[2]);
 
     pack(&shape, &layer->weights[0], layer->weights[1].values, packed);
+}
+
+void conv2d_pack_part(const struct layer *layer, const struct layer_plan *plan,
+                      size_t part, float *packed)
+{
+    const struct conv_shape shape =
+        shape_of(layer, plan, (size_t)layer->groups, plan->out.dim[2]);
+
+    conv_method_of(&shape)->pack_part(&shape, layer->weights[0].values, part, packed);
 }
 
 void depthwise_conv2d_pack(const struct layer *layer, const struct layer_plan *plan,

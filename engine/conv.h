@@ -14,6 +14,8 @@ bool conv2d_infer(const struct layer *layer, struct layer_plan *plan,
                   struct error *err);
 void conv2d_pack(const struct layer *layer, const struct layer_plan *plan,
                  float *packed);
+void conv2d_pack_part(const struct layer *layer, const struct layer_plan *plan,
+                      size_t part, float *packed);
 void conv2d_prepare(const struct layer_task *task, size_t pass, size_t part);
 void conv2d_run(const struct layer_task *task);
 

@@ -30,6 +30,7 @@ struct conv_shape {
 /* What a method needs to run. */
 struct conv_needs {
     size_t packed, scratch; /* floats */
+    size_t pack_parts;      /* calls of pack_part, or 0 */
     struct extent tile;     /* as in struct layer_plan */
     double row_cost;
 };
@@ -61,6 +62,8 @@ struct conv_method {
     struct conv_needs (*needs)(const struct conv_shape *shape);
     void (*pack)(const struct conv_shape *shape, const float *kernel, const float *bias,
                  float *packed); /* bias may be NULL */
+    void (*pack_part)(const struct conv_shape *shape, const float *kernel, size_t part,
+                      float *packed);
     void (*run)(const struct conv_call *call);
 
     /* Another way to run, which ends with `finish` in place of run; false: not for this

@@ -141,6 +141,7 @@ static struct conv_needs needs(const struct conv_shape *s)
 
     return (struct conv_needs){
         .packed = HEADER + s->out.channels + POSITIONS * weights_plane(s),
+        .pack_parts = size_parts(s->out.channels, CONV_PANEL),
         .scratch = copy_size(s, tile.width) + planes_size(&p),
         .tile = tile,
     };
@@ -187,22 +188,6 @@ static void transform_weights(const float *kernel, size_t tap, size_t width,
     }
 }
 
-/* A panel over all channels, some at a time: the positions lie far apart. */
-static void pack_panel(const float *kernel, size_t channels, size_t filters,
-                       size_t width, float *packed, size_t plane)
-{
-    float some[POSITIONS][PACKED];
-
-    for (size_t c = 0, n; c < channels; c += n, packed += n * width) {
-        n = size_least(channels - c, PACKED / CONV_PANEL);
-        for (size_t k = 0; k < n; k++)
-            transform_weights(kernel + (c + k) * filters, channels * filters, width,
-                              some, k * width);
-        for (size_t i = 0; i < POSITIONS; i++)
-            memcpy(packed + i * plane, some[i], n * width * sizeof *packed);
-    }
-}
-
 static bool are_tame(const float *kernel, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -215,18 +200,31 @@ static bool are_tame(const float *kernel, size_t n)
 static void pack(const struct conv_shape *s, const float *kernel, const float *bias,
                  float *packed)
 {
-    const size_t channels = s->in.channels, filters = s->out.channels;
+    const size_t filters = s->out.channels;
 
-    packed[0] = are_tame(kernel, 9 * channels * filters);
-    packed += HEADER;
-    memset(packed, 0, filters * sizeof *packed);
+    packed[0] = are_tame(kernel, 9 * s->in.channels * filters);
+    memset(packed + HEADER, 0, filters * sizeof *packed);
     if (bias)
-        memcpy(packed, bias, filters * sizeof *packed);
-    packed += filters;
-    for (size_t first = 0, width; first < filters; first += width) {
-        width = size_least(filters - first, CONV_PANEL);
-        pack_panel(kernel + first, channels, filters, width, packed + first * channels,
-                   weights_plane(s));
+        memcpy(packed + HEADER, bias, filters * sizeof *packed);
+}
+
+/* A panel over all channels, some at a time: the positions lie far apart. */
+static void pack_part(const struct conv_shape *s, const float *kernel, size_t part,
+                      float *packed)
+{
+    const size_t channels = s->in.channels, filters = s->out.channels;
+    const size_t first = part * CONV_PANEL;
+    const size_t width = size_least(filters - first, CONV_PANEL);
+    float some[POSITIONS][PACKED];
+
+    packed += HEADER + filters + first * channels;
+    for (size_t c = 0, n; c < channels; c += n, packed += n * width) {
+        n = size_least(channels - c, PACKED / CONV_PANEL);
+        for (size_t k = 0; k < n; k++)
+            transform_weights(kernel + (c + k) * filters + first, channels * filters,
+                              width, some, k * width);
+        for (size_t i = 0; i < POSITIONS; i++)
+            memcpy(packed + i * weights_plane(s), some[i], n * width * sizeof *packed);
     }
 }
 
@@ -449,5 +447,13 @@ static void finish(const struct conv_call *call)
         transform_out(call, &p, &call->box, y, y / TILE);
 }
 
-const struct conv_method conv_winograd = {fits,  needs,   pack,  run,
-                                          share, prepare, finish};
+const struct conv_method conv_winograd = {
+    .fits = fits,
+    .needs = needs,
+    .pack = pack,
+    .pack_part = pack_part,
+    .run = run,
+    .share = share,
+    .prepare = prepare,
+    .finish = finish,
+};

@@ -109,6 +109,31 @@ bool layer_axis(int axis, size_t rank, size_t *found)
     return from_one >= 1 && from_one <= (int)rank;
 }
 
+struct packing {
+    const struct layer *layer;
+    const struct layer_plan *plan;
+    float *packed;
+};
+
+static void pack_part(void *context, size_t part, size_t slot)
+{
+    const struct packing *p = context;
+
+    (void)slot;
+    p->layer->kind->pack_part(p->layer, p->plan, part, p->packed);
+}
+
+bool layer_pack(const struct layer *layer, const struct layer_plan *plan, float *packed,
+                const struct parallel *parallel)
+{
+    struct packing packing = {layer, plan, packed};
+
+    layer->kind->pack(layer, plan, packed);
+    if (plan->pack_parts)
+        parallel->run(parallel->self, plan->pack_parts, pack_part, &packing);
+    return !parallel_cancelled(parallel);
+}
+
 size_t layer_grain(size_t rows, double row_cost)
 {
     const double enough = 32768; /* vector steps: some 10 us, many times a hand-over */

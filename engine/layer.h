@@ -19,6 +19,7 @@
 #include "engine/error.h"
 #include "engine/initializer.h"
 #include "engine/limits.h"
+#include "engine/parallel.h"
 #include "engine/tensor.h"
 
 enum padding { PADDING_VALID, PADDING_SAME };
@@ -142,11 +143,12 @@ struct layer_plan {
     double macs;               /* multiply-adds; comparisons of a pool count as none */
     double params;             /* weights */
     struct shape weight_shape[LAYER_MAX_WEIGHTS]; /* rank 0: the layer has no such */
-    size_t packed;  /* floats of weights rearranged for the run, made once */
-    size_t packing; /* where pack depends on the maps only by their channels and by a
-                       choice that infer made: a number for that choice, not 0 */
-    size_t scratch; /* floats of working memory per slot */
-    size_t shared;  /* floats of working memory that all slots share, or 0; then */
+    size_t packed;     /* floats of weights rearranged for the run, made once */
+    size_t packing;    /* where pack depends on the maps only by their channels and by a
+                          choice that infer made: a number for that choice, not 0 */
+    size_t pack_parts; /* calls of pack_part, or 0 */
+    size_t scratch;    /* floats of working memory per slot */
+    size_t shared;     /* floats of working memory that all slots share, or 0; then */
     size_t passes[LAYER_PASSES]; /* parts of each call of prepare */
     struct extent tile; /* of one part of the output: 0 of an axis is all of it, but
                            rows, which then follow from row_cost */
@@ -217,6 +219,9 @@ struct layer_kind {
     /* Fill packed from layer->weights; NULL where plan->packed is 0. */
     void (*pack)(const struct layer *layer, const struct layer_plan *plan,
                  float *packed);
+    /* Where plan->pack_parts is not 0: a part of what pack leaves to do. */
+    void (*pack_part)(const struct layer *layer, const struct layer_plan *plan,
+                      size_t part, float *packed);
     /* Where plan->shared is not 0: part `part` of a pass over the input, whose results
      * run finds in task->shared. A pass begins when the one before has ended. */
     void (*prepare)(const struct layer_task *task, size_t pass, size_t part);
@@ -241,6 +246,10 @@ bool layer_axis(int axis, size_t rank, size_t *found) MUST_CHECK;
  * be cancelled, and helpers only join, between parts. Where a part fetches or
  * transforms much before it begins, it takes a few times as many. */
 enum { LAYER_STEPS_MAX = 2 << 20 };
+
+/* Fill packed with all that pack and pack_part make; false if that was cancelled. */
+bool layer_pack(const struct layer *layer, const struct layer_plan *plan, float *packed,
+                const struct parallel *parallel) MUST_CHECK;
 
 /* How many rows make a part that is worth a hand-over, given the steps of one. It
  * depends on the plan alone, never on the CPU or the number of threads. */

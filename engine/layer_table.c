@@ -339,6 +339,7 @@ static const struct layer_kind kinds[] = {
      .bank = true,
      .infer = conv2d_infer,
      .pack = conv2d_pack,
+     .pack_part = conv2d_pack_part,
      .prepare = conv2d_prepare,
      .run = conv2d_run,
      .rectifies = true},

@@ -279,10 +279,9 @@ static bool pack_weights(const struct network *network, size_t n, struct plan *p
         struct layer_plan *p = &plan->layers[i];
         if (!p->packed || p->shelved)
             continue;
-        if (parallel->cancelled(parallel->self))
-            return false;
         p->packed_weights = packed + p->packed_at;
-        network->layers[i].kind->pack(&network->layers[i], p, p->packed_weights);
+        if (!layer_pack(&network->layers[i], p, p->packed_weights, parallel))
+            return false;
     }
     return true;
 }

@@ -342,8 +342,9 @@ static bool shelve(struct binding *binding, struct layer *layer,
     plan->packed_weights = values + n_drawn;
     if (found)
         return true;
-    if (plan->packed)
-        layer->kind->pack(layer, plan, plan->packed_weights);
+    if (plan->packed &&
+        !layer_pack(layer, plan, plan->packed_weights, binding->parallel))
+        return cancelled(binding);
     shelf_publish(binding->shelf, plan->shelved);
     return true;
 }

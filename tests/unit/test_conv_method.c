@@ -260,6 +260,14 @@ static void run_shared(const struct problem *p, const struct conv_shared *shared
     release_watched(call.shared, n, "shared");
 }
 
+static void pack_all(const struct conv_method *method, const struct problem *p,
+                     float *packed)
+{
+    method->pack(&p->shape, p->kernel, p->bias, packed);
+    for (size_t i = method->needs(&p->shape).pack_parts; i > 0; i--)
+        method->pack_part(&p->shape, p->kernel, i - 1, packed);
+}
+
 /* The other way to run, where there is one: the same bits. */
 static void check_shared(const struct problem *p, size_t m, const float *want)
 {
@@ -270,7 +278,7 @@ static void check_shared(const struct problem *p, size_t m, const float *want)
         return;
     size_t n_packed = method->needs(&p->shape).packed;
     float *packed = watched(&n_packed), *out = floats(p->n_out);
-    method->pack(&p->shape, p->kernel, p->bias, packed);
+    pack_all(method, p, packed);
     for (size_t k = 0; kernels_nth(k); k++) {
         for (size_t i = 0; i < p->n_out; i++)
             out[i] = canary;
@@ -290,7 +298,7 @@ static void run_method(const struct problem *p, size_t m, bool split, uint64_t s
     size_t n_packed = methods[m].method->needs(&p->shape).packed;
     float *packed = watched(&n_packed), *again = floats(p->n_out);
 
-    methods[m].method->pack(&p->shape, p->kernel, p->bias, packed);
+    pack_all(methods[m].method, p, packed);
     for (size_t k = 0; kernels_nth(k); k++)
         for (int odd = 0; odd <= split; odd++) {
             float *to = k == 0 && !odd ? out : again;
@@ -609,7 +617,7 @@ Test(conv_method, a_nan_in_one_part_leaves_the_others_alone)
     size_t n_packed = conv_winograd.needs(&s).packed;
     float *packed = watched(&n_packed);
 
-    conv_winograd.pack(&s, p.kernel, p.bias, packed);
+    pack_all(&conv_winograd, &p, packed);
     run_boxes(&p, WINOGRAD, kernels_find(NULL), packed, false, 0, before);
     p.in[(Y * WIDTH + X) * CHANNELS + 3] = NAN;
     run_boxes(&p, WINOGRAD, kernels_find(NULL), packed, false, 0, after);
