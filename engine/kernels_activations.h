@@ -9,60 +9,61 @@
 /* A constant as a vector. */
 #define C(x) v_set1(x)
 
-/*
- * e^x = 2^n e^r with |r| <= ln(2) / 2. ln 2 is split in two floats (Cody and Waite),
- * and *p is e^r - 1 = r + r^2 Q(r), with a minimax fit of our own: error 3.1e-9 of e^r,
- * a twentieth of an ulp. x is in [-104, 89]: beyond lie 0 and infinity. A NaN goes into
- * both.
- */
-INLINE vec reduce_exp(vec x, vec *p)
+/* (e^kr - 1) / k for |kr| <= ln(2) / 2 and a k of 1, -1 or -2: r + k r^2 Q(kr), a
+ * minimax fit of our own: error 3.1e-9 of e^kr, a twentieth of an ulp. */
+INLINE vec small_expm1(vec r, const float k)
 {
-    const vec n = v_floor(v_madd(x, C(0x1.715476p+0f), C(0.5f)));
-    vec r = v_madd(n, C(-0x1.62e400p-1f), x);
-    r = v_madd(n, C(-0x1.7f7d1cp-20f), r);
-
-    vec q = C(0.0013814540087358218f);
-    q = v_madd(q, r, C(0.008368745107529671f));
-    q = v_madd(q, r, C(0.04166839078535026f));
-    q = v_madd(q, r, C(0.16666520399058007f));
-    q = v_madd(q, r, C(0.4999999343212038f));
-    *p = v_madd(q, v_mul(r, r), r);
-    return n;
+    const vec square = v_mul(r, r);
+    const vec low =
+        v_madd(r, C(k * k * 0.16666520399058007f), C(k * 0.4999999343212038f));
+    vec q = v_madd(r, C(k * k * k * k * 0.008368745107529671f),
+                   C(k * k * k * 0.04166839078535026f));
+    q = v_madd(square, C(k * k * k * k * k * 0.0013814540087358218f), q);
+    q = v_madd(square, q, low);
+    return v_madd(q, square, r);
 }
 
-/* e^x within 1 ulp. A NaN passes through a maximum, or a minimum, that it comes second
- * in. */
+/*
+ * e^x = 2^n e^r with |r| <= ln(2) / 2. Adding POW2_ZERO rounds to n, and the sum is for
+ * v_pow2. ln 2 is split in two floats (Cody and Waite). *p is (e^kr - 1) / k; a NaN
+ * goes into it.
+ */
+INLINE vec reduce_exp(vec x, const float k, vec *p)
+{
+    const vec shifted = v_madd(x, C(0x1.715476p+0f), C(POW2_ZERO));
+    const vec n = v_sub(shifted, C(POW2_ZERO));
+    const vec high = v_madd(n, C(-0x1.62e400p-1f), x);
+
+    *p = small_expm1(v_madd(n, C(-0x1.7f7d1cp-20f), high), k);
+    return shifted;
+}
+
+/* e^x within 1 ulp. 2^n in two halves, so that subnormal results and infinity come out.
+ * A NaN passes through a maximum, or a minimum, that it comes second in. */
 INLINE vec v_exp(vec x)
 {
     vec p;
-    const vec n = reduce_exp(v_max(C(-104.0f), v_min(C(89.0f), x)), &p);
+    const vec n = reduce_exp(v_max(C(-104.0f), v_min(C(89.0f), x)), 1, &p);
+    const vec half = v_madd(v_sub(n, C(POW2_ZERO)), C(0.5f), C(POW2_ZERO));
+    const vec rest = v_add(v_sub(n, half), C(POW2_ZERO));
 
-    return v_ldexp(v_add(p, C(1.0f)), n);
+    return v_mul(v_mul(v_add(p, C(1.0f)), v_pow2(half)), v_pow2(rest));
 }
 
-/* The same for x <= 1. */
+/* The same for x <= 1, but 0 where it would be subnormal. */
 INLINE vec v_exp_down(vec x)
 {
     vec p;
-    const vec n = reduce_exp(v_max(C(-104.0f), x), &p);
+    const vec power = v_pow2(reduce_exp(v_max(C(-88.0f), x), 1, &p));
 
-    return v_ldexp_down(v_add(p, C(1.0f)), n);
+    return v_madd(p, power, power);
 }
 
-/* The same, but at least e^-86: for one who adds 1. */
-INLINE vec v_exp_up(vec x)
-{
-    vec p;
-    const vec n = reduce_exp(v_max(C(-86.0f), v_min(C(89.0f), x)), &p);
-
-    return v_ldexp_up(v_add(p, C(1.0f)), n);
-}
-
-/* e^x - 1 for x <= 0, where e^x would cancel; within 2 ulp. */
+/* e^x - 1 for x <= 0, where e^x would cancel; within 2 ulp. Anything for x > 0. */
 INLINE vec v_expm1(vec x)
 {
     vec p;
-    const vec power = v_pow2(reduce_exp(v_max(C(-87.0f), x), &p)); /* >= 2^-126 */
+    const vec power = v_pow2(reduce_exp(v_max(C(-87.0f), x), 1, &p));
 
     return v_madd(p, power, v_sub(power, C(1.0f)));
 }
@@ -118,25 +119,35 @@ INLINE vec f_relu(vec x, const struct activation *a)
     return v_max(C(0.0f), x); /* 0 > x ? 0 : x */
 }
 
+/* 2^n / (2^n + e^-r) with p = 1 - e^-r; 0 where it would be subnormal */
 INLINE vec f_sigmoid(vec x, const struct activation *a)
 {
+    vec p;
+    const vec power = v_pow2(reduce_exp(v_max(C(-88.0f), v_min(C(88.0f), x)), -1, &p));
+
     (void)a;
-    return v_div(C(1.0f), v_add(C(1.0f), v_exp_up(v_sub(C(0.0f), x))));
+    return v_div(power, v_sub(v_add(power, C(1.0f)), p));
 }
 
-/* tanh |x| = -e / (e + 2) with e = e^(-2 |x|) - 1, which loses nothing near 0. Within
- * 2 ulp. */
+/* With 2 |x| = n ln 2 + 2 r and p = (1 - e^-2r) / 2, tanh |x| is (2^n - 1 + 2 p) /
+ * (2^n + 1 - 2 p), which loses nothing near 0, where n is. It is 1 from 9.1 on: n is
+ * small, so that ln 2 need not be split. Within 2 ulp. */
 INLINE vec f_tanh(vec x, const struct activation *a)
 {
-    const vec e = v_expm1(v_mul(C(-2.0f), v_abs(x)));
+    const vec size = v_min(C(10.0f), v_abs(x));
+    const vec shifted = v_madd(size, C(0x1.715476p+1f), C(POW2_ZERO));
+    const vec n = v_sub(shifted, C(POW2_ZERO)), power = v_pow2(shifted);
+    const vec p = small_expm1(v_madd(n, C(-0x1.62e430p-2f), size), -2);
+    const vec over = v_madd(p, C(2.0f), v_sub(power, C(1.0f)));
+    const vec under = v_madd(p, C(-2.0f), v_add(power, C(1.0f)));
 
     (void)a;
-    return v_copysign(v_div(e, v_add(e, C(2.0f))), x);
+    return v_copysign(v_div(over, under), x);
 }
 
 INLINE vec f_elu(vec x, const struct activation *a)
 {
-    const vec below = v_mul(C(a->alpha), v_expm1(v_min(x, C(0.0f))));
+    const vec below = v_mul(C(a->alpha), v_expm1(x));
     return v_less(x, C(0.0f), below, x);
 }
 
@@ -150,8 +161,7 @@ INLINE vec f_selu(vec x, const struct activation *a)
 
 INLINE vec f_celu(vec x, const struct activation *a)
 {
-    const vec below =
-        v_mul(C(a->alpha), v_expm1(v_min(v_div(x, C(a->alpha)), C(0.0f))));
+    const vec below = v_mul(C(a->alpha), v_expm1(v_div(x, C(a->alpha))));
     return v_less(x, C(0.0f), below, x);
 }
 
@@ -202,8 +212,7 @@ INLINE vec f_gelu(vec x, const struct activation *a)
 
 INLINE vec f_swish(vec x, const struct activation *a)
 {
-    (void)a;
-    return v_div(x, v_add(C(1.0f), v_exp_up(v_sub(C(0.0f), x))));
+    return v_mul(x, f_sigmoid(x, a));
 }
 
 INLINE vec f_mish(vec x, const struct activation *a)
