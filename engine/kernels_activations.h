@@ -287,14 +287,20 @@ INLINE vec f_thresholded(vec x, const struct activation *a)
     return v_less(C(a->threshold), x, x, v_mul(x, C(0.0f)));
 }
 
+/* A page: where the next begins, the CPU's own prefetching stops. */
+enum { AHEAD = 1024 };
+
 /* Once for each way to store. */
 #define ELEMENTWISE(name)                                                              \
     INLINE void all_##name(float *out, const float *x, size_t n,                       \
                            const struct activation *a, const bool around)              \
     {                                                                                  \
         size_t i = 0;                                                                  \
-        for (; i + LANES <= n; i += LANES)                                             \
+        for (; i + LANES <= n; i += LANES) {                                           \
+            if (around)                                                                \
+                PREFETCH(x + i + AHEAD);                                               \
             put(out + i, f_##name(v_load(x + i), a), around);                          \
+        }                                                                              \
         if (i < n)                                                                     \
             v_store_n(out + i, f_##name(v_load_n(x + i, n - i), a), n - i);            \
     }                                                                                  \
