@@ -347,7 +347,7 @@ ELEMENTWISE(thresholded)
 static const struct {
     void (*values)(float *out, const float *x, size_t n, const struct activation *a,
                    bool around);
-    void (*channels)(float *out, const float *x, size_t n);
+    void (*channels)(float *out, const float *x, size_t cells, size_t n);
 } activations[ACTIVATION_COUNT] = {
     [ACTIVATION_RELU] = {.values = apply_relu},
     [ACTIVATION_SIGMOID] = {.values = apply_sigmoid},
@@ -411,6 +411,5 @@ static void activate(const struct activation *activation, float *out, const floa
             memcpy(out, in, n * sizeof *out);
         return;
     }
-    for (size_t i = 0; i < n; i += channels)
-        activations[activation->id].channels(out + i, in + i, channels);
+    activations[activation->id].channels(out, in, n / channels, channels);
 }
