@@ -50,7 +50,7 @@ INLINE vec v_exp(vec x)
     return v_mul(v_mul(v_add(p, C(1.0f)), v_pow2(half)), v_pow2(rest));
 }
 
-/* The same for x <= 1, but 0 where it would be subnormal. */
+/* The same for x <= 88, but 0 where it would be subnormal. */
 INLINE vec v_exp_down(vec x)
 {
     vec p;
@@ -203,9 +203,14 @@ INLINE vec f_swish(vec x, const struct activation *a)
     return v_mul(x, f_sigmoid(x, a));
 }
 
+/* tanh(ln(1 + w)) = (w^2 + 2 w) / (w^2 + 2 w + 2) with w = e^x, which is 1 from 20 on.
+ */
 INLINE vec f_mish(vec x, const struct activation *a)
 {
-    return v_mul(x, f_tanh(f_softplus(x, a), a));
+    const vec w = v_exp_down(v_min(C(20.0f), x)), n = v_mul(w, v_add(w, C(2.0f)));
+
+    (void)a;
+    return v_mul(x, v_div(n, v_add(n, C(2.0f))));
 }
 
 INLINE vec f_relu6(vec x, const struct activation *a)
