@@ -198,6 +198,7 @@ INLINE vec f_gelu(vec x, const struct activation *a)
     return v_madd(v_mul(size, C(0.5f)), erf, v_mul(x, C(0.5f)));
 }
 
+/* -0 where the sigmoid is 0, from -87.7 down, though the product might be normal. */
 INLINE vec f_swish(vec x, const struct activation *a)
 {
     return v_mul(x, f_sigmoid(x, a));
