@@ -35,7 +35,6 @@
 #define v_madd             _mm256_fmadd_ps
 #define v_max              _mm256_max_ps /* a > b ? a : b */
 #define v_min              _mm256_min_ps /* a < b ? a : b */
-#define v_floor            _mm256_floor_ps
 #define v_first(a, b, n)   _mm256_blendv_ps(b, a, _mm256_castsi256_ps(first_lanes(n)))
 #define v_swap_4(a)        _mm256_permute2f128_ps(a, a, 1)
 #define v_swap_2(a)        _mm256_permute_ps(a, _MM_SHUFFLE(1, 0, 3, 2))
@@ -119,41 +118,12 @@ static inline __m256 v_abs(__m256 a)
 
 static inline __m256 v_copysign(__m256 magnitude, __m256 sign)
 {
-    const __m256 bit = _mm256_set1_ps(-0.0f);
-    return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
+    return _mm256_or_ps(magnitude, _mm256_and_ps(_mm256_set1_ps(-0.0f), sign));
 }
 
-/* 2^(n + more). */
-static inline __m256 pow2_of(__m256 n, int more)
+static inline __m256 v_pow2(__m256 shifted)
 {
-    const __m256i biased =
-        _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127 + more));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
-}
-
-static inline __m256 v_pow2(__m256 n)
-{
-    return pow2_of(n, 0);
-}
-
-/* In two halves, so that subnormal results and infinity come out. */
-static inline __m256 v_ldexp(__m256 a, __m256 n)
-{
-    const __m256 half = v_floor(v_mul(n, v_set1(0.5f)));
-
-    return v_mul(v_mul(a, v_pow2(half)), v_pow2(v_sub(n, half)));
-}
-
-/* Subnormal results are rounded in the second step, and infinity comes out of it: a
- * half of the steps where n is known to be on one side. */
-static inline __m256 v_ldexp_down(__m256 a, __m256 n)
-{
-    return v_mul(v_mul(a, pow2_of(n, 64)), v_set1(0x1p-64f));
-}
-
-static inline __m256 v_ldexp_up(__m256 a, __m256 n)
-{
-    return v_mul(v_mul(a, pow2_of(n, -1)), v_set1(2.0f));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23));
 }
 
 static inline void v_store_u8(uint8_t *p, __m256 a)

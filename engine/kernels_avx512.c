@@ -35,9 +35,6 @@
 #define v_madd             _mm512_fmadd_ps
 #define v_max              _mm512_max_ps /* a > b ? a : b */
 #define v_min              _mm512_min_ps /* a < b ? a : b */
-#define v_ldexp            _mm512_scalef_ps
-#define v_ldexp_down       v_ldexp
-#define v_ldexp_up         v_ldexp
 #define v_first(a, b, n)   _mm512_mask_blend_ps(first_lanes(n), b, a)
 #define v_swap_8(a)        _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(1, 0, 3, 2))
 #define v_swap_4(a)        _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(2, 3, 0, 1))
@@ -112,11 +109,6 @@ static inline __m512 v_gather(const float *p, size_t step)
                                p, sizeof *p);
 }
 
-static inline __m512 v_floor(__m512 a)
-{
-    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-}
-
 static inline __m512 v_less(__m512 a, __m512 b, __m512 x, __m512 y)
 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
@@ -131,13 +123,13 @@ static inline __m512 v_copysign(__m512 magnitude, __m512 sign)
 {
     const __m512i bit = _mm512_set1_epi32(INT32_MIN);
     return _mm512_castsi512_ps(
-        _mm512_or_si512(_mm512_andnot_si512(bit, _mm512_castps_si512(magnitude)),
+        _mm512_or_si512(_mm512_castps_si512(magnitude),
                         _mm512_and_si512(bit, _mm512_castps_si512(sign))));
 }
 
-static inline __m512 v_pow2(__m512 n)
+static inline __m512 v_pow2(__m512 shifted)
 {
-    return _mm512_scalef_ps(_mm512_set1_ps(1), n);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(shifted), 23));
 }
 
 static inline void v_store_u8(uint8_t *p, __m512 a)

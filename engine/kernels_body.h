@@ -9,12 +9,12 @@
  *   STRIP_3, STRIP_5, STRIP_7, STRIP_SPREAD
  *                the register blocks of kernels_filters.h, _convolve.h and _channels.h
  *   vec          the vector type
- *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_floor, v_abs,
- *   v_copysign
+ *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_abs
  *   v_stream     a store around the caches, to a multiple of the vector's size; v_fence
  *                when they are done
  *   v_madd       (a, b, c) -> a * b + c, rounded once (fused)
  *   v_max, v_min (a, b) -> a > b ? a : b, a < b ? a : b
+ *   v_copysign   (a, b) -> a with the sign of b; a is not negative
  *   v_less       (a, b, x, y) -> a < b ? x : y
  *   v_load_n, v_store_n  the first n <= LANES lanes only; the others read as anything
  *   v_even, v_odd        of two vectors side by side: every second lane
@@ -24,10 +24,8 @@
  *   ivec         a vector of LANES int32_t; i_load
  *   v_pick       (p, i) -> lane l is p[i[l]], of the LANES floats at p; v_pick_n
  *                (p, n, i) of the first n <= LANES, the other lanes as anything
- *   v_pow2       2^n for an integral float n in [-126, 127]; anything for a NaN
- *   v_ldexp      (a, n) -> a * 2^n, rounded once, for a in [1/2, 2] and an integral n
- *                in [-151, 129], or NaN for two NaNs; v_ldexp_down for n up to 32,
- *                v_ldexp_up from -124 to 128
+ *   v_pow2       POW2_ZERO + n -> 2^n, for an integral n in [-127, 128]: its last bits
+ *                as an exponent, so that -127 gives 0 and 128 infinity
  *   v_first      (a, b, n) -> a in the first n < LANES lanes, b in the others
  *   v_swap_8, v_swap_4, v_swap_2, v_swap_1  lanes so far apart change places; of those
  *                below LANES
@@ -38,7 +36,7 @@
  *
  * A lane is an output value and every lane does the same steps with one rounding each,
  * so all tables give the same bits. Sums across values have KERNEL_LANES lanes whatever
- * LANES is. Nothing here comes from libm but fmaf, sqrtf and floorf.
+ * LANES is. Nothing here comes from libm but fmaf and sqrtf.
  *
  * The table is the only external symbol: code compiled for a newer CPU must not be
  * reachable under a name that another file could pick up.
@@ -52,6 +50,10 @@ _Static_assert(KERNEL_LANES % LANES == 0, "fixed sums must be whole vectors");
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
+
+/* What is added to a small number to round it to an integer, as the last bit of so
+ * large a float is 1, and to leave it there with the bias of an exponent. */
+#define POW2_ZERO (0x1.8p23f + 127)
 
 /* The first n lanes; whole vectors without a mask. */
 INLINE vec load_part(const float *p, size_t n)

@@ -44,7 +44,6 @@
 #define v_madd(a, b, c)     fmaf(a, b, c)
 #define v_max(a, b)         ((a) > (b) ? (a) : (b))
 #define v_min(a, b)         ((a) < (b) ? (a) : (b))
-#define v_floor(a)          floorf(a)
 #define v_less(a, b, x, y)  ((a) < (b) ? (x) : (y))
 #define v_first(a, b, n)    ((void)(n), (void)(b), (a))
 
@@ -71,24 +70,14 @@ static inline float v_copysign(float magnitude, float sign)
     return copysignf(magnitude, sign);
 }
 
-static inline float v_pow2(float n)
+static inline float v_pow2(float shifted)
 {
-    const uint32_t bits = n == n ? (uint32_t)((int32_t)n + 127) << 23 : 0;
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return power;
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits <<= 23;
+    memcpy(&shifted, &bits, sizeof shifted);
+    return shifted;
 }
-
-/* In two halves, so that subnormal results and infinity come out. */
-static inline float v_ldexp(float a, float n)
-{
-    const float half = floorf(n * 0.5f);
-
-    return a * v_pow2(half) * v_pow2(n - half);
-}
-
-#define v_ldexp_down v_ldexp
-#define v_ldexp_up   v_ldexp
 
 static inline void v_store_u8(uint8_t *p, float a)
 {

@@ -9,11 +9,9 @@
 /* A run of KERNEL_LANES values, and a sum of as many lanes. */
 enum { RUN = KERNEL_LANES / LANES };
 
-/* The values x[0 .. n), n <= KERNEL_LANES, and -infinity where there is none. */
-INLINE void load_run(vec *run, const float *x, size_t n)
+/* The values x[0 .. n), n <= KERNEL_LANES, and none where there is none. */
+INLINE void load_run(vec *run, const float *x, size_t n, vec none)
 {
-    const vec none = C(-INFINITY);
-
     for (size_t v = 0; v < RUN; v++) {
         const size_t at = v * LANES;
         run[v] = n >= at + LANES ? v_load(x + at)
@@ -53,37 +51,24 @@ INLINE vec fold_run(const vec *run, const bool sum)
     return all;
 }
 
-/* exp(x - most), where no value is -infinity: 0. */
-INLINE void exp_run(vec *run, vec most)
+/* The same of n values. */
+INLINE vec fold_values(const float *x, size_t n, const bool sum)
 {
-    for (size_t v = 0; v < RUN; v++)
-        run[v] = v_exp_down(v_sub(run[v], most));
-}
+    const vec none = sum ? C(0.0f) : C(-INFINITY);
+    vec all[RUN], run[RUN];
 
-/* Channels that fit the registers. */
-INLINE void softmax_run(float *out, const float *x, size_t n)
-{
-    vec run[RUN];
-
-    load_run(run, x, n);
-    exp_run(run, fold_run(run, false));
-    const vec inverse = v_div(C(1.0f), fold_run(run, true));
-    for (size_t v = 0; v < RUN; v++)
-        run[v] = v_mul(run[v], inverse);
-    store_run(out, run, n);
+    load_run(all, x, n < KERNEL_LANES ? n : KERNEL_LANES, none);
+    for (size_t i = KERNEL_LANES; i < n; i += KERNEL_LANES) {
+        load_run(run, x + i, n - i < KERNEL_LANES ? n - i : KERNEL_LANES, none);
+        for (size_t v = 0; v < RUN; v++)
+            all[v] = fold(run[v], all[v], sum);
+    }
+    return fold_run(all, sum);
 }
 
 static vec largest(const float *x, size_t n)
 {
-    vec most[RUN], run[RUN];
-
-    load_run(most, x, n < KERNEL_LANES ? n : KERNEL_LANES);
-    for (size_t i = KERNEL_LANES; i < n; i += KERNEL_LANES) {
-        load_run(run, x + i, n - i < KERNEL_LANES ? n - i : KERNEL_LANES);
-        for (size_t v = 0; v < RUN; v++)
-            most[v] = v_max(run[v], most[v]);
-    }
-    return fold_run(most, false);
+    return fold_values(x, n, false);
 }
 
 /* The sum of exp(x - most) over all values, which are kept unless out is NULL. */
@@ -95,8 +80,9 @@ static vec sum_exp(float *out, const float *x, size_t n, vec most)
         sums[v] = C(0.0f);
     for (size_t i = 0; i < n; i += KERNEL_LANES) {
         const size_t part = n - i < KERNEL_LANES ? n - i : KERNEL_LANES;
-        load_run(run, x + i, part);
-        exp_run(run, most);
+        load_run(run, x + i, part, C(-INFINITY)); /* exp of it is 0 */
+        for (size_t v = 0; v < RUN; v++)
+            run[v] = v_exp_down(v_sub(run[v], most));
         for (size_t v = 0; v < RUN; v++)
             sums[v] = v_add(sums[v], run[v]);
         if (out)
@@ -105,27 +91,70 @@ static vec sum_exp(float *out, const float *x, size_t n, vec most)
     return fold_run(sums, true);
 }
 
-static void softmax(float *out, const float *x, size_t n)
+/* Each cell less its largest value. Vectors reach into the next cell, whose turn comes.
+ */
+INLINE void lower(float *out, const float *x, size_t cells, size_t n)
 {
-    size_t i = 0;
+    for (size_t left = cells * n; left > 0; left -= n, out += n, x += n) {
+        const vec most = fold_values(x, n, false);
+        for (size_t i = 0; i < n; i += LANES)
+            store_part(out + i, v_sub(load_part(x + i, left - i), most), left - i);
+    }
+}
 
+/* Each cell by its sum. */
+INLINE void share(float *out, const float *x, size_t cells, size_t n)
+{
+    for (size_t left = cells * n; left > 0; left -= n, out += n, x += n) {
+        const vec inverse = v_div(C(1.0f), fold_values(x, n, true));
+        for (size_t i = 0; i < n; i += LANES)
+            store_part(out + i, v_mul(load_part(x + i, left - i), inverse), left - i);
+    }
+}
+
+/* Some cells at a time, step by step, as the steps of one cell wait for each other; no
+ * more than what the stores of one block can queue behind the next. Larger cells keep
+ * the CPU busy by themselves. */
+enum { SOFTMAX_BLOCK = 256, SOFTMAX_CELL = 64 };
+
+INLINE void softmax_cells(float *out, const float *x, size_t cells, size_t n)
+{
+    float block[SOFTMAX_BLOCK];
+
+    for (size_t some; cells > 0; cells -= some, out += some * n, x += some * n) {
+        some = cells < SOFTMAX_BLOCK / n ? cells : SOFTMAX_BLOCK / n;
+        lower(block, x, some, n);
+        for (size_t i = 0; i < some * n; i += LANES) {
+            const vec power = v_exp_down(load_part(block + i, some * n - i));
+            store_part(block + i, power, some * n - i);
+        }
+        share(out, block, some, n);
+    }
+}
+
+static void softmax(float *out, const float *x, size_t cells, size_t n)
+{
     if (n == KERNEL_LANES) { /* constants: no masks */
-        softmax_run(out, x, KERNEL_LANES);
+        softmax_cells(out, x, cells, KERNEL_LANES);
         return;
     }
-    if (n < KERNEL_LANES) {
-        softmax_run(out, x, n);
+    if (n <= SOFTMAX_CELL) {
+        softmax_cells(out, x, cells, n);
         return;
     }
-    const vec inverse = v_div(C(1.0f), sum_exp(out, x, n, largest(x, n)));
-    for (; i + LANES <= n; i += LANES)
-        v_store(out + i, v_mul(v_load(out + i), inverse));
-    if (i < n)
-        v_store_n(out + i, v_mul(v_load_n(out + i, n - i), inverse), n - i);
+    for (; cells > 0; cells--, out += n, x += n) {
+        const vec sum = sum_exp(out, x, n, largest(x, n));
+        const vec inverse = v_div(C(1.0f), sum);
+        size_t i = 0;
+        for (; i + LANES <= n; i += LANES)
+            v_store(out + i, v_mul(v_load(out + i), inverse));
+        if (i < n)
+            v_store_n(out + i, v_mul(v_load_n(out + i, n - i), inverse), n - i);
+    }
 }
 
 /* x - most - ln(sum exp(x - most)) */
-static void log_softmax(float *out, const float *x, size_t n)
+static void log_softmax_cell(float *out, const float *x, size_t n)
 {
     const vec most = largest(x, n);
     float lanes[LANES], mosts[LANES];
@@ -137,6 +166,12 @@ static void log_softmax(float *out, const float *x, size_t n)
         sum - sum == 0 ? (float)activation_log((double)sum) : sum; /* NaN stays */
     for (size_t i = 0; i < n; i++)
         out[i] = x[i] - *mosts - log;
+}
+
+static void log_softmax(float *out, const float *x, size_t cells, size_t n)
+{
+    for (; cells > 0; cells--, out += n, x += n)
+        log_softmax_cell(out, x, n);
 }
 
 /* The first of the largest. */
@@ -152,7 +187,7 @@ static float largest_of(const float *x, size_t n)
 /* Projection on the simplex (Michelot 1986): x - tau clipped at 0, where tau makes the
  * rest sum to 1; values at or below tau leave the sum until none does. Counted from the
  * largest value, so that the 1 is not lost beside it. */
-static void sparsemax(float *out, const float *x, size_t n)
+static void sparsemax_cell(float *out, const float *x, size_t n)
 {
     const double most = (double)largest_of(x, n);
     double tau = -1; /* nothing below it can stay */
@@ -174,4 +209,10 @@ static void sparsemax(float *out, const float *x, size_t n)
         const double above = (double)x[i] - most - tau;
         out[i] = above > 0 ? (float)above : x[i] - x[i];
     }
+}
+
+static void sparsemax(float *out, const float *x, size_t cells, size_t n)
+{
+    for (; cells > 0; cells--, out += n, x += n)
+        sparsemax_cell(out, x, n);
 }
