@@ -44,7 +44,14 @@ C  = $(CC) -std=gnu17 $(WARNINGS) -ffp-contract=off -I. $(FLAGS_$(MODE)) $(CFLAG
 LD = $(CC) $(FLAGS_$(MODE)) $(LDFLAGS)
 LDLIBS = $(shell pkg-config --libs $(LIBS)) -lgif -lm -pthread
 
-ENGINE := $(patsubst %.c,$(B)/%.o,$(wildcard engine/*.c))
+# The instruction sets of the machine that is built for.
+ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+ISAS_x86_64  := avx2 avx512
+ISAS_aarch64 := neon
+ISAS   := portable $(ISAS_$(ARCH))
+
+ENGINE := $(patsubst %.c,$(B)/%.o,$(filter-out engine/kernels_%,$(wildcard engine/*.c)) \
+                                  $(ISAS:%=engine/kernels_%.c))
 API    := $(patsubst %.c,$(B)/%.o,$(wildcard api/*.c))
 SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard server/*.c))
 WEB    := $(wildcard server/web/*)
@@ -52,11 +59,6 @@ SOURCES := $(wildcard engine/*.[ch] api/*.[ch] server/*.[ch] tests/*/*.[ch] test
 UNITS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 PROPERTY  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/property/*.c))
 REFERENCE := $(filter $(B)/tests/property/reference%,$(PROPERTY))
-ISAS   := $(patsubst engine/kernels_%.c,%,$(filter-out engine/kernels_body.c,$(wildcard engine/kernels_*.c)))
-
-ifneq ($(filter x86_64 amd64,$(shell uname -m)),x86_64)
-ENGINE := $(filter-out %/kernels_avx2.o %/kernels_avx512.o,$(ENGINE))
-endif
 
 ## all: build the server
 .PHONY: all
@@ -215,7 +217,7 @@ $(B)/tests/stress/stress_workers: $(B)/tests/stress/stress_workers.o $(B)/server
 
 # The bench: with a peer for each library that is installed. Of ONNX Runtime npm brings
 # no more than the library.
-ORT_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(shell uname -m)))
+ORT_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(ARCH)))
 ORT_DIR := build/peers/node_modules/onnxruntime-node/bin/napi-v6/linux/$(ORT_ARCH)
 ORT     := $(ORT_DIR)/libonnxruntime.so.1
 PEERS := $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),onednn) \
@@ -256,6 +258,14 @@ $(B)/server/pages.o: $(B)/server/web.inc $(WEB)
 # An instruction set is a file compiled with the flags that allow it.
 $(B)/engine/kernels_avx2.o:   C += -mavx2 -mfma
 $(B)/engine/kernels_avx512.o: C += -mavx512f -mfma -mprefer-vector-width=512
+
+# gcc for ARM moves loads ahead before it hands out registers, and sums then leave them.
+$(B)/engine/kernels_neon.o: C += -fno-schedule-insns -Wno-ignored-optimization-argument
+
+# gcc 12 for ARM breaks down at some definitions: "in vect_transform_reduction".
+ifeq ($(ARCH),aarch64)
+$(B)/tests/unit/%.o $(B)/tests/property/%.o: C += -fno-tree-vectorize
+endif
 
 # The server asks Linux for what POSIX does not name: CPUs, cgroups, epoll.
 $(B)/server/%.o: C += -D_GNU_SOURCE

@@ -22,6 +22,8 @@
     X(portable, 1)                                                                     \
     X(avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))           \
     X(avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma"))
+#elif defined(__aarch64__)
+#define FOR_EACH_ISA(X) X(portable, 1) X(neon, 1)
 #else
 #define FOR_EACH_ISA(X) X(portable, 1)
 #endif

@@ -224,9 +224,9 @@ static void convolve_filters(const struct filters_call *call)
 {
     size_t f = 0;
 
-    for (; f + LANES < call->filters; f += FILTER_VECS * LANES)
+    for (; f + (FILTER_VECS - 1) * LANES < call->filters; f += FILTER_VECS * LANES)
         filters_row(call, filters_wide, PIXELS, f);
-    if (f < call->filters)
+    for (; f < call->filters; f += LANES)
         filters_row(call, is_near(call) ? filters_nearest : filters_narrow,
                     PIXELS_NARROW, f);
 }

@@ -5,16 +5,15 @@
  * A part of kernels_body.h, where the vocabulary is described. A vector holds as many
  * whole groups as fit. Their input channels lie side by side and, being no more than
  * the filters, fit a vector too: for each channel of the groups, v_pick hands every
- * filter the one of its own group. Each output is one chain of fused adds in the order
- * of the taps, as everywhere.
+ * filter the one of its own group. Short vectors may be one group's alone, or a part of
+ * it: the filters then share each channel. Each output is one chain of fused adds in
+ * the order of the taps, as everywhere.
  */
 
 enum {
     GROUP_PIXELS = 8,                 /* sums; enough to hide the latency of each */
     GROUP_FILTERS = KERNEL_LANES / 2, /* the most of a group */
 };
-
-_Static_assert(LANES == 1 || LANES >= GROUP_FILTERS, "a vector holds whole groups");
 
 /* For each channel of a group, where in a vector of input the filters find it. */
 INLINE void list_picks(const struct groups_call *call, int32_t *picks)
@@ -32,10 +31,11 @@ struct groups_piece {
     const int32_t *picks;
 };
 
-/* `pixels` outputs of a piece; whole: vectors of filters and channels are full. */
+/* `pixels` outputs of a piece; whole: vectors of filters and channels are full; alone:
+ * of one group, however many its channels. */
 INLINE void groups_block(const struct groups_call *call,
                          const struct groups_piece *piece, float *out, const float *in,
-                         const bool whole, const size_t pixels)
+                         const bool whole, const bool alone, const size_t pixels)
 {
     const float *weights = call->weights + piece->f, *biases = call->bias + piece->f;
     const vec bias = whole ? v_load(biases) : v_load_n(biases, piece->filters);
@@ -52,8 +52,10 @@ INLINE void groups_block(const struct groups_call *call,
             const ivec pick = i_load(piece->picks + c * LANES);
             UNROLL
             for (size_t p = 0; p < pixels; p++) {
-                const vec mine = whole ? v_pick(x + p * step, pick)
-                                       : v_pick_n(x + p * step, piece->channels, pick);
+                const float *from = x + p * step;
+                const vec mine = alone   ? v_set1(from[c])
+                                 : whole ? v_pick(from, pick)
+                                         : v_pick_n(from, piece->channels, pick);
                 sum[p] = v_madd(mine, w, sum[p]);
             }
         }
@@ -70,7 +72,7 @@ INLINE void groups_block(const struct groups_call *call,
 
 /* A row in as few blocks as there can be, and these as equal as they can be. */
 INLINE void groups_row(const struct groups_call *call, const struct groups_piece *piece,
-                       float *out, const float *in, const bool whole)
+                       float *out, const float *in, const bool whole, const bool alone)
 {
     size_t blocks = (call->n + GROUP_PIXELS - 1) / GROUP_PIXELS;
 
@@ -81,7 +83,7 @@ INLINE void groups_row(const struct groups_call *call, const struct groups_piece
         switch (pixels) {
 #define CASE(count)                                                                    \
     case count:                                                                        \
-        groups_block(call, piece, to, from, whole, count);                             \
+        groups_block(call, piece, to, from, whole, alone, count);                      \
         break;
             CASE(1)
             CASE(2)
@@ -97,30 +99,37 @@ INLINE void groups_row(const struct groups_call *call, const struct groups_piece
 }
 
 INLINE void groups_rows(const struct groups_call *call,
-                        const struct groups_piece *piece, const bool whole)
+                        const struct groups_piece *piece, const bool whole,
+                        const bool alone)
 {
     for (size_t y = 0; y < call->rows; y++)
         groups_row(call, piece, call->out + y * call->out_pitch + piece->f,
-                   call->in + y * call->in_pitch + piece->c, whole);
+                   call->in + y * call->in_pitch + piece->c, whole, alone);
 }
 
 static void convolve_groups(const struct groups_call *call)
 {
+    const bool alone = LANES < GROUP_FILTERS && call->filters > LANES;
     const size_t all = call->groups * call->filters;
-    const size_t width = LANES > 1 ? LANES / call->filters * call->filters : 1;
+    const size_t width = alone ? LANES : LANES / call->filters * call->filters;
     int32_t picks[GROUP_FILTERS * LANES];
+    struct groups_piece piece = {.f = 0, .picks = picks};
 
     list_picks(call, picks);
-    for (size_t f = 0; f < all; f += width) {
-        struct groups_piece piece = {.f = f, .filters = width, .picks = picks};
-        if (all - f < width)
-            piece.filters = all - f;
-        piece.c = f / call->filters * call->channels;
+    for (; piece.f < all; piece.f += piece.filters) {
+        const size_t left =
+            alone ? call->filters - piece.f % call->filters : all - piece.f;
+        piece.filters = left < width ? left : width;
+        piece.c = piece.f / call->filters * call->channels;
         piece.channels =
             (piece.filters + call->filters - 1) / call->filters * call->channels;
-        if (piece.filters == LANES && piece.channels == LANES)
-            groups_rows(call, &piece, true);
+        if (alone && piece.filters == LANES)
+            groups_rows(call, &piece, true, true);
+        else if (alone)
+            groups_rows(call, &piece, false, true);
+        else if (piece.filters == LANES && piece.channels == LANES)
+            groups_rows(call, &piece, true, false);
         else
-            groups_rows(call, &piece, false);
+            groups_rows(call, &piece, false, false);
     }
 }

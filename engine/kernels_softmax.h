@@ -45,6 +45,8 @@ INLINE vec fold_run(const vec *run, const bool sum)
 #endif
 #if LANES > 4
     all = fold(all, v_swap_4(all), sum);
+#endif
+#if LANES > 2
     all = fold(all, v_swap_2(all), sum);
     all = fold(all, v_swap_1(all), sum);
 #endif

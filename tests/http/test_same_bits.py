@@ -26,7 +26,8 @@ LAYERS = [
 
 # What the kernel says this CPU has, to hold the server's own choice against.
 CPU = set(re.findall(r"\w+", Path("/proc/cpuinfo").read_text()))
-NEEDS = {"portable": set(), "avx2": {"avx2", "fma"}, "avx512": {"avx512f", "fma"}}
+NEEDS = {"portable": set(), "avx2": {"avx2", "fma"}, "avx512": {"avx512f", "fma"},
+         "neon": {"asimd"}}
 
 
 def replies(service):
