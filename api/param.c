@@ -171,15 +171,16 @@ static void explain(const char *name, name_at *at, const void *context, char *re
     enum { LONG = 9 };
     char hint[NEAREST_TEXT_SIZE] = "", list[120] = "";
     size_t used = 0, n = 0;
+    const char *choice;
 
     while (at(context, n))
         n++;
-    for (size_t i = 0; n < LONG && i < n && used < sizeof list; i++)
+    for (size_t i = 0; n < LONG && (choice = at(context, i)) && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
                                  i == 0       ? ""
                                  : i + 1 == n ? " or "
                                               : ", ",
-                                 at(context, i));
+                                 choice);
     if (name && n > 1)
         nearest_hint(nearest_name(name, at, context), hint);
     if (!name)
