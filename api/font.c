@@ -6,13 +6,17 @@
  */
 #include "api/font.h"
 
+/* Hidden, as names of this file: else code for ARM looks their addresses up in a table
+ * where the linker takes each for the start of the section. */
+#define HIDDEN __attribute__((visibility("hidden")))
+
 #define FONT(name, file)                                                               \
     __asm__(".pushsection .rodata\n"                                                   \
             ".balign 16\n"                                                             \
             "font_" #name "_begin: .incbin \"" FONTS "/" file "\"\n"                   \
             "font_" #name "_end: .byte 0\n"                                            \
             ".popsection\n");                                                          \
-    extern const unsigned char font_##name##_begin[], font_##name##_end[];
+    extern HIDDEN const unsigned char font_##name##_begin[], font_##name##_end[];
 FONT(regular, "DejaVuSans.ttf")
 FONT(bold, "DejaVuSans-Bold.ttf")
 #undef FONT
