@@ -18,6 +18,14 @@ extern const uint8_t deflate_header[DEFLATE_HEADER];
 size_t deflate_bound(size_t n);
 size_t deflate_work_bytes(int level);
 
+/* So many bytes behind those to be written or summed must be readable: ISA-L's code for
+ * ARM reads them, whatever they are. */
+#ifdef __aarch64__
+enum { DEFLATE_BEYOND = 32 };
+#else
+enum { DEFLATE_BEYOND = 0 };
+#endif
+
 /* Write n bytes (1 to 2^30) to out as a part; returns its size. level 0 stores them; 1
  * to 3 are Huffman codes and runs (runs.h), 4 to 6 and 7 to 9 two levels of ISA-L. work
  * is aligned to ARENA_ALIGN; what it holds does not matter. */

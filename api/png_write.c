@@ -106,7 +106,7 @@ double png_file_bytes(double row, double height)
 /* ---- rows ---- */
 
 /* Where a part is prepared: the lines are two rows without a filter, each behind
- * zeros. */
+ * zeros. They come last: DEFLATE_BEYOND bytes, and more. */
 struct bench {
     uint8_t *lines[2];
     uint8_t *rows; /* of the whole part, filtered, each behind its filter */
@@ -141,12 +141,14 @@ double png_scratch_bytes(double row, double height, int level, size_t slots)
 static struct bench bench_at(uint8_t *memory, const struct png_encoding *e)
 {
     const size_t row = row_bytes(e), line = line_bytes(row);
-    struct bench b = {
-        .lines = {memory + PIXEL_MAX, memory + line + PIXEL_MAX},
-        .work = memory + 2 * line,
+    uint8_t *const rows = memory + align(deflate_work_bytes(e->level));
+    uint8_t *const lines = rows + align(most_rows(row, e->height) * (1 + row));
+    const struct bench b = {
+        .lines = {lines + PIXEL_MAX, lines + line + PIXEL_MAX},
+        .rows = rows,
+        .work = memory,
     };
 
-    b.rows = memory + 2 * line + align(deflate_work_bytes(e->level));
     memset(b.lines[0] - PIXEL_MAX, 0, PIXEL_MAX);
     memset(b.lines[1] - PIXEL_MAX, 0, PIXEL_MAX);
     return b;

@@ -156,7 +156,7 @@ Test(deflate, parts_of_every_level_make_a_stream)
         const int level = (int)(i % 10);
         const size_t n = (size_t)draw(&seed, 3, i % 7 ? 3000 : 200000);
         const size_t cuts[] = {0, n / 3, n - 1, n};
-        uint8_t *bytes = guarded_bytes(n);
+        uint8_t *bytes = guarded_bytes(n + DEFLATE_BEYOND);
         uint8_t *stream = malloc(3 * deflate_bound(n));
         uint32_t adler = 1;
         size_t size = 0;
@@ -186,7 +186,7 @@ Test(deflate, parts_of_every_level_make_a_stream)
 Test(deflate, checksums_are_joined_at_any_length)
 {
     const size_t n = 300000;
-    uint8_t *bytes = malloc(n);
+    uint8_t *bytes = malloc(n + DEFLATE_BEYOND);
 
     memset(bytes, 255, n);
     for (size_t cut = 1; cut < n; cut = cut * 2 + 1)
