@@ -23,6 +23,7 @@ TEST_PACKAGES := $(PACKAGES) libcriterion-dev python3 python3-numpy python3-pil 
 HOSTILE_PACKAGES := $(TEST_PACKAGES) prometheus faketime strace
 LINT_PACKAGES := $(PACKAGES) clang clang-format shellcheck
 FRESH_PACKAGES := debootstrap curl python3
+ARM64_PACKAGES := $(PACKAGES) gcc-aarch64-linux-gnu qemu-user-static
 CONTAINER_PACKAGES := docker.io docker-compose iptables debootstrap curl python3
 NODE_PACKAGES := $(PACKAGES) $(if $(shell command -v npm),,npm)
 BROWSER_PACKAGES := $(NODE_PACKAGES) chromium
@@ -121,6 +122,11 @@ test-schema: schema-deps
 	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@cd tests/schema && CONVSCOPE_BIN=$(abspath $(B))/convscope npm test --silent
 
+## test-arm64: the unit tests and random networks for 64-bit ARM, on an emulator
+.PHONY: test-arm64
+test-arm64: arm64-deps
+	@tests/arm64.sh $(filter lib%,$(PACKAGES)) libcriterion-dev
+
 ## bench: the engine against the machine's limits and the peers that are installed
 ##        (ROWS=regex THREADS=1 QUICK=1 JSON=file MARKDOWN=1)
 ## bench-peers: install the peers: oneDNN, OpenCV, XNNPACK, libspng, libdeflate from Debian,
@@ -173,7 +179,7 @@ stress: $(B)/tests/stress/stress_workers
 
 ## deps: install the Debian packages that building needs, if any is missing
 .PHONY: deps test-deps hostile-deps lint-deps fresh-deps container-deps browser-deps
-.PHONY: schema-deps
+.PHONY: schema-deps arm64-deps
 deps:
 	@deploy/install-packages.sh $(PACKAGES)
 test-deps:
@@ -184,6 +190,8 @@ lint-deps:
 	@deploy/install-packages.sh $(LINT_PACKAGES)
 fresh-deps:
 	@deploy/install-packages.sh $(FRESH_PACKAGES)
+arm64-deps:
+	@deploy/install-packages.sh $(ARM64_PACKAGES)
 container-deps:
 	@deploy/install-packages.sh $(CONTAINER_PACKAGES)
 browser-deps:
