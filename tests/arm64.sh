@@ -13,23 +13,20 @@ out=build/arm64
 cc="aarch64-linux-gnu-gcc --sysroot=$root"
 failed=0
 
-# Debian's packages for the other machine, in an apt of their own.
+# The packages for the other machine, from where this machine's come, in an apt of their own.
 fetch() { # fetch LIBRARY...
     mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
-http://deb.debian.org/debian bookworm main" >"$apt/sources.list"
     cat >"$apt/apt.conf" <<END
 APT::Architecture "arm64";
 APT::Architectures { "arm64"; };
+APT::Sandbox::User "root";
 Dir::State "$apt/state";
 Dir::State::status "/dev/null";
 Dir::Cache "$apt/cache";
-Dir::Etc::SourceList "$apt/sources.list";
-Dir::Etc::SourceParts "-";
 END
     export APT_CONFIG=$apt/apt.conf
-    apt-get -qq -o APT::Sandbox::User=root update
-    apt-get -qq -o APT::Sandbox::User=root -y --no-install-recommends --download-only install "$@" >/dev/null
+    apt-get -qq update
+    apt-get -qq -y --no-install-recommends --download-only install "$@" >/dev/null
 }
 
 make_root() {
