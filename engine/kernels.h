@@ -66,7 +66,7 @@ struct columns_call {
  * the sum over runs r and i < runs[r].length of in[p * in_step + runs[r].offset + i] *
  * weights[tap * weight_step + f], where tap counts on over the runs. bias is NULL for a
  * sum that goes on from what out holds. weights and bias are readable up to filters
- * rounded up to KERNEL_LANES. */
+ * rounded up to KERNEL_LANES; n is not 0. */
 struct filters_run {
     ptrdiff_t offset;
     size_t length;
