@@ -13,10 +13,7 @@
 enum {
     FEW = KERNEL_LANES / 2, /* filters of a group: more make better lanes themselves */
     ROWS = 8,
-    STEP_MAX = 4,   /* floats between neighbouring lanes */
-    FAR = 1 << 17,  /* cells of a map past the second-level cache */
-    NEAR = 1 << 14, /* floats of rows that strips go down at a time, so that the lines
-                     * that two strips share are still in that cache */
+    STEP_MAX = 4, /* floats between neighbouring lanes */
 };
 
 static bool fits(const struct conv_shape *s)
@@ -190,7 +187,6 @@ static void run_rows(const struct conv_call *call, const struct view *v,
             .floor = call->floor,
             .rows = rows,
             .n = width,
-            .far = s->in.width * s->in.height > FAR,
         };
         call->kernels->convolve_columns(&columns);
         if (filters > 1)
@@ -207,9 +203,7 @@ static void run(const struct conv_call *call)
     float *lines = call->scratch + offsets_floats(s);
     float *copy = lines + size_whole(box->right - box->left, KERNEL_LANES) * ROWS;
 
-    const size_t most = v.copied || s->out.channels > 1 || v.pitch * ROWS > NEAR
-                            ? ROWS
-                            : NEAR / v.pitch;
+    const size_t most = v.copied || s->out.channels > 1 ? ROWS : box->bottom - box->top;
 
     list_offsets(s, &v, offsets);
     for (size_t y = box->top, rows; y < box->bottom; y += rows) {

@@ -59,7 +59,6 @@ struct columns_call {
     size_t kernel_rows, row_taps;
     float bias, floor;
     size_t rows, n;
-    bool far; /* the maps are past the second-level cache */
 };
 
 /* Many filters, lanes are filters: for p < n and f < filters, out[p * out_step + f] is

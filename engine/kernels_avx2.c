@@ -9,10 +9,7 @@
 #define PIXELS         6  /* 12 sums, 2 weights and a pixel: 15 of the 16 registers */
 #define PIXELS_NARROW  12 /* 12 sums, 4 addresses apart */
 #define LINE_VECS      4
-#define STRIP_3        3 /* 9 sums, 3 inputs, a weight: 13 of the 16 registers */
-#define STRIP_5        2
-#define STRIP_7        2
-#define STRIP_SPREAD   7 /* 14 sums, 2 inputs: no register for a weight */
+#define BLOCK_VECS     2 /* 3x3: 6 sums, 9 weights, an input; others 8, 1 and 2 */
 #define CHANNEL_PIXELS 4 /* of two rows 8 sums, 6 inputs, 2 weights */
 
 #define vec                __m256
@@ -21,6 +18,7 @@
 #define v_store            _mm256_storeu_ps
 #define v_stream           _mm256_stream_ps
 #define v_fence            _mm_sfence
+#define v_keep(a)          __asm__("" : "+x"(a))
 #define v_load_n(p, n)     _mm256_maskload_ps(p, first_lanes(n))
 #define v_store_n(p, a, n) _mm256_maskstore_ps(p, first_lanes(n), a)
 #define ivec               __m256i

@@ -9,10 +9,7 @@
 #define PIXELS         14 /* 28 sums, 2 weights and a pixel: 31 of the 32 registers */
 #define PIXELS_NARROW  14
 #define LINE_VECS      4
-#define STRIP_3        6 /* 18 sums, 9 weights, an input: 28 of the 32 registers */
-#define STRIP_5        4 /* 20 sums; 45 loads for 100 fused adds */
-#define STRIP_7        3 /* 21 sums; 70 loads for 147 fused adds */
-#define STRIP_SPREAD   3 /* its weights stay in registers */
+#define BLOCK_VECS     2 /* 3x3: 6 sums, 9 weights, an input; more left 62 columns over */
 #define CHANNEL_PIXELS 8 /* of two rows 16 sums, 10 inputs, 2 weights */
 
 #define vec                __m512
@@ -21,6 +18,7 @@
 #define v_store            _mm512_storeu_ps
 #define v_stream           _mm512_stream_ps
 #define v_fence            _mm_sfence
+#define v_keep(a)          __asm__("" : "+v"(a))
 #define v_load_n(p, n)     _mm512_maskz_loadu_ps(first_lanes(n), p)
 #define v_store_n(p, a, n) _mm512_mask_storeu_ps(p, first_lanes(n), a)
 #define ivec               __m512i

@@ -5,8 +5,7 @@
  *
  *   ISA          name of the instruction set, e.g. avx2
  *   LANES        floats per vector, a divisor of KERNEL_LANES
- *   FILTER_VECS, PIXELS, PIXELS_NARROW, LINE_VECS, CHANNEL_PIXELS
- *   STRIP_3, STRIP_5, STRIP_7, STRIP_SPREAD
+ *   FILTER_VECS, PIXELS, PIXELS_NARROW, LINE_VECS, BLOCK_VECS, CHANNEL_PIXELS
  *                the register blocks of kernels_filters.h, _convolve.h and _channels.h
  *   vec          the vector type
  *   v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_sqrt, v_abs
@@ -29,6 +28,7 @@
  *   v_first      (a, b, n) -> a in the first n < LANES lanes, b in the others
  *   v_swap_8, v_swap_4, v_swap_2, v_swap_1  lanes so far apart change places; of those
  *                below LANES
+ *   v_keep       holds a vector in a register, where gcc would load it for each use
  *   v_store_u8   lanes in [0, 255] truncated to bytes
  *   dvec, DOUBLES        a vector of doubles and its lanes, a divisor of KERNEL_LANES;
  *   d_load               from so many floats

@@ -8,8 +8,7 @@
  * kernels_<isa>.c:
  *
  *   LINE_VECS               vectors of columns, of convolve_columns
- *   STRIP_3, _5, _7         the same for 3x3, 5x5 and 7x7 windows, times 3, 5, 7 sums
- *   STRIP_SPREAD            the one of them whose weights are spread over vectors first
+ *   BLOCK_VECS              the same for 3x3, 5x5 and 7x7 windows
  */
 
 /* ---- lanes are columns ---- */
@@ -120,125 +119,104 @@ static void columns_short(const struct columns_call *call, float *out, const flo
 }
 
 enum {
-    STRIP_VECS = 6, /* the most of any */
-    STRIP_SIZE = 7,
-    STRIP_AHEAD = 192, /* floats to the right that are called in, of a far map */
+    BLOCK_ROWS = 4,    /* or twice as many of a 3x3 window */
+    BLOCK_HELD = 3,    /* windows up to so many rows keep their weights in registers */
+    BLOCK_NEAR = 1024, /* floats from a line to the next. Of lines further apart, which
+                        * meet in fewer sets of a cache, more in turn are too many */
 };
 
-/* The weights of a strip: as they are, or each spread over a vector. */
-struct strip_weights {
+struct square_weights {
     const float *each;
-    const vec *spread; /* NULL: each is spread where it is used */
+    vec held[BLOCK_HELD * BLOCK_HELD];
 };
 
-/* A row of input serves the outputs [first, last), one above the other: o is in sum[o],
- * and the row lies under its kernel row top - o. */
-INLINE void strip_row(vec sum[][STRIP_VECS], const struct strip_weights *weights,
-                      const float *line, const size_t size, const size_t vecs,
-                      const size_t first, const size_t last, const size_t top)
+/* One tap of each window that a line of input lies under, at x: it serves the outputs
+ * [first, last), one above the other. o is in sum[o], and the line lies under its
+ * kernel row y - o. */
+INLINE void square_tap(vec sum[][BLOCK_VECS], const struct square_weights *weights,
+                       const float *x, const size_t size, const size_t vecs,
+                       const size_t first, const size_t last, const size_t y,
+                       const size_t t)
 {
-    UNROLL
-    for (size_t t = 0; t < size; t++) {
-        vec x[STRIP_VECS];
+    const float *each = weights->each;
+    vec in[BLOCK_VECS];
+
+    for (size_t v = 0; v < vecs; v++) {
+        in[v] = v_load(x + v * LANES);
+        v_keep(in[v]);
+        for (size_t o = first; size <= BLOCK_HELD && o < last; o++)
+            sum[o][v] = v_madd(weights->held[(y - o) * size + t], in[v], sum[o][v]);
+    }
+    if (size > BLOCK_HELD) /* gcc would rather keep weights in registers than sums */
+        __asm__ volatile("" : "+r"(each));
+    for (size_t o = first; size > BLOCK_HELD && o < last; o++) {
+        const vec w = v_set1(each[(y - o) * size + t]);
         for (size_t v = 0; v < vecs; v++)
-            x[v] = v_load(line + t + v * LANES);
-        UNROLL
-        for (size_t o = first; o < last; o++) {
-            const size_t tap = (top - o) * size + t;
-            const vec w =
-                weights->spread ? weights->spread[tap] : v_set1(weights->each[tap]);
-            for (size_t v = 0; v < vecs; v++)
-                sum[o][v] = v_madd(w, x[v], sum[o][v]);
-        }
+            sum[o][v] = v_madd(w, in[v], sum[o][v]);
     }
 }
 
-/* `vecs` vectors of columns, from the first row down to the last, at least size - 1 of
- * them: rows of input that only begin outputs, rows that end one, rows that end the
- * rest. */
-INLINE void strip(const struct columns_call *call, struct strip_weights weights,
-                  float *out, const float *in, const size_t size, const size_t vecs)
+/* `rows` x `vecs` vectors of outputs. All is unrolled, so that each line of input and
+ * output has instructions of its own: a CPU's prefetchers tell streams apart by the
+ * addresses of the instructions. */
+INLINE void square_block(const struct square_weights *weights, const vec bias,
+                         const vec floor, float *out, const size_t out_pitch,
+                         const float *in, const size_t in_pitch, const size_t size,
+                         const size_t rows, const size_t vecs)
 {
-    const size_t in_pitch = call->in_pitch, out_pitch = call->out_pitch;
-    const float floor = call->floor;
-    const bool far = call->far;
-    const vec bias = v_set1(call->bias);
-    vec sum[STRIP_SIZE][STRIP_VECS];
+    vec sum[2 * BLOCK_ROWS][BLOCK_VECS];
 
     UNROLL
-    for (size_t o = 0; o < size; o++)
+    for (size_t o = 0; o < rows; o++)
         for (size_t v = 0; v < vecs; v++)
             sum[o][v] = bias;
     UNROLL
-    for (size_t y = 0; y + 1 < size; y++, in += in_pitch)
-        strip_row(sum, &weights, in, size, vecs, 0, y + 1, y);
-    for (size_t y = size - 1; y < call->rows; y++, in += in_pitch, out += out_pitch) {
-        for (size_t i = 0; far && i < vecs * LANES; i += KERNEL_LANES) {
-            PREFETCH(in + STRIP_AHEAD + i);
-            PREFETCH(out + STRIP_AHEAD + i);
-        }
-        if (!weights.spread) /* gcc would rather keep weights in registers than sums */
-            __asm__("" : "+r"(weights.each));
-        strip_row(sum, &weights, in, size, vecs, 0, size, size - 1);
-        for (size_t v = 0; v < vecs; v++)
-            v_store(out + v * LANES, at_least(floor, sum[0][v]));
+    for (size_t y = 0; y < rows + size - 1; y++, in += in_pitch) {
+        const size_t o = y - (size - 1); /* is whole after this line */
         UNROLL
-        for (size_t o = 0; o + 1 < size; o++)
-            for (size_t v = 0; v < vecs; v++)
-                sum[o][v] = sum[o + 1][v];
-        for (size_t v = 0; v < vecs; v++)
-            sum[size - 1][v] = bias;
-    }
-    UNROLL
-    for (size_t y = 0; y + 1 < size; y++, in += in_pitch, out += out_pitch) {
-        strip_row(sum, &weights, in, size, vecs, y, size - 1, size - 1 + y);
-        for (size_t v = 0; v < vecs; v++)
-            v_store(out + v * LANES, at_least(floor, sum[y][v]));
+        for (size_t t = 0; t < size; t++)
+            square_tap(sum, weights, in + t, size, vecs, y < size ? 0 : o,
+                       y < rows ? y + 1 : rows, y, t);
+        for (size_t v = 0; y + 1 >= size && v < vecs; v++)
+            v_store(out + o * out_pitch + v * LANES, v_max(floor, sum[o][v]));
     }
 }
 
-/* A strip of `vecs` vectors from column x on, vecs <= most. */
-INLINE void strip_at(const struct columns_call *call, struct strip_weights weights,
-                     size_t x, size_t vecs, const size_t size, const size_t most)
+/* In blocks; the last of a row may begin inside the one before, and so may the last
+ * rows. */
+INLINE void square_blocks(const struct columns_call *call, const size_t size,
+                          const size_t rows, const size_t vecs)
 {
-#define CASE(count)                                                                    \
-    case count:                                                                        \
-        if (count <= most)                                                             \
-            strip(call, weights, call->out + x, call->in + x, size, count);            \
-        break;
-    switch (vecs) {
-        CASE(1)
-        CASE(2)
-        CASE(3)
-        CASE(4)
-        CASE(5)
-        CASE(6)
+    const size_t n = call->n, out_pitch = call->out_pitch, in_pitch = call->in_pitch;
+    const vec bias = v_set1(call->bias), floor = v_set1(call->floor);
+    struct square_weights weights = {.each = call->weights};
+
+    for (size_t i = 0; size <= BLOCK_HELD && i < size * size; i++)
+        weights.held[i] = v_set1(call->weights[i]);
+    for (size_t y = 0; y < call->rows; y += rows) {
+        if (y + rows > call->rows)
+            y = call->rows - rows;
+        float *out = call->out + y * out_pitch;
+        const float *in = call->in + y * in_pitch;
+        for (size_t x = 0; x < n; x += vecs * LANES) {
+            if (x + vecs * LANES > n)
+                x = n - vecs * LANES;
+            square_block(&weights, bias, floor, out + x, out_pitch, in + x, in_pitch,
+                         size, rows, vecs);
+        }
     }
-#undef CASE
 }
 
-/* The columns in as few strips as there can be, and these as equal as they can be; the
- * last may begin inside the one before. */
-INLINE void columns_square(const struct columns_call *call, const size_t size,
-                           const size_t most)
+/* A square window, every step one cell. */
+INLINE void columns_square(const struct columns_call *call, const size_t size)
 {
-    const size_t vectors = (call->n + LANES - 1) / LANES;
-    const size_t fewest = call->n % LANES == 0 ? 1 : 2; /* of whole vectors each */
-    const size_t strips =
-        vectors > fewest * most ? (vectors + most - 1) / most : fewest;
-    vec spread[STRIP_SIZE * STRIP_SIZE];
-    struct strip_weights weights = {call->weights, NULL};
-
-    if (size == STRIP_SPREAD) {
-        for (size_t i = 0; i < size * size; i++)
-            spread[i] = v_set1(call->weights[i]);
-        weights.spread = spread;
-    }
-    for (size_t s = 0, done = 0, vecs; s < strips; s++, done += vecs) {
-        vecs = (vectors - done) / (strips - s);
-        strip_at(call, weights, s + 1 < strips ? done * LANES : call->n - vecs * LANES,
-                 vecs, size, most);
-    }
+    if (call->n < BLOCK_VECS * LANES)
+        square_blocks(call, size, BLOCK_ROWS, 1);
+    else if (size <= BLOCK_HELD && call->rows >= 2 * BLOCK_ROWS &&
+             call->in_pitch <= BLOCK_NEAR)
+        square_blocks(call, size, 2 * BLOCK_ROWS, BLOCK_VECS);
+    else
+        square_blocks(call, size, BLOCK_ROWS, BLOCK_VECS);
 }
 
 INLINE void columns_plain(const struct columns_call *call, const size_t step)
@@ -272,13 +250,13 @@ static void columns_any(const struct columns_call *call)
         columns_plain(call, call->in_step);
 }
 
-/* A square window over one channel, every step one cell, and rows enough for a strip.
+/* A square window over one channel, every step one cell, and rows enough for a block.
  * In planes for each phase of a stride the last tap may lie where it would, and others
  * not. */
 static bool is_square(const struct columns_call *call, size_t size)
 {
     return call->kernel_rows == size && call->row_taps == size &&
-           call->rows + 1 >= size && call->in_step == 1 && call->stride == 1 &&
+           call->rows >= BLOCK_ROWS && call->in_step == 1 && call->stride == 1 &&
            call->dilation == 1 && is_joined(call);
 }
 
@@ -289,11 +267,11 @@ static void convolve_columns(const struct columns_call *call)
             columns_short(call, call->out + y * call->out_pitch,
                           call->in + y * call->stride * call->in_pitch);
     else if (is_square(call, 3))
-        columns_square(call, 3, STRIP_3);
+        columns_square(call, 3);
     else if (is_square(call, 5))
-        columns_square(call, 5, STRIP_5);
+        columns_square(call, 5);
     else if (is_square(call, 7))
-        columns_square(call, 7, STRIP_7);
+        columns_square(call, 7);
     else
         columns_any(call);
 }

@@ -15,10 +15,7 @@
 #define PIXELS         6  /* 24 sums, 4 weights and a pixel: 29 of the 32 registers */
 #define PIXELS_NARROW  14 /* 14 sums, 5 addresses apart; 3 weights of near taps */
 #define LINE_VECS      4
-#define STRIP_3        6 /* 18 sums, 6 inputs, a weight */
-#define STRIP_5        4 /* 20 sums, 4 inputs, a weight */
-#define STRIP_7        3 /* 21 sums, 3 inputs, a weight */
-#define STRIP_SPREAD   0 /* none: an add spreads its weight itself */
+#define BLOCK_VECS     4 /* 3x3: 12 sums, 9 weights, an input; others 16, 1 and 4 */
 #define CHANNEL_PIXELS 6 /* of two rows 12 sums, 13 inputs two apart, 2 weights */
 
 #define vec               float32x4_t
@@ -27,6 +24,7 @@
 #define v_store           vst1q_f32
 #define v_stream          v_store
 #define v_fence()         ((void)0)
+#define v_keep(a)         __asm__("" : "+w"(a))
 #define v_even            vuzp1q_f32
 #define v_odd             vuzp2q_f32
 #define ivec              uint8x16_t /* the bytes of the lanes */

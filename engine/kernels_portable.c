@@ -12,10 +12,7 @@
 #define PIXELS         2
 #define PIXELS_NARROW  2
 #define LINE_VECS      2
-#define STRIP_3        2
-#define STRIP_5        1
-#define STRIP_7        1
-#define STRIP_SPREAD   3
+#define BLOCK_VECS     2
 #define CHANNEL_PIXELS 2
 
 #define vec                 float
@@ -24,6 +21,7 @@
 #define v_store(p, a)       (*(p) = (a))
 #define v_stream            v_store
 #define v_fence()           ((void)0)
+#define v_keep(a)           ((void)(a))
 #define v_load_n(p, n)      ((void)(n), *(p))
 #define v_store_n(p, a, n)  ((void)(n), (void)(*(p) = (a)))
 #define v_even(a, b)        ((void)(b), (a))

@@ -110,7 +110,7 @@ Test(kernels_convolve, columns_of_every_length_and_number_of_rows)
     uint64_t seed = 0;
 
     for (size_t w = 0; w < N_WINDOWS; w++)
-        for (size_t rows = 1; rows <= 9; rows++)
+        for (size_t rows = 1; rows <= 17; rows++)
             for (size_t i = 0; i < N_LENGTHS; i++) {
                 const struct columns_case c = {.kernel_rows = windows[w][0],
                                                .row_taps = windows[w][1],
@@ -123,6 +123,24 @@ Test(kernels_convolve, columns_of_every_length_and_number_of_rows)
                                                .gap = i % 4};
                 check_columns(&c, false, seed++);
             }
+}
+
+/* Lines that meet in few sets of a cache are worked fewer at a time. */
+Test(kernels_convolve, columns_of_lines_far_apart)
+{
+    for (size_t w = 0; w < N_WINDOWS; w++)
+        for (size_t rows = 1; rows <= 17; rows++) {
+            const struct columns_case c = {.kernel_rows = windows[w][0],
+                                           .row_taps = windows[w][1],
+                                           .rows = rows,
+                                           .n = 70,
+                                           .in_step = 1,
+                                           .stride = 1,
+                                           .dilation = 1,
+                                           .apart = 1,
+                                           .gap = 1000};
+            check_columns(&c, false, rows);
+        }
 }
 
 Test(kernels_convolve, columns_with_steps_strides_and_dilations)
@@ -159,6 +177,24 @@ Test(kernels_convolve, columns_with_nans_and_infinities)
                                        .stride = (size_t)draw(&seed, 1, 2),
                                        .dilation = (size_t)draw(&seed, 1, 2),
                                        .apart = (size_t)draw(&seed, 1, 5),
+                                       .gap = (size_t)draw(&seed, 0, 5)};
+        check_columns(&c, true, round);
+    }
+}
+
+Test(kernels_convolve, columns_of_square_windows_with_nans_and_infinities)
+{
+    for (uint64_t round = 0; round < 600; round++) {
+        uint64_t seed = round;
+        const size_t size = 3 + 2 * (size_t)(round % 3);
+        const struct columns_case c = {.kernel_rows = size,
+                                       .row_taps = size,
+                                       .rows = (size_t)draw(&seed, 1, 17),
+                                       .n = (size_t)draw(&seed, 1, 90),
+                                       .in_step = 1,
+                                       .stride = 1,
+                                       .dilation = 1,
+                                       .apart = 1,
                                        .gap = (size_t)draw(&seed, 0, 5)};
         check_columns(&c, true, round);
     }
