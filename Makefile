@@ -45,11 +45,12 @@ C  = $(CC) -std=gnu17 $(WARNINGS) -ffp-contract=off -I. $(FLAGS_$(MODE)) $(CFLAG
 LD = $(CC) $(FLAGS_$(MODE)) $(LDFLAGS)
 LDLIBS = $(shell pkg-config --libs $(LIBS)) -lgif -lm -pthread
 
-# The instruction sets of the machine that is built for.
-ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+# The instruction sets of the machine that is built for; asked for when they are wanted,
+# as the compiler may be installed by then.
+ARCH    = $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 ISAS_x86_64  := avx2 avx512
 ISAS_aarch64 := neon
-ISAS   := portable $(ISAS_$(ARCH))
+ISAS    = portable $(ISAS_$(ARCH))
 
 ENGINE := $(patsubst %.c,$(B)/%.o,$(filter-out engine/kernels_%,$(wildcard engine/*.c)) \
                                   $(ISAS:%=engine/kernels_%.c))

@@ -106,7 +106,8 @@ double png_file_bytes(double row, double height)
 /* ---- rows ---- */
 
 /* Where a part is prepared: the lines are two rows without a filter, each behind
- * zeros. They come last: DEFLATE_BEYOND bytes, and more. */
+ * zeros. They come last, behind what is deflated. */
+_Static_assert(2 * ARENA_ALIGN >= DEFLATE_BEYOND, "lines are read beyond the rows");
 struct bench {
     uint8_t *lines[2];
     uint8_t *rows; /* of the whole part, filtered, each behind its filter */

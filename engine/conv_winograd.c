@@ -35,6 +35,7 @@ enum {
     TRANSFORM_STEPS = 192,   /* of a vector of channels of a tile, either way */
     HEADER = KERNEL_LANES,   /* packed[0]: whether the weights are tame */
     PACKED = 4 * CONV_PANEL, /* floats of a position that are packed at a time */
+    PACK_CHANNELS = 2048,    /* of a part of the packing: some 20 ms */
 };
 
 static bool fits(const struct conv_shape *s)
@@ -141,7 +142,8 @@ static struct conv_needs needs(const struct conv_shape *s)
 
     return (struct conv_needs){
         .packed = HEADER + s->out.channels + POSITIONS * weights_plane(s),
-        .pack_parts = size_parts(s->out.channels, CONV_PANEL),
+        .pack_parts = size_parts(s->out.channels, CONV_PANEL) *
+                      size_parts(s->in.channels, PACK_CHANNELS),
         .scratch = copy_size(s, tile.width) + planes_size(&p),
         .tile = tile,
     };
@@ -208,18 +210,20 @@ static void pack(const struct conv_shape *s, const float *kernel, const float *b
         memcpy(packed + HEADER, bias, filters * sizeof *packed);
 }
 
-/* A panel over all channels, some at a time: the positions lie far apart. */
+/* A panel over PACK_CHANNELS, some at a time: the positions lie far apart. */
 static void pack_part(const struct conv_shape *s, const float *kernel, size_t part,
                       float *packed)
 {
     const size_t channels = s->in.channels, filters = s->out.channels;
-    const size_t first = part * CONV_PANEL;
+    const size_t deep = size_parts(channels, PACK_CHANNELS);
+    const size_t first = part / deep * CONV_PANEL, top = part % deep * PACK_CHANNELS;
     const size_t width = size_least(filters - first, CONV_PANEL);
+    const size_t last = size_least(top + PACK_CHANNELS, channels);
     float some[POSITIONS][PACKED];
 
-    packed += HEADER + filters + first * channels;
-    for (size_t c = 0, n; c < channels; c += n, packed += n * width) {
-        n = size_least(channels - c, PACKED / CONV_PANEL);
+    packed += HEADER + filters + first * channels + top * width;
+    for (size_t c = top, n; c < last; c += n, packed += n * width) {
+        n = size_least(last - c, PACKED / CONV_PANEL);
         for (size_t k = 0; k < n; k++)
             transform_weights(kernel + (c + k) * filters + first, channels * filters,
                               width, some, k * width);

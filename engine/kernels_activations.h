@@ -38,8 +38,8 @@ INLINE vec reduce_exp(vec x, const float k, vec *p)
     return shifted;
 }
 
-/* e^x within 1 ulp. 2^n in two halves, so that subnormal results and infinity come out.
- * A NaN passes through a maximum, or a minimum, that it comes second in. */
+/* e^x within 1.02 ulp. 2^n in two halves, so that subnormal results and infinity come
+ * out. A NaN passes through a maximum, or a minimum, that it comes second in. */
 INLINE vec v_exp(vec x)
 {
     vec p;
@@ -50,7 +50,7 @@ INLINE vec v_exp(vec x)
     return v_mul(v_mul(v_add(p, C(1.0f)), v_pow2(half)), v_pow2(rest));
 }
 
-/* The same for x <= 88, but 0 where it would be subnormal. */
+/* The same for x <= 88, but 0 from 2^-126.5 down. */
 INLINE vec v_exp_down(vec x)
 {
     vec p;
@@ -88,7 +88,7 @@ INLINE vec f_relu(vec x, const struct activation *a)
     return v_max(C(0.0f), x); /* 0 > x ? 0 : x */
 }
 
-/* 2^n / (2^n + e^-r) with p = 1 - e^-r; 0 where it would be subnormal */
+/* 2^n / (2^n + e^-r) with p = 1 - e^-r; 0 from 2^-126.5 down */
 INLINE vec f_sigmoid(vec x, const struct activation *a)
 {
     vec p;
@@ -204,8 +204,8 @@ INLINE vec f_swish(vec x, const struct activation *a)
     return v_mul(x, f_sigmoid(x, a));
 }
 
-/* tanh(ln(1 + w)) = (w^2 + 2 w) / (w^2 + 2 w + 2) with w = e^x, which is 1 from 20 on.
- */
+/* tanh(ln(1 + w)) = (w^2 + 2 w) / (w^2 + 2 w + 2) with w = e^x, which is 1 from 20 on;
+ * -0 where w is 0, as swish. */
 INLINE vec f_mish(vec x, const struct activation *a)
 {
     const vec w = v_exp_down(v_min(C(20.0f), x)), n = v_mul(w, v_add(w, C(2.0f)));

@@ -238,7 +238,7 @@ struct binding {
 static bool cancelled(const struct binding *binding)
 {
     return error_set(binding->err, ERROR_CLIENT_CLOSED,
-                     "cancelled while drawing weights");
+                     "cancelled while preparing weights");
 }
 
 static bool initialise(const struct layer *layer, const struct weight *weight,

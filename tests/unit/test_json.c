@@ -145,6 +145,11 @@ Test(json, refuses_json_that_means_nothing_here)
          "config: line 1, column 8: the key \"a\" stands twice in an object"},
         {"[{\"x\":{\"k\":1,\"k\":1}}]", "/0/x/k",
          "config: line 1, column 14: the key \"k\" stands twice in an object"},
+        {"{\"8yn0iYCKYHlIj4-BwPqk\":1,\"GReLUrM4wMqfg9yzV3KQ\":2,"
+         "\"8yn0iYCKYHlIj4-BwPqk\":3}",
+         "/8yn0iYCKYHlIj4-BwPqk",
+         "config: line 1, column 52: the key \"8yn0iYCKYHlIj4-BwPqk\" stands twice in "
+         "an object"},
         {"{\"a\":[{\"b\":1},[],{\"c/d\":{\"\":0},\"c/d\":2}]}", "/a/2/c~1d",
          "config: line 1, column 32: the key \"c/d\" stands twice in an object"},
     };
@@ -247,6 +252,14 @@ Test(json, finds_a_duplicate_among_many_keys)
     cJSON_Delete(json);
     strcpy(to, "\"k77\":0}");
     cr_expect_eq(code_of(text), ERROR_CONFIG_INVALID);
+}
+
+/* Their hashes (FNV-1a, of 64 bits) are the same. */
+Test(json, tells_keys_of_one_hash_apart)
+{
+    cr_expect_eq(code_of(strdup("{\"8yn0iYCKYHlIj4-BwPqk\":1,"
+                                "\"GReLUrM4wMqfg9yzV3KQ\":2}")),
+                 ERROR_NONE);
 }
 
 Test(json, cuts_blobs_out_before_the_limits_apply)

@@ -330,6 +330,47 @@ Test(weights_shelf, small_layers_never_come_to_the_shelf)
 }
 
 /* Nothing fits: the request is computed as without a shelf. */
+/* A request that is cancelled after some parts of its packing. */
+static void run_some(void *self, size_t n, parallel_body *body, void *context)
+{
+    size_t *left = self;
+
+    for (size_t i = 0; i<n && * left> 0; i++, --*left)
+        body(context, i, 0);
+}
+
+static bool none_left(void *self)
+{
+    return *(size_t *)self == 0;
+}
+
+Test(weights_shelf, what_was_half_packed_is_not_kept)
+{
+    const struct layer layer =
+        layer_of(&(struct shelved_case){"Conv2D", 8, 32, 96, 3, 1});
+    struct shelf *shelf = shelf_new(SHELF, NULL);
+    size_t left = 2; /* of three panels of 32 filters */
+    const struct parallel some = {run_some, none_left, &left, 1};
+    struct fixture plain, whole, half;
+
+    set_up(&half, &layer, 8, 32);
+    cr_assert_eq(half.plan.layers[0].pack_parts, 3);
+    cr_assert_not(weights_bind(&half.network, &half.plan, NULL, shelf, &some,
+                               &half.arena, &half.err));
+    cr_expect_eq(half.err.code, ERROR_CLIENT_CLOSED);
+    tear_down(&half, shelf);
+    cr_expect_eq(shelf_read(shelf).bytes, 0);
+
+    set_up(&plain, &layer, 8, 32);
+    set_up(&whole, &layer, 8, 32);
+    check_same(outcome(&plain, NULL, NULL, kernels_nth(0)),
+               outcome(&whole, shelf, NULL, kernels_nth(0)), "after half of it");
+    cr_expect_eq(shelf_read(shelf).hits, 0);
+    tear_down(&whole, shelf);
+    tear_down(&plain, NULL);
+    shelf_free(shelf);
+}
+
 Test(weights_shelf, a_full_shelf_changes_no_bit)
 {
     const struct layer layer = layer_of(&cases[0]);
