@@ -326,8 +326,10 @@ static double error_of(const struct problem *p, const float *out)
 {
     double worst = 0;
 
-    for (size_t i = 0; i < p->n_out; i++)
+    for (size_t i = 0; i < p->n_out; i++) {
+        cr_assert_not(isnan(out[i]), "output %zu of %zu", i, p->n_out);
         worst = fmax(worst, fabs((double)out[i] - p->exact[i]) / p->scale);
+    }
     return worst;
 }
 

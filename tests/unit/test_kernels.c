@@ -281,6 +281,7 @@ static double worst_error(const struct activation *activation)
     for (size_t i = 0; i < POINTS; i++) {
         const double want = function->exact((double)x[i], activation);
         const double size = fabs(want) + (function->against_x ? fabs((double)x[i]) : 0);
+        cr_assert_not(isnan(y[i]), "of %g", (double)x[i]);
         worst = fmax(worst, fabs((double)y[i] - want) / (size * 0x1p-24 + 1e-38));
     }
     return worst;
