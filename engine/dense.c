@@ -16,7 +16,8 @@ static size_t units_of_part(size_t units)
 }
 
 /* One cell after the other would read all weights for each: then they are packed, as
- * for a 1x1 convolution. A single vector reads them as they lie, once. */
+ * for a 1x1 convolution. A single vector reads them once: as they lie, where packing
+ * would be of use to nobody else. */
 static bool single(const struct extent *in)
 {
     return in->height * in->width == 1;
@@ -45,6 +46,7 @@ bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct erro
         if (units > units_of_part(units) &&
             !activation_crosses_channels(layer->activation.id))
             plan->tile.channels = units_of_part(units);
+        plan->kept = (in.channels + 1) * size_whole(units, KERNEL_LANES);
     } else {
         plan->packed = conv_panels_packed(in.channels, units);
         plan->scratch = (in.channels / CONV_TAPS + 1) * sizeof(struct filters_run);
@@ -55,10 +57,11 @@ bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct erro
 void dense_pack(const struct layer *layer, const struct layer_plan *plan, float *packed)
 {
     const size_t rows = plan->weight_shape[0].dim[0], units = (size_t)layer->units;
+    const size_t panel = plan->kept ? KERNEL_LANES : CONV_PANEL;
 
     memset(packed, 0, plan->packed * sizeof *packed);
-    for (size_t f = 0; f < units; f += CONV_PANEL) {
-        const size_t width = conv_panels_width(units, f);
+    for (size_t f = 0; f < units; f += panel) {
+        const size_t width = plan->kept ? KERNEL_LANES : conv_panels_width(units, f);
         const size_t n = width < units - f ? width : units - f;
         for (size_t k = 0; k < rows; k++, packed += width)
             memcpy(packed, layer->weights[0].values + k * units + f,
@@ -73,11 +76,20 @@ static void run_vector(const struct layer_task *task)
     const struct box *box = &task->box;
     const struct weight *weights = task->layer->weights;
     const size_t units = (size_t)task->layer->units;
+    const size_t n = shape_extent(&task->plan->in).channels;
+    const float *packed = task->plan->packed_weights;
+    float *out = task->out + box->first;
 
-    task->kernels->multiply_vector(
-        task->out + box->first, task->in, weights[0].values + box->first, units,
-        weights[1].values ? weights[1].values + box->first : NULL,
-        shape_extent(&task->plan->in).channels, box->last - box->first);
+    if (task->plan->packed)
+        task->kernels->multiply_panels(out, task->in, packed + n * box->first,
+                                       packed + n * size_whole(units, KERNEL_LANES) +
+                                           box->first,
+                                       n, box->last - box->first);
+    else
+        task->kernels->multiply_vector(
+            out, task->in, weights[0].values + box->first, units,
+            weights[1].values ? weights[1].values + box->first : NULL, n,
+            box->last - box->first);
 }
 
 void dense_run(const struct layer_task *task)

@@ -195,6 +195,11 @@ struct kernels {
      */
     void (*multiply_vector)(float *out, const float *in, const float *weights,
                             size_t step, const float *bias, size_t n, size_t filters);
+    /* The same where the weights lie in panels of KERNEL_LANES filters, one behind the
+     * other: of each input as many weights. Those and bias, which is not NULL, are
+     * readable up to filters rounded up to KERNEL_LANES. */
+    void (*multiply_panels)(float *out, const float *in, const float *weights,
+                            const float *bias, size_t n, size_t filters);
 
     /* From 6x6 cells every 4 columns to planes; and back, from planes to 4x4 cells plus
      * bias. Channels of the way back are a multiple of KERNEL_LANES. */

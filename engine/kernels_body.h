@@ -235,6 +235,7 @@ const struct kernels TABLE_NAME(ISA) = {
     .convolve_channels = convolve_channels,
     .convolve_groups = convolve_groups,
     .multiply_vector = multiply_vector,
+    .multiply_panels = multiply_panels,
     .winograd_in = winograd_in,
     .winograd_multiply = winograd_multiply,
     .winograd_out = winograd_out,

@@ -331,3 +331,51 @@ static void multiply_vector(float *out, const float *in, const float *weights,
     for (; k < n; k++)
         multiply_rows(out, in + k, weights + k * step, step, filters, 1, false);
 }
+
+/* Panels that are walked side by side: what one stream brings from memory, or from the
+ * third-level cache, is less than half of what four bring. 8 sums, 1 input. */
+enum { VECTOR_PANELS = 4, LINE_VECTORS = LINE / LANES };
+
+/* `panels` panels, of which the first `filters` sums are stored. */
+INLINE void multiply_abreast(float *out, const float *in, const float *weights,
+                             const float *bias, size_t n, size_t filters,
+                             const size_t panels)
+{
+    const size_t apart = n * LINE;
+    vec sum[VECTOR_PANELS * LINE_VECTORS];
+
+    UNROLL
+    for (size_t v = 0; v < panels * LINE_VECTORS; v++)
+        sum[v] = v_load(bias + v * LANES);
+    for (size_t k = 0; k < n; k++, weights += LINE) {
+        const vec x = v_set1(in[k]);
+        UNROLL
+        for (size_t v = 0; v < panels * LINE_VECTORS; v++) {
+            const float *w = weights + v / LINE_VECTORS * apart;
+            sum[v] = v_madd(x, v_load(w + v % LINE_VECTORS * LANES), sum[v]);
+        }
+    }
+    UNROLL
+    for (size_t v = 0; v < panels * LINE_VECTORS; v++)
+        if (v * LANES < filters)
+            store_part(out + v * LANES, sum[v], filters - v * LANES);
+}
+
+static void multiply_panels(float *out, const float *in, const float *weights,
+                            const float *bias, size_t n, size_t filters)
+{
+    enum { ABREAST = VECTOR_PANELS * LINE };
+
+    for (size_t f = 0; f < filters; f += ABREAST) {
+        const size_t left = filters - f;
+        const float *const w = weights + f * n;
+        if (left > 3 * LINE)
+            multiply_abreast(out + f, in, w, bias + f, n, left, VECTOR_PANELS);
+        else if (left > 2 * LINE)
+            multiply_abreast(out + f, in, w, bias + f, n, left, 3);
+        else if (left > LINE)
+            multiply_abreast(out + f, in, w, bias + f, n, left, 2);
+        else
+            multiply_abreast(out + f, in, w, bias + f, n, left, 1);
+    }
+}

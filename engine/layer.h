@@ -144,6 +144,9 @@ struct layer_plan {
     double params;             /* weights */
     struct shape weight_shape[LAYER_MAX_WEIGHTS]; /* rank 0: the layer has no such */
     size_t packed;     /* floats of weights rearranged for the run, made once */
+    size_t kept;       /* what packed is to be, instead of 0, where weights that are
+                          drawn are kept for other requests: else it costs more than it
+                          saves */
     size_t packing;    /* where pack depends on the maps only by their channels and by a
                           choice that infer made: a number for that choice, not 0 */
     size_t pack_parts; /* calls of pack_part, or 0 */

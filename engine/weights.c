@@ -318,21 +318,43 @@ static bool place_drawn(struct binding *binding, struct layer *layer,
 /* Bytes that are made in less time than it takes to look for them. */
 enum { LEAST_SHELVED = 4096 };
 
+/* A place on the shelf for n floats of the layer, and whether it has them already. NULL
+ * if it is not worth it, or there is no room. */
+static struct shelf_entry *take_place(struct binding *binding,
+                                      const struct layer *layer,
+                                      const struct layer_plan *plan, unsigned drawn,
+                                      size_t n, bool *found)
+{
+    struct weights_key key;
+
+    *found = false;
+    if (!binding->shelf || n < LEAST_SHELVED / sizeof(float) ||
+        !weights_key_init(&key, layer, plan, drawn))
+        return NULL;
+    struct shelf_entry *entry = shelf_find(binding->shelf, &key.parts, &binding->visit);
+    *found = entry;
+    return entry ? entry
+                 : shelf_reserve(binding->shelf, &key.parts, n, &binding->visit);
+}
+
 /* What is drawn and packed of the layer, from the shelf, or onto it; the rest is bound.
- * plan->shelved stays NULL if it is not worth it, or there is no room. */
+ * plan->shelved stays NULL where there is no place. */
 static bool shelve(struct binding *binding, struct layer *layer,
                    struct layer_plan *plan, unsigned drawn)
 {
-    const size_t n_drawn = floats_of(plan, drawn), n = n_drawn + plan->packed;
-    struct weights_key key;
+    const size_t n_drawn = floats_of(plan, drawn), packed = plan->packed;
+    bool found;
 
-    if (!binding->shelf || n < LEAST_SHELVED / sizeof(float) ||
-        !weights_key_init(&key, layer, plan, drawn))
-        return true;
-    plan->shelved = shelf_find(binding->shelf, &key.parts, &binding->visit);
-    const bool found = plan->shelved;
-    if (!found)
-        plan->shelved = shelf_reserve(binding->shelf, &key.parts, n, &binding->visit);
+    if (plan->kept && drawn & 1) {
+        plan->packed = plan->kept;
+        plan->shelved =
+            take_place(binding, layer, plan, drawn, n_drawn + plan->kept, &found);
+    }
+    if (!plan->shelved) {
+        plan->packed = packed;
+        plan->shelved =
+            take_place(binding, layer, plan, drawn, n_drawn + packed, &found);
+    }
     if (!plan->shelved)
         return true;
 

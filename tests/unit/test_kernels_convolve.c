@@ -4,6 +4,7 @@
  * the definition in double precision. Arrays end and begin at unmapped pages; what is
  * not an output stays as it was.
  */
+#include "engine/size.h"
 #include "tests/unit/kernel_case.h"
 
 /* Lengths around the ends of vectors and of register blocks. */
@@ -503,6 +504,43 @@ static void check_vector_at(size_t n, size_t filters, size_t gap, bool wild,
         cr_assert(same_bits(want, out, filters), "%s: %zu inputs, %zu filters, gap %zu",
                   kernels_nth(k)->name, n, filters, gap);
     }
+}
+
+/* In panels, whose last lanes are there but no filters: a NaN there stays there. */
+static void check_panels_at(size_t n, size_t filters, bool wild, uint64_t seed,
+                            int side)
+{
+    const size_t whole = size_whole(filters, KERNEL_LANES);
+    float *in = place(IN, n, side), *weights = place(WEIGHTS, n * whole, side);
+    float *bias = place(BIAS, whole, side), *want = place(WANT, filters, side);
+
+    fill_values(in, n, wild, seed);
+    fill_values(weights, n * whole, wild && seed % 2, seed + 1);
+    fill_values(bias, whole, wild, seed + 2);
+    for (size_t f = 0; f < filters; f++) {
+        const float *panel = weights + f / KERNEL_LANES * KERNEL_LANES * n;
+        struct sum sum = sum_from(bias[f]);
+        for (size_t k = 0; k < n; k++)
+            sum_add(&sum, in[k], panel[k * KERNEL_LANES + f % KERNEL_LANES]);
+        want[f] = sum_end(&sum, -INFINITY);
+    }
+    for (size_t k = 0; kernels_nth(k); k++) {
+        float *out = place(OUT, filters, side);
+        fill_values(out, filters, true, seed + 3);
+        kernels_nth(k)->multiply_panels(out, in, weights, bias, n, filters);
+        cr_assert(same_bits(want, out, filters), "%s: %zu inputs, %zu filters",
+                  kernels_nth(k)->name, n, filters);
+    }
+}
+
+Test(kernels_convolve, a_vector_times_any_matrix_in_panels)
+{
+    uint64_t seed = 0;
+
+    for (size_t n = 0; n <= 20; n++)
+        for (size_t filters = 1; filters <= 140; filters++, seed++)
+            for (int side = 0; side < SIDES; side++)
+                check_panels_at(n, filters, seed % 5 == 0, seed, side);
 }
 
 Test(kernels_convolve, a_vector_times_any_matrix)

@@ -26,7 +26,7 @@ static const struct shelved_case cases[] = {
     {"LayerNormalization", 3, 700, 0, 1, 1},
     {"Normalization", 3, 700, 0, 1, 1},
     {"Dense", 6, 64, 64, 1, 1}, /* packed */
-    {"Dense", 1, 64, 64, 1, 1}, /* not packed */
+    {"Dense", 1, 64, 50, 1, 1}, /* packed for the shelf only */
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -152,6 +152,38 @@ ParameterizedTest(struct case_and_isa *p, weights_shelf, a_hit_gives_the_bits_of
         tear_down(&tries[i], shelf);
     tear_down(&plain, NULL);
     shelf_free(shelf);
+}
+
+/* A Dense layer of one vector, drawn with this shelf: with what is packed beside what
+ * is drawn if both fit, else without. */
+static void check_dense(size_t room, bool packed)
+{
+    const struct shelved_case *c = &cases[CASES - 1];
+    const struct layer layer = layer_of(c);
+    struct shelf *shelf = shelf_new(room, NULL);
+    struct fixture plain, tries[2];
+
+    set_up(&plain, &layer, c->size, c->channels);
+    const struct tensor *expected = outcome(&plain, NULL, NULL, kernels_find(NULL));
+    cr_assert_eq(plain.plan.layers[0].packed, 0);
+    for (size_t i = 0; i < 2; i++) {
+        set_up(&tries[i], &layer, c->size, c->channels);
+        check_same(expected, outcome(&tries[i], shelf, NULL, kernels_find(NULL)),
+                   c->kind);
+        cr_assert_not_null(tries[i].plan.layers[0].shelved);
+        cr_assert_eq(tries[i].plan.layers[0].packed > 0, packed);
+    }
+    cr_assert_eq(shelf_read(shelf).hits, 1);
+    for (size_t i = 0; i < 2; i++)
+        tear_down(&tries[i], shelf);
+    tear_down(&plain, NULL);
+    shelf_free(shelf);
+}
+
+Test(weights_shelf, one_vector_is_packed_where_there_is_room_to_keep_it)
+{
+    check_dense(SHELF, true);
+    check_dense(24 << 10, false);
 }
 
 /* Binds only; true if the layer was found on the shelf. */
