@@ -56,7 +56,9 @@ INLINE void channels_near(const struct channels_call *call, size_t p, size_t c,
 
 /* 3x3 windows `step` rows and columns apart: outputs of two rows at once. Twice the
  * chains, and the rows of the input that both windows cover are loaded once: of four
- * pixels 8 sums, 6 inputs and a weight or two of each row are 16 registers. */
+ * pixels 8 sums, 6 inputs and a weight or two of each row are 16 registers. Cells are
+ * loaded where they are multiplied: all of a row before that, gcc would put some into
+ * memory. */
 INLINE void channels_pair(const struct channels_call *call, size_t p, size_t c,
                           size_t lanes, const size_t pixels, const size_t step)
 {
@@ -71,10 +73,6 @@ INLINE void channels_pair(const struct channels_call *call, size_t p, size_t c,
         sum[0][k] = sum[1][k] = load_part(call->bias + c, lanes);
     UNROLL
     for (size_t r = 0; r < step + SIZE; r++, row += pitch) {
-        vec x[(CHANNEL_PIXELS - 1) * 2 + SIZE];
-        UNROLL
-        for (size_t k = 0; k < (pixels - 1) * step + SIZE; k++)
-            x[k] = load_part(row + k * channels, lanes);
         UNROLL
         for (size_t kx = 0; kx < SIZE; kx++)
             for (size_t i = 0; i < 2; i++) {
@@ -82,8 +80,10 @@ INLINE void channels_pair(const struct channels_call *call, size_t p, size_t c,
                     continue;
                 const size_t t = (r - i * step) * SIZE + kx;
                 const vec w = load_part(weights + t * channels, lanes);
+                const float *x = row + kx * channels;
                 for (size_t k = 0; k < pixels; k++)
-                    sum[i][k] = v_madd(x[k * step + kx], w, sum[i][k]);
+                    sum[i][k] =
+                        v_madd(load_part(x + k * step * channels, lanes), w, sum[i][k]);
             }
     }
     UNROLL
@@ -129,7 +129,8 @@ INLINE void channels_row(const struct channels_call *call, size_t p, size_t end,
 }
 
 /* Down the rows, so many columns at a time that the rows of a window stay in the
- * first-level cache: 16 KiB of them. Two rows at once where `pairs`. */
+ * first-level cache: 16 KiB of them. Two rows at once where `pairs`: of these only one
+ * or two come back, which is less than whole rows gain as they are fetched. */
 INLINE void channels_rows(const struct channels_call *call, const size_t width,
                           const size_t step, const bool pairs)
 {
@@ -137,7 +138,7 @@ INLINE void channels_rows(const struct channels_call *call, const size_t width,
     const size_t height = call->taps / call->width;
     const size_t some = CACHED / (height * call->in_step + 1) + 1;
     const size_t columns =
-        (some + CHANNEL_PIXELS - 1) / CHANNEL_PIXELS * CHANNEL_PIXELS;
+        pairs ? call->n : (some + CHANNEL_PIXELS - 1) / CHANNEL_PIXELS * CHANNEL_PIXELS;
 
     for (size_t x = 0; x < call->n; x += columns) {
         const size_t end = call->n - x < columns ? call->n : x + columns;
