@@ -27,9 +27,11 @@ enum {
     POSITIONS = WINDOW * WINDOW,
     CHANNELS_MIN = 16,
     FILTERS_MIN = 32,
-    TILES = 56,         /* of a part with planes of its own: they pay for the weights */
-    TILES_MIN = 14,     /* a register block */
-    FILTERS_PART = 128, /* splitting filters repeats the transform of the input */
+    TILES = 56,     /* of a part with planes of its own: they pay for the weights */
+    TILES_MIN = 14, /* a register block */
+    TILES_FEW = 4,  /* of the whole map: 8x8 cells */
+    WEIGHTS_NEAR = 1 << 20,  /* floats of transformed weights */
+    FILTERS_PART = 128,      /* splitting filters repeats the transform of the input */
     SHARED_MAX = 4 << 20,    /* floats of planes that are shared */
     STEPS_MIN = 1 << 17,     /* of a part of the products: some 40 us */
     TRANSFORM_STEPS = 192,   /* of a vector of channels of a tile, either way */
@@ -38,17 +40,28 @@ enum {
     PACK_CHANNELS = 2048,    /* of a part of the packing: some 20 ms */
 };
 
+static size_t count_tiles(size_t cells)
+{
+    return size_parts(cells, TILE);
+}
+
+/* Weights that no cache holds are fetched for each run, and four times as many as the
+ * definition has: of 512 channels 38 MB instead of 9. Over few tiles that takes longer
+ * than the products that it saves. */
+static bool pays(const struct conv_shape *s)
+{
+    const size_t tiles = count_tiles(s->out.height) * count_tiles(s->out.width);
+
+    return tiles > TILES_FEW ||
+           POSITIONS * s->in.channels * s->out.channels <= WEIGHTS_NEAR;
+}
+
 static bool fits(const struct conv_shape *s)
 {
     return s->kh == 3 && s->kw == 3 && s->sy == 1 && s->sx == 1 && s->dy == 1 &&
            s->dx == 1 && s->groups == 1 && s->in.channels >= CHANNELS_MIN &&
            s->out.channels >= FILTERS_MIN && s->out.channels % KERNEL_LANES == 0 &&
-           s->out.height >= TILE && s->out.width >= TILE;
-}
-
-static size_t count_tiles(size_t cells)
-{
-    return size_parts(cells, TILE);
+           s->out.height >= TILE && s->out.width >= TILE && pays(s);
 }
 
 /* Tiles of a part: fewer where the map is so deep that they would take many times

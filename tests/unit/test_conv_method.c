@@ -319,6 +319,34 @@ static bool fits(size_t m, const struct conv_shape *s)
     return !methods[m].method->fits || methods[m].method->fits(s);
 }
 
+/* 3x3 windows over a square map, as deep as the output is. */
+static bool fits_winograd(size_t cells, size_t channels)
+{
+    const struct extent map = {.channels = channels, .height = cells, .width = cells};
+    const struct conv_shape s = {.in = map,
+                                 .out = map,
+                                 .kh = 3,
+                                 .kw = 3,
+                                 .sy = 1,
+                                 .sx = 1,
+                                 .dy = 1,
+                                 .dx = 1,
+                                 .top = 1,
+                                 .left = 1,
+                                 .groups = 1,
+                                 .padded = true};
+
+    return conv_method_of(&s) == &conv_winograd;
+}
+
+Test(conv_method, few_tiles_do_not_pay_for_many_transformed_weights)
+{
+    cr_assert(fits_winograd(8, 128));
+    cr_assert(!fits_winograd(8, 256));
+    cr_assert(!fits_winograd(7, 512));
+    cr_assert(fits_winograd(9, 512));
+}
+
 /* ---- against the definition ---- */
 
 /* The largest error in units of the largest output. */
