@@ -7,9 +7,8 @@
 #include "api/fixed_limit.h"
 #include "api/jpeg.h"
 #include "api/npy.h"
+#include "api/painting.h"
 #include "api/png.h"
-#include "api/prepare.h"
-#include "api/resize.h"
 #include "api/webp.h"
 
 static const struct codec *const codecs[] = {
@@ -261,114 +260,6 @@ bool image_channels(const struct image_info *info, const struct options *options
 
 /* ---- pixels ---- */
 
-/* From the rows of a file to the tensor. */
-struct painting {
-    struct preparation prepare;
-    const struct image_info *info;
-    struct resize *resize; /* NULL: the size stays */
-    size_t columns;        /* of a row of the file */
-    size_t channels;       /* of a flattened pixel */
-    bool multiply;         /* colours by alpha while they are resized */
-    float *row;            /* one of the file's as floats; room for four channels */
-    float *turned;         /* one of the tensor's, if the file is not upright */
-    struct tensor *out;
-    const struct parallel *parallel;
-};
-
-/* Rows and columns change places in the second half of them. */
-static const struct {
-    bool flip_x, flip_y;
-} turns[9] = {
-    [2] = {true, false}, [3] = {true, true}, [4] = {false, true},
-    [6] = {false, true}, [7] = {true, true}, [8] = {true, false},
-};
-
-/* Put a row of an image that is not upright into its place, pixel for pixel. */
-static void turn_row(const struct painting *p, size_t y, const float *row)
-{
-    const bool across = image_is_turned(p->info);
-    const size_t channels = p->prepare.channels;
-    const size_t height = p->out->shape.dim[0], width = p->out->shape.dim[1];
-    const size_t columns = across ? height : width, rows = across ? width : height;
-    const size_t to_y = turns[p->info->orientation].flip_y ? rows - 1 - y : y;
-
-    for (size_t x = 0; x < columns; x++) {
-        const size_t to_x = turns[p->info->orientation].flip_x ? columns - 1 - x : x;
-        const size_t at = across ? to_x * width + to_y : to_y * width + to_x;
-        memcpy(p->out->values + at * channels, row + x * channels,
-               channels * sizeof *row);
-    }
-}
-
-/* Row y, of the size that it is to have. */
-static void finish_row(const struct painting *p, size_t y, const float *pixels)
-{
-    const size_t columns = p->out->shape.dim[image_is_turned(p->info) ? 0 : 1];
-    float *to =
-        p->turned ? p->turned : p->out->values + y * columns * p->prepare.channels;
-
-    prepare_finish(&p->prepare, to, pixels, p->channels, columns);
-    if (p->turned)
-        turn_row(p, y, to);
-}
-
-static bool finish_resized(void *context, size_t y, float *pixels)
-{
-    const struct painting *p = context;
-
-    if (p->multiply)
-        prepare_divide_alpha(&p->prepare, pixels, p->channels,
-                             p->out->shape.dim[image_is_turned(p->info) ? 0 : 1]);
-    finish_row(p, y, pixels);
-    return !parallel_cancelled(p->parallel);
-}
-
-/* A row as floats: in place, from here on. */
-static void paint_floats(const struct painting *p, size_t y, float *row, size_t from)
-{
-    prepare_flatten(&p->prepare, row, from, p->columns);
-    if (!p->resize) {
-        finish_row(p, y, row);
-        return;
-    }
-    if (p->multiply)
-        prepare_multiply_alpha(&p->prepare, row, p->channels, p->columns);
-    resize_row(p->resize, row);
-}
-
-static void paint_row(void *context, const struct pixel_row *row)
-{
-    const struct painting *p = context;
-    const size_t n = p->columns * row->channels;
-
-    if (row->u8)
-        for (size_t i = 0; i < n; i++)
-            p->row[i] = (float)row->u8[i];
-    else
-        for (size_t i = 0; i < n; i++)
-            p->row[i] = (float)row->u16[i];
-    paint_floats(p, row->y, p->row, row->channels);
-}
-
-/* What the resize has to do, as the file's rows lie; false if nothing. */
-static bool resize_sizes(const struct image_info *info, const struct options *options,
-                         size_t channels, struct resize_sizes *sizes)
-{
-    const bool across = image_is_turned(info);
-    const size_t from[2] = {info->height, info->width};
-
-    *sizes = (struct resize_sizes){
-        .method = options->resize_method,
-        .from = {from[across], from[!across]},
-        .channels = channels,
-    };
-    if (!OPTION_GIVEN(options, RESIZE))
-        return false;
-    sizes->to[0] = (size_t)options->resize[across];
-    sizes->to[1] = (size_t)options->resize[!across];
-    return sizes->to[0] != sizes->from[0] || sizes->to[1] != sizes->from[1];
-}
-
 /* Of the file and what is read of it; of an array only where its values are no tensor
  * yet. */
 static double decode_bytes(const struct image_info *info, bool same)
@@ -384,22 +275,13 @@ static double decode_bytes(const struct image_info *info, bool same)
 double image_bytes(const struct image_info *info, const struct options *options,
                    size_t channels)
 {
-    const size_t side = info->width > info->height ? info->width : info->height;
-    const size_t flat = info->format == IMAGE_NPY ? info->channels : 4;
-    double h = (double)info->height, w = (double)info->width;
-    struct resize_sizes sizes;
-    const bool resized = resize_sizes(info, options, flat, &sizes);
-    double bytes = 8 * 2 * ARENA_ALIGN + (double)side * 4 * sizeof(float);
+    const bool resized = OPTION_GIVEN(options, RESIZE);
+    const double h = resized ? options->resize[0] : (double)info->height;
+    const double w = resized ? options->resize[1] : (double)info->width;
+    const bool same = painting_keeps_size(info, options) && channels == info->channels;
 
-    if (resized) {
-        h = options->resize[0];
-        w = options->resize[1];
-        bytes += resize_bytes(&sizes);
-    }
-    if (info->orientation > 1)
-        bytes += (h + w) * (double)channels * sizeof(float);
-    return bytes + h * w * (double)channels * sizeof(float) +
-           decode_bytes(info, !resized && channels == info->channels);
+    return painting_bytes(info, options, channels) +
+           h * w * (double)channels * sizeof(float) + decode_bytes(info, same);
 }
 
 static bool no_memory(struct error *err)
@@ -407,40 +289,16 @@ static bool no_memory(struct error *err)
     return error_set(err, ERROR_PLAN_TOO_LARGE, "no memory for the image");
 }
 
-static bool begin(struct painting *p, const struct options *options,
-                  const struct kernels *kernels, float full, struct arena *arena,
-                  struct error *err)
-{
-    const struct image_info *info = p->info;
-    const size_t *dim = p->out->shape.dim;
-    struct resize_sizes sizes;
-
-    if (!prepare_init(&p->prepare, options, kernels, full, dim[2], err))
-        return false;
-    p->channels = prepare_flat_channels(&p->prepare, info->channels);
-    const bool resized = resize_sizes(info, options, p->channels, &sizes);
-    p->columns = sizes.from[1];
-    p->multiply = options->resize_method != RESIZE_NEAREST;
-    p->row = arena_take(arena, p->columns, 4 * sizeof *p->row);
-    if (resized)
-        p->resize = resize_new(&sizes, finish_resized, p, arena);
-    if (info->orientation > 1)
-        p->turned = arena_take(arena, dim[0] + dim[1], dim[2] * sizeof *p->turned);
-    return (p->row && (!resized || p->resize) && (info->orientation <= 1 || p->turned))
-               ? true
-               : no_memory(err);
-}
-
 static bool decode_pixels(const struct bytes *file, struct image_info *info,
                           const struct options *options, const struct kernels *kernels,
                           const struct parallel *parallel, struct tensor *out,
                           struct arena *arena, struct error *err)
 {
-    struct painting p = {.info = info, .out = out, .parallel = parallel};
-    const struct pixel_sink sink = {paint_row, &p, parallel};
+    const float full = info->bit_depth == 16 ? 65535.0f : 255.0f;
+    struct painting p;
+    const struct pixel_sink sink = {painting_row, &p, parallel};
 
-    return begin(&p, options, kernels, info->bit_depth == 16 ? 65535.0f : 255.0f, arena,
-                 err) &&
+    return painting_init(&p, info, options, kernels, full, parallel, out, arena, err) &&
            codecs[info->format]->decode(file, info, &sink, arena, err) &&
            !codec_cancelled(&sink, err);
 }
@@ -450,15 +308,15 @@ static bool decode_npy(const struct bytes *file, struct image_info *info,
                        const struct parallel *parallel, struct tensor *out,
                        struct arena *arena, struct error *err)
 {
-    struct painting p = {.info = info, .out = out, .parallel = parallel};
-    const struct pixel_sink sink = {paint_row, &p, parallel};
+    struct painting p;
+    const struct pixel_sink sink = {painting_row, &p, parallel};
     const size_t row = info->width * info->channels;
     const char *reason;
     struct npy npy;
 
     if (!npy_open(file, &npy, &reason))
         return bad_array(err, reason);
-    if (!begin(&p, options, kernels, 1.0f, arena, err))
+    if (!painting_init(&p, info, options, kernels, 1.0f, parallel, out, arena, err))
         return false;
     const bool same = !p.resize && info->channels == out->shape.dim[2];
     float *values = same ? out->values : arena_take(arena, npy.count, sizeof *values);
@@ -468,7 +326,7 @@ static bool decode_npy(const struct bytes *file, struct image_info *info,
         if (codec_cancelled(&sink, err))
             return false;
         npy_read(&npy, y * row, row, values + y * row);
-        paint_floats(&p, y, values + y * row, info->channels);
+        painting_floats(&p, y, values + y * row, info->channels);
     }
     return !codec_cancelled(&sink, err);
 }
