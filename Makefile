@@ -230,7 +230,7 @@ ORT_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(ARCH)))
 ORT_DIR := build/peers/node_modules/onnxruntime-node/bin/napi-v6/linux/$(ORT_ARCH)
 ORT     := $(ORT_DIR)/libonnxruntime.so.1
 PEERS := $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),onednn) \
-         $(if $(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),opencv) \
+         $(if $(wildcard /usr/include/opencv4/opencv2/imgproc.hpp),opencv imgproc) \
          $(and $(wildcard /usr/include/xnnpack.h),$(wildcard /usr/include/pthreadpool.h),xnnpack) \
          $(if $(wildcard $(ORT)),onnxruntime) \
          $(if $(wildcard /usr/include/opencv4/opencv2/imgcodecs.hpp),imgcodecs) \
@@ -238,6 +238,7 @@ PEERS := $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.hpp),onednn) \
          $(if $(wildcard /usr/include/libdeflate.h),libdeflate)
 PEER_LIBS_onednn  := -ldnnl -lgomp
 PEER_LIBS_opencv  := -lopencv_imgproc -lopencv_core
+PEER_LIBS_imgproc := $(PEER_LIBS_opencv)
 PEER_LIBS_xnnpack := -lXNNPACK -lpthreadpool
 PEER_LIBS_onnxruntime := -L$(ORT_DIR) -l:$(notdir $(ORT)) -Wl,-rpath,$(abspath $(ORT_DIR))
 PEER_LIBS_imgcodecs   := -lopencv_imgcodecs -lopencv_core
@@ -249,7 +250,7 @@ BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out $(FOREIGN),$(wildcard tests/bench/
          $(B)/server/workers.o
 
 $(B)/tests/bench/bench: $(BENCH) $(PEER_OBJECTS) $(API) $(ENGINE)
-	$(if $(filter onednn opencv imgcodecs,$(PEERS)),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ \
+	$(if $(filter onednn opencv img%,$(PEERS)),$(CXX),$(CC)) $(FLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ \
 	    $(foreach peer,$(PEERS),$(PEER_LIBS_$(peer))) $(LDLIBS) -lz
 
 $(B)/%.o: %.cc

@@ -7,6 +7,7 @@
     X(xnnpack)                                                                         \
     X(onnxruntime)                                                                     \
     X(imgcodecs)                                                                       \
+    X(imgproc)                                                                         \
     X(libspng)                                                                         \
     X(libdeflate)
 
@@ -15,7 +16,7 @@ FOR_EACH_LIBRARY(DECLARE)
 #undef DECLARE
 /* What the product is built on is always there. */
 #define FOR_EACH_OWN(X)                                                                \
-    X(engine) X(picture) X(file) X(request) X(libpng) X(libjpeg) X(libwebp)
+    X(engine) X(picture) X(samples) X(file) X(request) X(libpng) X(libjpeg) X(libwebp)
 
 #define DECLARE(name) extern const struct peer peer_##name;
 FOR_EACH_OWN(DECLARE)

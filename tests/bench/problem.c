@@ -179,14 +179,17 @@ static void take_subject(struct problem *problem, const struct row *row)
 {
     struct subject *s = &problem->subject;
 
-    subject_init(s, row);
-    if (row->task == TASK_ENCODE)
+    subject_init(s, row, &problem->arena);
+    if (row->task == TASK_PREPARE)
+        problem->bytes_read = (double)(row->height * row->width * row->channels);
+    else if (row->task == TASK_ENCODE)
         problem->bytes_read = (double)(s->picture.width * s->picture.height *
                                        subject_channels(&s->picture));
     else
         problem->bytes_read = (double)s->file.size;
-    if (row->task == TASK_DECODE)
-        problem->bytes_written = (double)problem_output_count(problem, 0);
+    if (row->task == TASK_DECODE || row->task == TASK_PREPARE)
+        problem->bytes_written = (double)problem_output_count(problem, 0) *
+                                 (row->task == TASK_PREPARE ? sizeof(float) : 1);
 }
 
 static void plan_layers(struct problem *problem, const struct row *row)
@@ -214,7 +217,8 @@ static void plan_layers(struct problem *problem, const struct row *row)
 
 static bool has_subject(enum task task)
 {
-    return task == TASK_ENCODE || task == TASK_DECODE || task == TASK_REQUEST;
+    return task == TASK_ENCODE || task == TASK_DECODE || task == TASK_REQUEST ||
+           task == TASK_PREPARE;
 }
 
 void problem_init(struct problem *problem, const struct row *row)

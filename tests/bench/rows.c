@@ -36,6 +36,7 @@
     {"png_encode_" #n "_" name, n, n, 3, .task = TASK_ENCODE, .subject = stage,       \
      .group = "png_encode_" #n "_map_set", .count = 1}
 #define DECODE(format, n, name, kind)  {format "_decode_" #n "_" name, n, n, 3, .task = TASK_DECODE, .subject = kind}
+#define PREPARE(name, n, channels, query)  {name, n, n, channels, .task = TASK_PREPARE, .subject = query}
 #define REQUEST(name, n, query)  {"request_" #n "_" name, n, n, 3, .task = TASK_REQUEST, .subject = query}
 
 #define STEM "Conv2D kernel_size=7 strides=2 filters=64 padding=same activation=relu"
@@ -118,6 +119,21 @@ static const struct row rows[] = {
     {"statistics_224_64", 224, 224, 64, .task = TASK_STATISTICS},
     {"paint_512_1",       512, 512,  1, .task = TASK_PAINT},
     {"paint_224_64",      224, 224, 64, .task = TASK_PAINT},
+    {"paint_112_64",      112, 112, 64, .task = TASK_PAINT},
+
+    /* samples to a network's input */
+    PREPARE("rgb_512",   512,  3, "color=rgb"),
+    PREPARE("gray_512",  512,  3, "color=gray"),
+    PREPARE("rgb_2048",  2048, 3, "color=rgb"),
+    PREPARE("gray_2048", 2048, 3, "color=gray"),
+    PREPARE("resize_area_2048_512_3",     2048, 3, "resize=512,512&resize_method=area"),
+    PREPARE("resize_area_2048_512_1",     2048, 1, "resize=512,512&resize_method=area"),
+    PREPARE("resize_area_512_224_3",      512,  3, "resize=224,224&resize_method=area"),
+    PREPARE("resize_area_512_224_1",      512,  1, "resize=224,224&resize_method=area"),
+    PREPARE("resize_bilinear_2048_512_3", 2048, 3, "resize=512,512"),
+    PREPARE("resize_bilinear_2048_512_1", 2048, 1, "resize=512,512"),
+    PREPARE("resize_bilinear_512_224_3",  512,  3, "resize=224,224"),
+    PREPARE("resize_bilinear_512_224_1",  512,  1, "resize=224,224"),
 
     /* pictures to files, and files to samples */
     ENCODE_STAGE("map_input",    512, "Input"),

@@ -17,6 +17,7 @@ enum task {
     TASK_ENCODE,     /* a picture becomes a PNG file: a stage of the lesson; "photo" */
     TASK_DECODE,     /* a file becomes samples: a kind of photo_file.h */
     TASK_REQUEST,    /* a photo is sent: the query */
+    TASK_PREPARE,    /* 8-bit samples become a network's input, as the query says */
 };
 
 struct row {

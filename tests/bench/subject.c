@@ -50,12 +50,41 @@ static void take_stage(struct subject *subject, const struct row *row)
     wrong(row, "no such stage");
 }
 
-void subject_init(struct subject *subject, const struct row *row)
+/* The photo, of which the last sample of each pixel is the gray one. */
+static void take_samples(struct subject *subject, const struct row *row,
+                         struct arena *arena)
+{
+    struct options *options = &subject->options;
+    const size_t n = row->height * row->width;
+    struct error err;
+
+    take_photo(subject, row);
+    for (size_t i = 0; row->channels == 1 && i < n; i++)
+        subject->picture.samples[i] = subject->picture.samples[3 * i + 2];
+    options_init(options);
+    error_init(&err);
+    if (!options_set_query(options, row->subject, arena, &err))
+        wrong(row, err.detail);
+    subject->info = (struct image_info){.format = IMAGE_PNG,
+                                        .width = row->width,
+                                        .height = row->height,
+                                        .channels = row->channels,
+                                        .bit_depth = 8};
+    subject->channels = options->color == COLOR_GRAY ? 1 : row->channels;
+    if (OPTION_GIVEN(options, RESIZE)) {
+        subject->height = (size_t)options->resize[0];
+        subject->width = (size_t)options->resize[1];
+    }
+}
+
+void subject_init(struct subject *subject, const struct row *row, struct arena *arena)
 {
     *subject = (struct subject){
         .query = row->subject, .width = row->width, .height = row->height};
     buffer_init(&subject->file, SIZE_MAX);
-    if (row->task == TASK_ENCODE) {
+    if (row->task == TASK_PREPARE) {
+        take_samples(subject, row, arena);
+    } else if (row->task == TASK_ENCODE) {
         if (strcmp(row->subject, "photo") == 0)
             take_photo(subject, row);
         else

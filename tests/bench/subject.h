@@ -6,6 +6,7 @@
 #ifndef BENCH_SUBJECT_H
 #define BENCH_SUBJECT_H
 
+#include "api/codec.h"
 #include "api/picture.h"
 #include "tests/bench/rows.h"
 
@@ -14,14 +15,16 @@ struct job;
 struct subject {
     struct buffer file;     /* to be decoded, or sent */
     const char *query;      /* of the request */
-    struct picture picture; /* to be encoded: rows.h, TASK_ENCODE */
-    /* What comes of decoding, the picture too: 8-bit samples. */
+    struct picture picture; /* to be encoded, or prepared */
+    struct image_info info; /* of the picture that is prepared, as these say */
+    struct options options;
+    /* What comes of decoding or of preparing, the picture too. */
     size_t width, height, channels;
     struct job *job; /* owns the picture; NULL if there is none */
 };
 
 /* Ends the program with a message if the row is wrong. */
-void subject_init(struct subject *subject, const struct row *row);
+void subject_init(struct subject *subject, const struct row *row, struct arena *arena);
 void subject_release(struct subject *subject);
 
 /* Of a picture to be encoded: samples of a pixel, and whether the colours of an indexed
