@@ -28,16 +28,32 @@ static void turn_row(const struct painting *p, size_t y, const float *row)
     }
 }
 
+/* Columns of the tensor, as the file's rows lie. */
+static size_t columns_of(const struct painting *p)
+{
+    return p->out->shape.dim[image_is_turned(p->info) ? 0 : 1];
+}
+
+/* Where row y is made: in its place, if the file is upright. */
+static float *row_at(const struct painting *p, size_t y)
+{
+    return p->turned ? p->turned
+                     : p->out->values + y * columns_of(p) * p->prepare.channels;
+}
+
 /* Row y, of the size that it is to have. */
 static void finish_row(const struct painting *p, size_t y, const float *pixels)
 {
-    const size_t columns = p->out->shape.dim[image_is_turned(p->info) ? 0 : 1];
-    float *to =
-        p->turned ? p->turned : p->out->values + y * columns * p->prepare.channels;
-
-    prepare_finish(&p->prepare, to, pixels, p->channels, columns);
+    prepare_finish(&p->prepare, row_at(p, y), pixels, p->channels, columns_of(p));
     if (p->turned)
-        turn_row(p, y, to);
+        turn_row(p, y, p->turned);
+}
+
+static void finish_samples(const struct painting *p, size_t y, const uint8_t *samples)
+{
+    prepare_samples(&p->prepare, row_at(p, y), samples, p->channels, columns_of(p));
+    if (p->turned)
+        turn_row(p, y, p->turned);
 }
 
 static bool finish_resized(void *context, size_t y, float *pixels)
@@ -45,8 +61,7 @@ static bool finish_resized(void *context, size_t y, float *pixels)
     const struct painting *p = context;
 
     if (p->multiply)
-        prepare_divide_alpha(&p->prepare, pixels, p->channels,
-                             p->out->shape.dim[image_is_turned(p->info) ? 0 : 1]);
+        prepare_divide_alpha(&p->prepare, pixels, p->channels, columns_of(p));
     finish_row(p, y, pixels);
     return !parallel_cancelled(p->parallel);
 }
@@ -67,14 +82,20 @@ void painting_row(void *context, const struct pixel_row *row)
 {
     const struct painting *p = context;
     const size_t n = p->columns * row->channels;
+    const bool flat = row->channels == p->channels && row->channels % 2 == 1;
 
-    if (row->u8)
-        for (size_t i = 0; i < n; i++)
-            p->row[i] = (float)row->u8[i];
-    else
-        for (size_t i = 0; i < n; i++)
-            p->row[i] = (float)row->u16[i];
-    painting_floats(p, row->y, p->row, row->channels);
+    if (row->u8 && flat && p->resize) {
+        resize_row_u8(p->resize, row->u8);
+    } else if (row->u8 && flat) {
+        finish_samples(p, row->y, row->u8);
+    } else {
+        if (row->u8)
+            p->prepare.kernels->widen(p->row, row->u8, n, 1);
+        else
+            for (size_t i = 0; i < n; i++)
+                p->row[i] = (float)row->u16[i];
+        painting_floats(p, row->y, p->row, row->channels);
+    }
 }
 
 /* What the resize has to do, as the file's rows lie; false if nothing. */
@@ -144,7 +165,7 @@ bool painting_init(struct painting *p, const struct image_info *info,
     p->multiply = options->resize_method != RESIZE_NEAREST;
     p->row = arena_take(arena, p->columns, 4 * sizeof *p->row);
     if (resized)
-        p->resize = resize_new(&sizes, finish_resized, p, arena);
+        p->resize = resize_new(&sizes, kernels, finish_resized, p, arena);
     if (info->orientation > 1)
         p->turned = arena_take(arena, dim[0] + dim[1], dim[2] * sizeof *p->turned);
     return (p->row && (!resized || p->resize) && (info->orientation <= 1 || p->turned))

@@ -187,6 +187,14 @@ static void multiply(float *values, size_t n, float factor)
         values[i] *= factor;
 }
 
+/* The same from one place to another. */
+static void multiply_to(float *restrict out, const float *restrict values, size_t n,
+                        float factor)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = values[i] * factor;
+}
+
 static void divide(float *values, size_t n, float divisor)
 {
     for (size_t i = 0; divisor != 1.0f && i < n; i++)
@@ -228,13 +236,25 @@ void prepare_finish(const struct preparation *p, float *out, const float *pixels
 {
     if (from != p->channels && p->channels == 1) {
         p->kernels->gray(out, pixels, n, p->factor);
+    } else if (from == p->channels && out == pixels) {
+        multiply(out, n * from, p->factor);
+    } else if (from == p->channels) {
+        multiply_to(out, pixels, n * from, p->factor);
     } else {
-        if (from != p->channels)
-            rgb_from_gray(out, pixels, n);
-        else if (out != pixels)
-            memcpy(out, pixels, n * from * sizeof *out);
+        rgb_from_gray(out, pixels, n);
         multiply(out, n * p->channels, p->factor);
     }
+    if (!p->plain)
+        normalise(p, out, n);
+}
+
+void prepare_samples(const struct preparation *p, float *out, const uint8_t *samples,
+                     size_t from, size_t n)
+{
+    if (from != p->channels)
+        p->kernels->gray_u8(out, samples, n, p->factor);
+    else
+        p->kernels->widen(out, samples, n * from, p->factor);
     if (!p->plain)
         normalise(p, out, n);
 }
@@ -251,18 +271,22 @@ void prepare_multiply_alpha(const struct preparation *p, float *pixels, size_t c
 
 static float clamp(float x, float top)
 {
-    return x < 0 ? 0 : x > top ? top : x;
+    const float above = x < 0 ? 0 : x;
+
+    return above > top ? top : above;
 }
 
 void prepare_divide_alpha(const struct preparation *p, float *pixels, size_t channels,
                           size_t n)
 {
-    if (p->full == 1.0f)
+    const float full = p->full;
+
+    if (full == 1.0f)
         return;
     for (size_t i = 0; i < n * channels; i++)
-        pixels[i] = clamp(pixels[i], p->full);
+        pixels[i] = clamp(pixels[i], full);
     for (size_t i = 0; channels == 4 && i < n; i++)
         for (size_t c = 0; c < 3 && pixels[4 * i + 3] > 0; c++)
             pixels[4 * i + c] =
-                clamp(pixels[4 * i + c] / (pixels[4 * i + 3] / p->full), p->full);
+                clamp(pixels[4 * i + c] / (pixels[4 * i + 3] / full), full);
 }

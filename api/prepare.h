@@ -52,6 +52,11 @@ size_t prepare_flatten(const struct preparation *prepare, float *pixels, size_t 
 void prepare_finish(const struct preparation *prepare, float *out, const float *pixels,
                     size_t from, size_t n);
 
+/* Both halves of n pixels of 8-bit samples, which are as they would be flattened: 1 or
+ * 3 colours, prepare_flat_channels of them, and no alpha. */
+void prepare_samples(const struct preparation *prepare, float *out,
+                     const uint8_t *samples, size_t from, size_t n);
+
 /* What prepare_flatten will return for an image whose pixels have 1 or 3 colours, or
  * for an array of so many channels. */
 size_t prepare_flat_channels(const struct preparation *prepare, size_t colors);

@@ -4,7 +4,7 @@
  * Each row of the source is added, weighted, to every row of the result that it
  * reaches. Those are kept at the source's width in a ring; one that is complete is
  * resized along itself and goes to the sink. So no more of the source is kept than it
- * takes, and the sums that matter run over whole rows.
+ * takes, and the sums that matter run over whole rows. The loops are the engine's.
  */
 #include "api/resize.h"
 
@@ -20,12 +20,20 @@ struct axis {
     float *weights;
 };
 
+/* The same of a row, as the kernels read it: groups of KERNEL_LANES pixels. */
+struct spread {
+    int32_t *first;
+    struct weigh_group *groups;
+};
+
 struct resize {
     struct resize_sizes sizes;
+    const struct kernels *kernels;
     struct axis down, along;
-    size_t next;         /* row of the source */
-    size_t opened, done; /* rows of the result that were begun, that are complete */
-    size_t n_sums;       /* rows of the ring */
+    struct spread spread; /* of along */
+    size_t next;          /* row of the source */
+    size_t opened, done;  /* rows of the result that were begun, that are complete */
+    size_t n_sums;        /* rows of the ring */
     float *sums, *row;
     bool ended; /* by the sink */
     resize_sink *sink;
@@ -149,6 +157,49 @@ static void trim(struct axis *axis)
     }
 }
 
+/* Weights side by side; how many of them are for sure not 0. */
+static void fill_group(struct weigh_group *group, int32_t *first, float *weights,
+                       const struct axis *axis, size_t begin)
+{
+    bool all = true;
+
+    *group = (struct weigh_group){.weights = weights};
+    for (size_t l = 0; l < KERNEL_LANES; l++) {
+        const size_t x = begin + l < axis->n ? begin + l : axis->n - 1;
+        first[l] = (int32_t)axis->first[x];
+        for (size_t k = 0; k < axis->taps[x]; k++)
+            weights[k * KERNEL_LANES + l] = axis->weights[x * axis->stride + k];
+        if (axis->taps[x] > group->taps)
+            group->taps = axis->taps[x];
+    }
+    for (size_t k = 0; k < group->taps && all; k++) {
+        for (size_t l = 0; l < KERNEL_LANES; l++)
+            all = all && weights[k * KERNEL_LANES + l] != 0;
+        group->all += all;
+    }
+}
+
+static size_t groups_of(size_t n)
+{
+    return (n + KERNEL_LANES - 1) / KERNEL_LANES;
+}
+
+static bool set_spread(struct spread *spread, const struct axis *axis,
+                       struct arena *arena)
+{
+    const size_t each = axis->stride * KERNEL_LANES, n = groups_of(axis->n);
+    float *weights = arena_alloc(arena, n * each, sizeof *weights);
+
+    spread->first = arena_take(arena, n * KERNEL_LANES, sizeof *spread->first);
+    spread->groups = arena_take(arena, n, sizeof *spread->groups);
+    if (!weights || !spread->first || !spread->groups)
+        return false;
+    for (size_t g = 0; g < n; g++)
+        fill_group(&spread->groups[g], spread->first + g * KERNEL_LANES,
+                   weights + g * each, axis, g * KERNEL_LANES);
+    return true;
+}
+
 /* ---- rows ---- */
 
 static double axis_bytes(int method, size_t from, size_t to)
@@ -157,6 +208,29 @@ static double axis_bytes(int method, size_t from, size_t to)
 
     return (double)to * (2 * sizeof(size_t) + taps * sizeof(float)) +
            3 * 2 * ARENA_ALIGN;
+}
+
+static double spread_bytes(int method, size_t from, size_t to)
+{
+    const double taps = (double)max_taps(method, (double)from / (double)to);
+    const double cells = (double)(groups_of(to) * KERNEL_LANES);
+
+    return cells * (sizeof(int32_t) + taps * sizeof(float)) +
+           (double)groups_of(to) * sizeof(struct weigh_group) + 3 * 2 * ARENA_ALIGN;
+}
+
+/* Floats that the kernels may touch behind the rows that they read, and those that they
+ * write. */
+static size_t behind_in(const struct resize_sizes *s)
+{
+    const double scale = (double)s->from[1] / (double)s->to[1];
+
+    return max_taps(s->method, scale) * s->channels + KERNEL_LANES;
+}
+
+static size_t behind_out(const struct resize_sizes *s)
+{
+    return KERNEL_LANES * s->channels + KERNEL_LANES;
 }
 
 /* Rows of the result that one row of the source can be between the first and the last
@@ -175,28 +249,34 @@ double resize_bytes(const struct resize_sizes *s)
     const double narrow = (double)(s->to[1] * s->channels) * sizeof(float);
 
     return sizeof(struct resize) + axis_bytes(s->method, s->from[0], s->to[0]) +
-           axis_bytes(s->method, s->from[1], s->to[1]) + (double)max_open(s) * wide +
-           narrow + 3 * 2 * ARENA_ALIGN;
+           axis_bytes(s->method, s->from[1], s->to[1]) +
+           spread_bytes(s->method, s->from[1], s->to[1]) + (double)max_open(s) * wide +
+           narrow + (double)(behind_in(s) + behind_out(s)) * sizeof(float) +
+           3 * 2 * ARENA_ALIGN;
 }
 
-struct resize *resize_new(const struct resize_sizes *s, resize_sink *sink,
-                          void *context, struct arena *arena)
+struct resize *resize_new(const struct resize_sizes *s, const struct kernels *kernels,
+                          resize_sink *sink, void *context, struct arena *arena)
 {
     struct resize *resize = arena_take(arena, 1, sizeof *resize);
 
     if (!resize)
         return NULL;
-    *resize = (struct resize){
-        .sizes = *s, .n_sums = max_open(s), .sink = sink, .context = context};
-    resize->sums = arena_take(arena, resize->n_sums,
-                              s->from[1] * s->channels * sizeof *resize->sums);
-    resize->row = arena_take(arena, s->to[1], s->channels * sizeof *resize->row);
+    *resize = (struct resize){.sizes = *s,
+                              .kernels = kernels,
+                              .n_sums = max_open(s),
+                              .sink = sink,
+                              .context = context};
+    resize->sums = arena_take(
+        arena, resize->n_sums * s->from[1] * s->channels + behind_in(s), sizeof(float));
+    resize->row =
+        arena_take(arena, s->to[1] * s->channels + behind_out(s), sizeof(float));
     if (!resize->sums || !resize->row ||
         !set_axis(&resize->down, s->method, s->from[0], s->to[0], arena) ||
         !set_axis(&resize->along, s->method, s->from[1], s->to[1], arena))
         return NULL;
     trim(&resize->along); /* rows of the other must end in order */
-    return resize;
+    return set_spread(&resize->spread, &resize->along, arena) ? resize : NULL;
 }
 
 static float *sum_of(const struct resize *resize, size_t y)
@@ -205,63 +285,62 @@ static float *sum_of(const struct resize *resize, size_t y)
            y % resize->n_sums * resize->sizes.from[1] * resize->sizes.channels;
 }
 
-static void add(float *restrict sum, const float *restrict row, float weight, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        sum[i] += row[i] * weight;
-}
-
-/* One row along itself; channels is a constant where this is compiled for 1 and 3. */
-static inline void weigh(const struct axis *axis, float *out, const float *in,
-                         size_t channels)
-{
-    for (size_t x = 0; x < axis->n; x++) {
-        const float *weights = axis->weights + x * axis->stride;
-        const float *pixels = in + axis->first[x] * channels;
-        for (size_t c = 0; c < channels; c++) {
-            float total = pixels[c] * weights[0];
-            for (size_t k = 1; k < axis->taps[x]; k++)
-                total += pixels[k * channels + c] * weights[k];
-            out[x * channels + c] = total;
-        }
-    }
-}
-
 static void resize_along(const struct resize *resize, const float *pixels)
 {
-    const size_t channels = resize->sizes.channels;
+    const struct weigh_call call = {.out = resize->row,
+                                    .in = pixels,
+                                    .first = resize->spread.first,
+                                    .groups = resize->spread.groups,
+                                    .n = resize->along.n,
+                                    .channels = resize->sizes.channels};
 
-    if (channels == 1)
-        weigh(&resize->along, resize->row, pixels, 1);
-    else if (channels == 3)
-        weigh(&resize->along, resize->row, pixels, 3);
-    else
-        weigh(&resize->along, resize->row, pixels, channels);
+    resize->kernels->weigh(&call);
+}
+
+/* One row of the source, of floats or of bytes, to one of the result. */
+static void add(const struct resize *resize, size_t y, const float *floats,
+                const uint8_t *bytes)
+{
+    const struct axis *axis = &resize->down;
+    const size_t k = resize->next - axis->first[y];
+    const size_t n = resize->sizes.from[1] * resize->sizes.channels;
+    const float weight = axis->weights[y * axis->stride + k];
+    float *sum = sum_of(resize, y);
+
+    assert(k < axis->taps[y]);
+    if (weight == 0 && k == 0)
+        memset(sum, 0, n * sizeof *sum);
+    else if (weight != 0 && floats)
+        resize->kernels->add_row(sum, floats, weight, n, k == 0);
+    else if (weight != 0)
+        resize->kernels->add_row_u8(sum, bytes, weight, n, k == 0);
+}
+
+static void take_row(struct resize *resize, const float *floats, const uint8_t *bytes)
+{
+    const struct axis *axis = &resize->down;
+
+    if (resize->ended)
+        return;
+    while (resize->opened < axis->n && axis->first[resize->opened] <= resize->next)
+        resize->opened++;
+    assert(resize->opened - resize->done <= resize->n_sums);
+    for (size_t y = resize->done; y < resize->opened; y++)
+        add(resize, y, floats, bytes);
+    resize->next++;
+    while (!resize->ended && resize->done < resize->opened &&
+           axis->first[resize->done] + axis->taps[resize->done] <= resize->next) {
+        resize_along(resize, sum_of(resize, resize->done));
+        resize->ended = !resize->sink(resize->context, resize->done++, resize->row);
+    }
 }
 
 void resize_row(struct resize *resize, const float *pixels)
 {
-    const struct axis *axis = &resize->down;
-    const size_t i = resize->next++;
-    const size_t n = resize->sizes.from[1] * resize->sizes.channels;
+    take_row(resize, pixels, NULL);
+}
 
-    if (resize->ended)
-        return;
-    for (; resize->opened < axis->n && axis->first[resize->opened] <= i;
-         resize->opened++) {
-        assert(resize->opened - resize->done < resize->n_sums);
-        memset(sum_of(resize, resize->opened), 0, n * sizeof(float));
-    }
-    for (size_t y = resize->done; y < resize->opened; y++) {
-        const size_t k = i - axis->first[y];
-        assert(k < axis->taps[y]);
-        const float weight = axis->weights[y * axis->stride + k];
-        if (weight != 0)
-            add(sum_of(resize, y), pixels, weight, n);
-    }
-    while (!resize->ended && resize->done < resize->opened &&
-           axis->first[resize->done] + axis->taps[resize->done] <= i + 1) {
-        resize_along(resize, sum_of(resize, resize->done));
-        resize->ended = !resize->sink(resize->context, resize->done++, resize->row);
-    }
+void resize_row_u8(struct resize *resize, const uint8_t *pixels)
+{
+    take_row(resize, NULL, pixels);
 }

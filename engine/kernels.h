@@ -182,6 +182,26 @@ struct blend_call {
     bool around; /* as for activate */
 };
 
+/* Along a row: for x < n and c < channels, out[x * channels + c] is the sum over k of
+ * in[(first[x] + k) * channels + c] * weight(x, k), from 0 on, in the order of k, each
+ * step rounded; what weighs 0 is left out, even a NaN. Cells have groups of
+ * KERNEL_LANES, the last one filled with copies of the last cell; what group g weighs
+ * at k < taps is weights[k * KERNEL_LANES + x % KERNEL_LANES], and nothing at k < all
+ * is 0. As many cells as `taps` and KERNEL_LANES floats behind a row of in are
+ * readable, a group of cells and KERNEL_LANES floats behind out writable; they mean
+ * nothing. */
+struct weigh_group {
+    const float *weights;
+    size_t all, taps;
+};
+struct weigh_call {
+    float *out;
+    const float *in;
+    const int32_t *first;
+    const struct weigh_group *groups;
+    size_t n, channels;
+};
+
 struct kernels {
     const char *name;
 
@@ -253,9 +273,17 @@ struct kernels {
     void (*range)(float *low, float *high, float *odd, const float *values,
                   size_t cells, size_t step, size_t n);
 
+    /* out[i] = in[i] * factor, i < n */
+    void (*widen)(float *out, const uint8_t *in, size_t n, float factor);
     /* The luma of n pixels, (r * 0.2989 + g * 0.587 + b * 0.114) * factor, from left to
      * right, each step rounded. out does not overlap rgb. */
     void (*gray)(float *out, const float *rgb, size_t n, float factor);
+    void (*gray_u8)(float *out, const uint8_t *rgb, size_t n, float factor);
+    /* sum[i] += row[i] * weight, each step rounded, i < n; begin: from 0 on. */
+    void (*add_row)(float *sum, const float *row, float weight, size_t n, bool begin);
+    void (*add_row_u8)(float *sum, const uint8_t *row, float weight, size_t n,
+                       bool begin);
+    void (*weigh)(const struct weigh_call *call);
 
     /* Statistics of one block, values[0], values[stride], ...; n at most
      * STATISTICS_BLOCK. */

@@ -104,6 +104,37 @@ static inline void v_load_thirds(const float *p, __m256 x[3])
     x[2] = _mm256_permutevar8x32_ps(third, _mm256_setr_epi32(2, 5, 0, 3, 6, 1, 4, 7));
 }
 
+static inline __m256 v_at(const float *p, const int32_t *at)
+{
+    return _mm256_setr_ps(p[at[0]], p[at[1]], p[at[2]], p[at[3]], p[at[4]], p[at[5]],
+                          p[at[6]], p[at[7]]);
+}
+
+static inline __m256 v_load_u8(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
+/* Of eight pixels of three bytes the k-th of each as a word: four pixels in either
+ * half, the upper one's from its fifth byte on, so that it ends with the last. */
+static inline __m256i thirds_u8(const uint8_t *p, int k)
+{
+    const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)p);
+    const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + 8));
+    const __m256i at = _mm256_setr_epi32(0, 3, 6, 9, 4, 7, 10, 13);
+    const __m256i alone = _mm256_set1_epi32(k - 0x7f7f8000);
+
+    return _mm256_shuffle_epi8(_mm256_set_m128i(high, low),
+                               _mm256_add_epi32(at, alone));
+}
+
+static inline void v_load_thirds_u8(const uint8_t *p, __m256 x[3])
+{
+    for (int k = 0; k < 3; k++)
+        x[k] = _mm256_cvtepi32_ps(thirds_u8(p, k));
+}
+
 static inline __m256 v_less(__m256 a, __m256 b, __m256 x, __m256 y)
 {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));

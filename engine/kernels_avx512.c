@@ -107,6 +107,37 @@ static inline __m512 v_gather(const float *p, size_t step)
                                p, sizeof *p);
 }
 
+static inline __m512 v_at(const float *p, const int32_t *at)
+{
+    return _mm512_i32gather_ps(_mm512_loadu_si512(at), p, sizeof *p);
+}
+
+static inline __m512 v_load_u8(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+}
+
+/* Of eight pixels of three bytes the k-th of each as a word: four pixels in either
+ * half, the upper one's from its fifth byte on, so that it ends with the last. */
+static inline __m256i thirds_u8(const uint8_t *p, int k)
+{
+    const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)p);
+    const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + 8));
+    const __m256i at = _mm256_setr_epi32(0, 3, 6, 9, 4, 7, 10, 13);
+    const __m256i alone = _mm256_set1_epi32(k - 0x7f7f8000);
+
+    return _mm256_shuffle_epi8(_mm256_set_m128i(high, low),
+                               _mm256_add_epi32(at, alone));
+}
+
+static inline void v_load_thirds_u8(const uint8_t *p, __m512 x[3])
+{
+    for (int k = 0; k < 3; k++)
+        x[k] = _mm512_cvtepi32_ps(_mm512_inserti64x4(
+            _mm512_castsi256_si512(thirds_u8(p, k)), thirds_u8(p + 24, k), 1));
+}
+
 static inline __m512 v_less(__m512 a, __m512 b, __m512 x, __m512 y)
 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);

@@ -20,6 +20,8 @@
  *   v_load_2, v_load_3   every second, every third float; v_gather (p, step) every
  *                step-th; none reads past the last one
  *   v_load_thirds  (p, x) -> x[k] is every third float from p + k on, k < 3
+ *   v_load_u8, v_load_thirds_u8  v_load and v_load_thirds of bytes, as floats
+ *   v_at (p, at)         lane l is p[at[l]], of LANES int32_t
  *   ivec         a vector of LANES int32_t; i_load
  *   v_pick       (p, i) -> lane l is p[i[l]], of the LANES floats at p; v_pick_n
  *                (p, n, i) of the first n <= LANES, the other lanes as anything
@@ -221,6 +223,7 @@ static void repeat(float *out, const float *in, size_t cells, size_t channels,
 
 #include "engine/kernels_norm.h"
 #include "engine/kernels_picture.h"
+#include "engine/kernels_samples.h"
 
 #define TABLE_NAME(isa)   TABLE_PASTE(isa)
 #define TABLE_PASTE(isa)  kernels_##isa
@@ -251,7 +254,12 @@ const struct kernels TABLE_NAME(ISA) = {
     .normalize = normalize,
     .activate = activate,
     .range = range,
+    .widen = widen,
     .gray = gray,
+    .gray_u8 = gray_u8,
+    .add_row = add_row,
+    .add_row_u8 = add_row_u8,
+    .weigh = weigh,
     .statistics = statistics,
     .quantize = quantize,
 };

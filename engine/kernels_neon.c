@@ -106,6 +106,37 @@ static inline void v_load_thirds(const float *p, float32x4_t x[3])
         x[k] = thirds.val[k];
 }
 
+static inline float32x4_t v_at(const float *p, const int32_t *at)
+{
+    return (float32x4_t){p[at[0]], p[at[1]], p[at[2]], p[at[3]]};
+}
+
+static inline float32x4_t words_as_floats(uint8x16_t bytes)
+{
+    return vcvtq_f32_u32(vreinterpretq_u32_u8(bytes));
+}
+
+static inline float32x4_t v_load_u8(const uint8_t *p)
+{
+    const uint8x16_t lanes = {0, 16, 16, 16, 1, 16, 16, 16,
+                              2, 16, 16, 16, 3, 16, 16, 16}; /* 16: none */
+    uint8x16_t bytes = vdupq_n_u8(0);
+
+    memcpy(&bytes, p, LANES);
+    return words_as_floats(vqtbl1q_u8(bytes, lanes));
+}
+
+static inline void v_load_thirds_u8(const uint8_t *p, float32x4_t x[3])
+{
+    const uint8x16_t lanes = {0, 16, 16, 16, 3, 16, 16, 16,
+                              6, 16, 16, 16, 9, 16, 16, 16};
+    uint8x16_t bytes = vdupq_n_u8(0);
+
+    memcpy(&bytes, p, 3 * LANES);
+    for (uint8_t k = 0; k < 3; k++)
+        x[k] = words_as_floats(vqtbl1q_u8(bytes, vaddq_u8(lanes, vdupq_n_u8(k))));
+}
+
 static inline float32x4_t v_gather(const float *p, size_t step)
 {
     return (float32x4_t){p[0], p[step], p[2 * step], p[3 * step]};

@@ -1,35 +1,9 @@
 /*
- * kernels_picture.h - what pictures are made of: gray, statistics, ranges, colour
- * indices.
+ * kernels_picture.h - what pictures are made of: statistics, ranges, colour indices.
  *
  * The part of kernels_body.h that looks at whole maps; the vocabulary is described
  * there.
  */
-
-/* ---- gray ---- */
-
-INLINE vec luma(const float *rgb, vec factor)
-{
-    const vec r = v_mul(load_step(rgb, 3), v_set1(0.2989f));
-    const vec g = v_mul(load_step(rgb + 1, 3), v_set1(0.587f));
-    const vec b = v_mul(load_step(rgb + 2, 3), v_set1(0.114f));
-
-    return v_mul(v_add(v_add(r, g), b), factor);
-}
-
-static void gray(float *out, const float *rgb, size_t n, float factor)
-{
-    const vec by = v_set1(factor);
-    float rest[3 * LANES] = {0};
-    size_t i = 0;
-
-    for (; i + LANES <= n; i += LANES)
-        v_store(out + i, luma(rgb + 3 * i, by));
-    if (i == n)
-        return;
-    memcpy(rest, rgb + 3 * i, 3 * (n - i) * sizeof *rest);
-    v_store_n(out + i, luma(rest, by), n - i);
-}
 
 /* The least and the largest finite value so far, lane by lane, and in `odd` a NaN where
  * a value was not finite. Comparisons with a NaN are false: it takes no place. */

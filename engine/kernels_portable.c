@@ -29,6 +29,8 @@
 #define v_load_2(p)         (*(p))
 #define v_load_3(p)         (*(p))
 #define v_load_thirds(p, x) memcpy(x, p, 3 * sizeof(float))
+#define v_at(p, at)         ((p)[*(at)])
+#define v_load_u8(p)        ((float)*(p))
 #define v_gather(p, step)   ((void)(step), *(p))
 #define ivec                int32_t
 #define i_load(p)           (*(p))
@@ -53,6 +55,12 @@
 #define d_add(a, b)   ((a) + (b))
 #define d_sub(a, b)   ((a) - (b))
 #define d_mul(a, b)   ((a) * (b))
+
+static inline void v_load_thirds_u8(const uint8_t *p, float x[3])
+{
+    for (int k = 0; k < 3; k++)
+        x[k] = p[k];
+}
 
 static inline float v_abs(float a)
 {
