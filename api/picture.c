@@ -371,15 +371,33 @@ bool picture_enlarge(struct picture *picture, size_t scale, struct arena *arena,
     return enlarge_cells(picture, &(struct cell){scale, scale}, arena, err);
 }
 
+/* Index 0 where no map is. */
+static void clear_ground(const struct painter *p, uint8_t *samples)
+{
+    const struct mosaic *m = &p->layout.mosaic;
+    const size_t h = p->e.height + m->gap, w = p->e.width + m->gap;
+
+    for (size_t y = 0; y < m->height; y++, samples += m->width) {
+        const size_t before = y / h * m->columns; /* maps above */
+        const size_t maps = m->n - before < m->columns ? m->n - before : m->columns;
+        const size_t filled = y % h < p->e.height ? maps : 0;
+        for (size_t i = 1; i < filled; i++)
+            memset(samples + i * w - m->gap, 0, m->gap);
+        const size_t end = filled ? filled * w - m->gap : 0;
+        memset(samples + end, 0, m->width - end);
+    }
+}
+
 /* The picture that begins with map `first` of those shown, with places for its maps. */
 static bool lay_out(struct painter *p, size_t first, struct picture *picture,
                     struct error *err)
 {
     const struct mosaic *m = &p->layout.mosaic;
-    uint8_t *samples = arena_alloc(p->arena, m->height, m->width);
+    uint8_t *samples = arena_take(p->arena, m->height, m->width);
 
     if (!samples)
         return no_memory(err);
+    clear_ground(p, samples);
     *picture = (struct picture){
         .channel = m->n == 1 ? (int)(p->first + first) : -1,
         .width = m->width,

@@ -36,7 +36,7 @@ struct block_statistics {
     size_t finite, nan, inf;
     float min, max;
     double sum; /* of the finite values; this and the next in KERNEL_LANES lanes */
-    double deviations; /* sum of (value - block mean)^2 over the finite values */
+    double deviations; /* sum of (value - block mean)^2 over the finite values, fused */
 };
 
 /*

@@ -46,6 +46,7 @@
 #define d_add     _mm256_add_pd
 #define d_sub     _mm256_sub_pd
 #define d_mul     _mm256_mul_pd
+#define d_madd    _mm256_fmadd_pd
 
 static inline __m256i first_lanes(size_t n)
 {

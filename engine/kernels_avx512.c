@@ -47,6 +47,7 @@
 #define d_add     _mm512_add_pd
 #define d_sub     _mm512_sub_pd
 #define d_mul     _mm512_mul_pd
+#define d_madd    _mm512_fmadd_pd
 
 static inline __mmask16 first_lanes(size_t n)
 {

@@ -34,11 +34,11 @@
  *   v_store_u8   lanes in [0, 255] truncated to bytes
  *   dvec, DOUBLES        a vector of doubles and its lanes, a divisor of KERNEL_LANES;
  *   d_load               from so many floats
- *   d_set1, d_store, d_add, d_sub, d_mul
+ *   d_set1, d_store, d_add, d_sub, d_mul, d_madd
  *
  * A lane is an output value and every lane does the same steps with one rounding each,
  * so all tables give the same bits. Sums across values have KERNEL_LANES lanes whatever
- * LANES is. Nothing here comes from libm but fmaf and sqrtf.
+ * LANES is. Nothing here comes from libm but fmaf, fma and sqrtf.
  *
  * The table is the only external symbol: code compiled for a newer CPU must not be
  * reachable under a name that another file could pick up.

@@ -40,14 +40,15 @@
 #define v_swap_2(a)       vextq_f32(a, a, 2)
 #define v_swap_1          vrev64q_f32
 
-#define dvec      float64x2_t
-#define DOUBLES   2
-#define d_set1    vdupq_n_f64
-#define d_load(p) vcvt_f64_f32(vld1_f32(p))
-#define d_store   vst1q_f64
-#define d_add     vaddq_f64
-#define d_sub     vsubq_f64
-#define d_mul     vmulq_f64
+#define dvec            float64x2_t
+#define DOUBLES         2
+#define d_set1          vdupq_n_f64
+#define d_load(p)       vcvt_f64_f32(vld1_f32(p))
+#define d_store         vst1q_f64
+#define d_add           vaddq_f64
+#define d_sub           vsubq_f64
+#define d_mul           vmulq_f64
+#define d_madd(a, b, c) vfmaq_f64(c, a, b)
 
 static inline float32x4_t v_load_n(const float *p, size_t n)
 {

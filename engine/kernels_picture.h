@@ -5,86 +5,144 @@
  * there.
  */
 
+/* ---- ranges ---- */
+
 /* The least and the largest finite value so far, lane by lane, and in `odd` a NaN where
  * a value was not finite. Comparisons with a NaN are false: it takes no place. */
 struct extremes {
     vec low, high, odd;
 };
 
-INLINE void extremes_add(struct extremes *e, vec x)
+/* finite: x is, or what comes of it is not used. */
+INLINE void extremes_add(struct extremes *e, vec x, const bool finite)
 {
     const vec most = v_set1(INFINITY), least = v_set1(-INFINITY);
 
-    e->low = v_min(v_less(least, x, x, most), e->low);
-    e->high = v_max(v_less(x, most, x, least), e->high);
+    e->low = v_min(finite ? x : v_less(least, x, x, most), e->low);
+    e->high = v_max(finite ? x : v_less(x, most, x, least), e->high);
     e->odd = v_madd(x, v_set1(0), e->odd);
 }
 
-/* Lane l belongs to channel (first + l) % channels. */
-INLINE void extremes_fold(const struct extremes *e, size_t first, size_t channels,
-                          float *low, float *high, float *odd)
-{
-    float lows[LANES], highs[LANES], odds[LANES];
+/* Ranges of some channels, each of cells `step` floats apart. */
+struct ranges {
+    float *low, *high, *odd;
+    const float *values;
+    size_t cells, step;
+};
 
-    v_store(lows, e->low);
-    v_store(highs, e->high);
-    v_store(odds, e->odd);
-    for (size_t l = 0; l < LANES; l++) {
-        const size_t c = (first + l) % channels;
-        low[c] = lows[l] < low[c] ? lows[l] : low[c];
-        high[c] = highs[l] > high[c] ? highs[l] : high[c];
-        odd[c] += odds[l];
+enum {
+    RANGE_BLOCK = 4096, /* floats that stay in the first-level cache */
+    RANGE_VECS = 4,     /* side by side: 12 extremes, a vector, a constant */
+    RANGE_RUN = 8 * RANGE_VECS * LANES
+};
+
+/* Lanes are channels, from c on. False if a value was not finite: then nothing has
+ * changed. */
+INLINE bool range_vecs(const struct ranges *r, size_t c, size_t lanes,
+                       const size_t vecs, const bool finite)
+{
+    struct extremes e[RANGE_VECS];
+    vec odd = v_set1(0);
+    float odds[LANES];
+    bool good = true;
+
+    for (size_t v = 0; v < vecs; v++) {
+        const size_t at = c + v * LANES;
+        e[v] = (struct extremes){load_part(r->low + at, lanes),
+                                 load_part(r->high + at, lanes), v_set1(0)};
+    }
+    for (size_t i = 0; i < r->cells; i++)
+        for (size_t v = 0; v < vecs; v++) {
+            const float *x = r->values + i * r->step + c + v * LANES;
+            if (v * LANES % KERNEL_LANES == 0)
+                PREFETCH(x + AHEAD);
+            extremes_add(&e[v], load_part(x, lanes), finite);
+        }
+    for (size_t v = 0; v < vecs; v++)
+        odd = v_add(odd, e[v].odd);
+    store_part(odds, odd, lanes);
+    for (size_t l = 0; l < lanes; l++)
+        good = good && odds[l] == 0;
+    if (finite && !good)
+        return false;
+    for (size_t v = 0; v < vecs; v++) {
+        const size_t at = c + v * LANES;
+        store_part(r->low + at, e[v].low, lanes);
+        store_part(r->high + at, e[v].high, lanes);
+        store_part(r->odd + at, v_add(load_part(r->odd + at, lanes), e[v].odd), lanes);
+    }
+    return true;
+}
+
+/* Most maps hold numbers only, and that is quicker to find out than to see to. */
+INLINE void range_block(const struct ranges *r, size_t c, size_t lanes,
+                        const size_t vecs)
+{
+    if (!range_vecs(r, c, lanes, vecs, true))
+        range_vecs(r, c, lanes, vecs, false);
+}
+
+static void range_wide(const struct ranges *all, size_t n)
+{
+    const size_t block = RANGE_BLOCK / all->step + 1;
+    struct ranges r = *all;
+
+    for (size_t i = 0, c; i < all->cells; i += r.cells) {
+        r.values = all->values + i * all->step;
+        r.cells = all->cells - i < block ? all->cells - i : block;
+        for (c = 0; c + RANGE_VECS * LANES <= n; c += RANGE_VECS * LANES)
+            range_block(&r, c, LANES, RANGE_VECS);
+        for (; c + LANES <= n; c += LANES)
+            range_block(&r, c, LANES, 1);
+        if (c < n)
+            range_block(&r, c, n - c, 1);
     }
 }
 
-/* ---- ranges ---- */
-
-enum { RANGE_BLOCK = 4096 }; /* floats that stay in the first-level cache */
-
-/* Lanes are channels. */
-static void range_wide(float *low, float *high, float *odd, const float *values,
-                       size_t cells, size_t step, size_t n)
+/* Cells that fill whole rows of vectors. */
+INLINE size_t cells_in_run(size_t channels)
 {
-    for (size_t c = 0; c < n; c += LANES) {
-        const size_t lanes = n - c < LANES ? n - c : LANES;
-        struct extremes e = {load_part(low + c, lanes), load_part(high + c, lanes),
-                             load_part(odd + c, lanes)};
-        for (size_t i = 0; i < cells; i++)
-            extremes_add(&e, load_part(values + i * step + c, lanes));
-        store_part(low + c, e.low, lanes);
-        store_part(high + c, e.high, lanes);
-        store_part(odd + c, e.odd, lanes);
-    }
+    size_t cells = RANGE_VECS * LANES;
+
+    for (; cells % 2 == 0 && channels % 2 == 0; channels /= 2)
+        cells /= 2;
+    return cells;
 }
 
-/* Few channels, all of them: LANES cells are `channels` vectors. Takes whole such runs;
- * returns how many cells these were. */
-static size_t range_narrow(float *low, float *high, float *odd, const float *values,
-                           size_t cells, size_t channels)
+/* All of few channels, as if a run of cells were one of many. Takes whole runs; returns
+ * how many cells these were. */
+static size_t range_runs(const struct ranges *r, size_t channels, size_t run)
 {
-    const size_t runs = cells / LANES, period = LANES * channels;
+    const size_t width = run * channels;
+    float low[RANGE_RUN], high[RANGE_RUN], odd[RANGE_RUN] = {0};
 
-    for (size_t v = 0; v < channels; v++) {
-        struct extremes e = {v_set1(INFINITY), v_set1(-INFINITY), v_set1(0)};
-        for (size_t i = 0; i < runs; i++)
-            extremes_add(&e, v_load(values + i * period + v * LANES));
-        extremes_fold(&e, v * LANES, channels, low, high, odd);
+    for (size_t i = 0; i < width; i++) {
+        low[i] = INFINITY;
+        high[i] = -INFINITY;
     }
-    return runs * LANES;
+    range_wide(&(struct ranges){low, high, odd, r->values, r->cells / run, width},
+               width);
+    for (size_t i = 0; i < width; i++) {
+        const size_t c = i % channels;
+        r->low[c] = low[i] < r->low[c] ? low[i] : r->low[c];
+        r->high[c] = high[i] > r->high[c] ? high[i] : r->high[c];
+        r->odd[c] += odd[i];
+    }
+    return r->cells / run * run;
 }
 
 static void range(float *low, float *high, float *odd, const float *values,
                   size_t cells, size_t step, size_t n)
 {
-    const size_t block = RANGE_BLOCK / step > LANES ? RANGE_BLOCK / step : LANES;
+    const size_t run = cells_in_run(n);
+    struct ranges r = {low, high, odd, values, cells, step};
 
-    for (size_t i = 0, part; i < cells; i += part) {
-        const float *at = values + i * step;
-        part = cells - i < block ? cells - i : block;
-        const size_t done =
-            n == step && n < LANES ? range_narrow(low, high, odd, at, part, n) : 0;
-        range_wide(low, high, odd, at + done * step, part - done, step, n);
+    if (n == step && run > 1 && run * n <= RANGE_RUN) {
+        const size_t done = range_runs(&r, n, run);
+        r.values += done * step;
+        r.cells -= done;
     }
+    range_wide(&r, n);
     for (size_t c = 0; c < n; c++) { /* -0 or 0 must not depend on the lanes */
         low[c] += 0.0f;
         high[c] += 0.0f;
@@ -109,6 +167,18 @@ static size_t gather_finite(float *to, const float *values, size_t n, size_t str
     return finite;
 }
 
+/* The least or the largest of the lanes. */
+INLINE float fold_vec(vec x, const bool least)
+{
+    float lanes[LANES];
+
+    v_store(lanes, x);
+    for (size_t l = 1; l < LANES; l++)
+        if (least ? lanes[l] < lanes[0] : lanes[l] > lanes[0])
+            lanes[0] = lanes[l];
+    return lanes[0];
+}
+
 /* Least, largest, sum and deviations of n >= 1 values, all finite, or false. Sums are
  * taken about the first value c: with d = value - c, the deviations from the mean are
  * sum(d^2) - sum(d)^2 / n. As c is one of the values, what cancels is at most n times
@@ -116,43 +186,43 @@ static size_t gather_finite(float *to, const float *values, size_t n, size_t str
 static bool sum_finite(const float *values, size_t n, struct block_statistics *out)
 {
     enum { SUMS = KERNEL_LANES / DOUBLES };
-    const dvec center = d_set1((double)values[0]);
+    const dvec center = d_set1((double)values[0]), one = d_set1(1);
     double lanes[KERNEL_LANES], squares[KERNEL_LANES];
     dvec sums[SUMS], products[SUMS];
-    struct extremes e = {v_set1(INFINITY), v_set1(-INFINITY), v_set1(0)};
-    float low = INFINITY, high = -INFINITY, odd = 0;
+    vec least = v_set1(INFINITY), most = v_set1(-INFINITY);
     size_t i = 0;
 
     for (size_t s = 0; s < SUMS; s++)
         sums[s] = products[s] = d_set1(0);
     for (; i + KERNEL_LANES <= n; i += KERNEL_LANES) {
+        PREFETCH(values + i + AHEAD);
         for (size_t v = 0; v < KERNEL_LANES; v += LANES) {
             const vec x = v_load(values + i + v);
-            e = (struct extremes){v_min(x, e.low), v_max(x, e.high),
-                                  v_madd(x, v_set1(0), e.odd)};
+            least = v_min(x, least);
+            most = v_max(x, most);
         }
         for (size_t s = 0; s < SUMS; s++) {
             const dvec d = d_sub(d_load(values + i + s * DOUBLES), center);
-            sums[s] = d_add(sums[s], d);
-            products[s] = d_add(products[s], d_mul(d, d));
+            sums[s] = d_madd(d, one, sums[s]); /* an add: what adds converts, too */
+            products[s] = d_madd(d, d, products[s]);
         }
     }
     for (size_t s = 0; s < SUMS; s++) {
         d_store(lanes + s * DOUBLES, sums[s]);
         d_store(squares + s * DOUBLES, products[s]);
     }
-    extremes_fold(&e, 0, 1, &low, &high, &odd);
+    float low = fold_vec(least, true), high = fold_vec(most, false);
     for (size_t l = 0; i < n; i++, l++) {
         const double d = (double)values[i] - (double)values[0];
         lanes[l] += d;
-        squares[l] += d * d;
+        squares[l] = fma(d, d, squares[l]);
         low = values[i] < low ? values[i] : low;
         high = values[i] > high ? values[i] : high;
-        odd += values[i] - values[i];
     }
-    if (odd != 0)
-        return false;
     const double sum = sum_double_lanes(lanes);
+    if (sum - sum !=
+        0) /* a NaN or an infinity was there: finite sums do not overflow */
+        return false;
     out->min = low + 0.0f; /* -0 or 0 must not depend on the lanes */
     out->max = high + 0.0f;
     out->sum = (double)values[0] * (double)n + sum;
@@ -197,6 +267,8 @@ static void quantize_map(uint8_t *to, const float *values, size_t cells, size_t 
         for (; i + LANES <= cells; i += LANES)
             v_store_u8(to + i,
                        index_of(load_step(values + i * step, step), lows, spans));
+    if (i == cells)
+        return;
     for (size_t l = 0; i + l < cells; l++)
         rest[l] = values[(i + l) * step];
     v_store_u8(bytes, index_of(v_load(rest), lows, spans));
@@ -235,16 +307,23 @@ INLINE void quantize_tile(uint8_t *const *maps, size_t at, const float *values,
         const size_t lanes = n - c < LANES ? n - c : LANES;
         const vec lows = load_part(low + c, lanes);
         const vec spans = v_sub(load_part(high + c, lanes), lows);
-        for (size_t i = 0; i < cells; i++)
+        for (size_t i = 0; i < cells; i++) {
+            const float *at_cell = values + i * step + c;
+            if (c % KERNEL_LANES == 0)
+                PREFETCH(at_cell + AHEAD);
             v_store_u8(bytes + i * TILE + c,
-                       index_of(load_part(values + i * step + c, lanes), lows, spans));
+                       index_of(load_part(at_cell, lanes), lows, spans));
+        }
     }
     transpose_tile(tile);
-    for (size_t m = 0; m < n; m++)
+    for (size_t m = 0; m < n; m++) {
+        /* each map is a stream of its own: too many for the CPU to foresee */
+        __builtin_prefetch(maps[m] + at + LINE * sizeof(float), 1);
         if (cells == TILE)
             memcpy(maps[m] + at, &tile[m], TILE);
         else
             memcpy(maps[m] + at, &tile[m], cells);
+    }
 }
 
 static void quantize(uint8_t *const *maps, size_t at, const float *values, size_t cells,

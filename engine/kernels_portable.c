@@ -47,14 +47,15 @@
 #define v_less(a, b, x, y)  ((a) < (b) ? (x) : (y))
 #define v_first(a, b, n)    ((void)(n), (void)(b), (a))
 
-#define dvec          double
-#define DOUBLES       1
-#define d_set1(x)     (x)
-#define d_load(p)     ((double)*(p))
-#define d_store(p, a) (*(p) = (a))
-#define d_add(a, b)   ((a) + (b))
-#define d_sub(a, b)   ((a) - (b))
-#define d_mul(a, b)   ((a) * (b))
+#define dvec            double
+#define DOUBLES         1
+#define d_set1(x)       (x)
+#define d_load(p)       ((double)*(p))
+#define d_store(p, a)   (*(p) = (a))
+#define d_add(a, b)     ((a) + (b))
+#define d_sub(a, b)     ((a) - (b))
+#define d_mul(a, b)     ((a) * (b))
+#define d_madd(a, b, c) fma(a, b, c)
 
 static inline void v_load_thirds_u8(const uint8_t *p, float x[3])
 {
