@@ -49,9 +49,20 @@ static void finish_row(const struct painting *p, size_t y, const float *pixels)
         turn_row(p, y, p->turned);
 }
 
+/* Whether the caches cannot keep the tensor until it is read, in the row's place: as
+ * much as engine/run.c goes by. */
+static bool is_far(const struct painting *p)
+{
+    enum { CACHES = 12 << 20 };
+
+    return !p->turned &&
+           shape_elements(&p->out->shape) * sizeof *p->out->values >= CACHES;
+}
+
 static void finish_samples(const struct painting *p, size_t y, const uint8_t *samples)
 {
-    prepare_samples(&p->prepare, row_at(p, y), samples, p->channels, columns_of(p));
+    prepare_samples(&p->prepare, row_at(p, y), samples, p->channels, columns_of(p),
+                    is_far(p));
     if (p->turned)
         turn_row(p, y, p->turned);
 }
@@ -90,7 +101,7 @@ void painting_row(void *context, const struct pixel_row *row)
         finish_samples(p, row->y, row->u8);
     } else {
         if (row->u8)
-            p->prepare.kernels->widen(p->row, row->u8, n, 1);
+            p->prepare.kernels->widen(p->row, row->u8, n, 1, false);
         else
             for (size_t i = 0; i < n; i++)
                 p->row[i] = (float)row->u16[i];

@@ -249,12 +249,14 @@ void prepare_finish(const struct preparation *p, float *out, const float *pixels
 }
 
 void prepare_samples(const struct preparation *p, float *out, const uint8_t *samples,
-                     size_t from, size_t n)
+                     size_t from, size_t n, bool around)
 {
+    const bool once = around && p->plain;
+
     if (from != p->channels)
-        p->kernels->gray_u8(out, samples, n, p->factor);
+        p->kernels->gray_u8(out, samples, n, p->factor, once);
     else
-        p->kernels->widen(out, samples, n * from, p->factor);
+        p->kernels->widen(out, samples, n * from, p->factor, once);
     if (!p->plain)
         normalise(p, out, n);
 }

@@ -53,9 +53,10 @@ void prepare_finish(const struct preparation *prepare, float *out, const float *
                     size_t from, size_t n);
 
 /* Both halves of n pixels of 8-bit samples, which are as they would be flattened: 1 or
- * 3 colours, prepare_flat_channels of them, and no alpha. */
+ * 3 colours, prepare_flat_channels of them, and no alpha. around: where that pays, out
+ * is stored around the caches, which could not keep it until it is read. */
 void prepare_samples(const struct preparation *prepare, float *out,
-                     const uint8_t *samples, size_t from, size_t n);
+                     const uint8_t *samples, size_t from, size_t n, bool around);
 
 /* What prepare_flatten will return for an image whose pixels have 1 or 3 colours, or
  * for an array of so many channels. */

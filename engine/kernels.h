@@ -273,12 +273,13 @@ struct kernels {
     void (*range)(float *low, float *high, float *odd, const float *values,
                   size_t cells, size_t step, size_t n);
 
-    /* out[i] = in[i] * factor, i < n */
-    void (*widen)(float *out, const uint8_t *in, size_t n, float factor);
+    /* out[i] = in[i] * factor, i < n. around: as for activate. */
+    void (*widen)(float *out, const uint8_t *in, size_t n, float factor, bool around);
     /* The luma of n pixels, (r * 0.2989 + g * 0.587 + b * 0.114) * factor, from left to
      * right, each step rounded. out does not overlap rgb. */
     void (*gray)(float *out, const float *rgb, size_t n, float factor);
-    void (*gray_u8)(float *out, const uint8_t *rgb, size_t n, float factor);
+    void (*gray_u8)(float *out, const uint8_t *rgb, size_t n, float factor,
+                    bool around);
     /* sum[i] += row[i] * weight, each step rounded, i < n; begin: from 0 on. */
     void (*add_row)(float *sum, const float *row, float weight, size_t n, bool begin);
     void (*add_row_u8)(float *sum, const uint8_t *row, float weight, size_t n,

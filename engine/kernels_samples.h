@@ -8,18 +8,42 @@
 
 /* ---- samples as floats ---- */
 
-static void widen(float *out, const uint8_t *in, size_t n, float factor)
+/* Bytes that are called in early: whole images, too, are handed over row by row. */
+enum { SAMPLES_AHEAD = 2048 };
+
+INLINE void widen_to(float *out, const uint8_t *in, size_t n, float factor,
+                     const bool around)
 {
     const vec by = v_set1(factor);
     uint8_t rest[LANES] = {0};
     size_t i = 0;
 
-    for (; i + LANES <= n; i += LANES)
-        v_store(out + i, v_mul(v_load_u8(in + i), by));
+    for (; i + LANES <= n; i += LANES) {
+        if (around)
+            PREFETCH(in + i + SAMPLES_AHEAD);
+        put(out + i, v_mul(v_load_u8(in + i), by), around);
+    }
     if (i == n)
         return;
     memcpy(rest, in + i, n - i);
     v_store_n(out + i, v_mul(v_load_u8(rest), by), n - i);
+}
+
+/* Floats before those that can be stored around the caches, at most n. */
+INLINE size_t before_line(const float *out, size_t n)
+{
+    return to_line(out) < n ? to_line(out) : n;
+}
+
+static void widen(float *out, const uint8_t *in, size_t n, float factor, bool around)
+{
+    const size_t first = around ? before_line(out, n) : n;
+
+    widen_to(out, in, first, factor, false);
+    if (first == n)
+        return;
+    widen_to(out + first, in + first, n - first, factor, true);
+    v_fence();
 }
 
 /* ---- gray ---- */
@@ -51,7 +75,8 @@ static void gray(float *out, const float *rgb, size_t n, float factor)
     v_store_n(out + i, luma(thirds, by), n - i);
 }
 
-static void gray_u8(float *out, const uint8_t *rgb, size_t n, float factor)
+INLINE void gray_to(float *out, const uint8_t *rgb, size_t n, float factor,
+                    const bool around)
 {
     const vec by = v_set1(factor);
     uint8_t rest[3 * LANES] = {0};
@@ -59,14 +84,27 @@ static void gray_u8(float *out, const uint8_t *rgb, size_t n, float factor)
     size_t i = 0;
 
     for (; i + LANES <= n; i += LANES) {
+        if (around)
+            PREFETCH(rgb + 3 * i + SAMPLES_AHEAD);
         v_load_thirds_u8(rgb + 3 * i, thirds);
-        v_store(out + i, luma(thirds, by));
+        put(out + i, luma(thirds, by), around);
     }
     if (i == n)
         return;
     memcpy(rest, rgb + 3 * i, 3 * (n - i));
     v_load_thirds_u8(rest, thirds);
     v_store_n(out + i, luma(thirds, by), n - i);
+}
+
+static void gray_u8(float *out, const uint8_t *rgb, size_t n, float factor, bool around)
+{
+    const size_t first = around ? before_line(out, n) : n;
+
+    gray_to(out, rgb, first, factor, false);
+    if (first == n)
+        return;
+    gray_to(out + first, rgb + 3 * first, n - first, factor, true);
+    v_fence();
 }
 
 /* ---- another size ---- */
@@ -99,9 +137,11 @@ INLINE void add_samples(float *sum, const uint8_t *row, float weight, size_t n,
     const vec by = v_set1(weight);
     size_t i = 0;
 
-    for (; i + ADD_VECS * LANES <= n; i += ADD_VECS * LANES)
+    for (; i + ADD_VECS * LANES <= n; i += ADD_VECS * LANES) {
+        PREFETCH(row + i + SAMPLES_AHEAD);
         UNROLL for (size_t v = 0; v < ADD_VECS * LANES; v += LANES)
             add_part(sum + i + v, v_load_u8(row + i + v), by, begin);
+    }
     for (; i < n; i++)
         sum[i] = (begin ? 0 : sum[i]) + (float)row[i] * weight;
 }
@@ -157,7 +197,8 @@ static void weigh_one(const struct weigh_call *call)
 }
 
 /* Two cells at a time, to hide the latency of the sums. Lanes are channels, and where
- * these do not fill a vector whatever comes after them: the next store puts it right. */
+ * these do not fill a vector whatever comes after them: the next store puts it right.
+ */
 enum { WEIGH_CELLS = 2 };
 
 INLINE void weigh_pixels(vec *sum, const float *const *in, size_t channels,

@@ -19,31 +19,33 @@ static uint8_t *guarded_bytes(size_t n)
     return bytes;
 }
 
+static void check_samples(const struct kernels *k, size_t n, bool around)
+{
+    const uint8_t *in = guarded_bytes(n), *rgb = guarded_bytes(3 * n);
+    float *out = guarded_floats(n), *gray = guarded_floats(n);
+    float *from = guarded_floats(3 * n);
+
+    k->widen(out, in, n, 0.3f, around);
+    for (size_t x = 0; x < n; x++)
+        cr_assert_eq(out[x], (float)in[x] * 0.3f, "%s, %zu of %zu", k->name, x, n);
+    k->gray_u8(out, rgb, n, 0.3f, around);
+    for (size_t x = 0; x < 3 * n; x++)
+        from[x] = rgb[x];
+    for (size_t x = 0; x < n; x++) {
+        const float *p = from + 3 * x;
+        const float want = (p[0] * 0.2989f + p[1] * 0.587f + p[2] * 0.114f) * 0.3f;
+        cr_assert_eq(out[x], want, "%s, gray, %zu of %zu", k->name, x, n);
+    }
+    k->gray(gray, from, n, 0.3f);
+    cr_assert(same_bits(gray, out, n), "%s, n %zu", k->name, n);
+}
+
 Test(kernels_samples, samples_become_floats_and_gray)
 {
     for (size_t i = 0; i < N_LENGTHS; i++)
         for (size_t k = 0; kernels_nth(k); k++) {
-            const size_t n = lengths[i];
-            const uint8_t *in = guarded_bytes(n), *rgb = guarded_bytes(3 * n);
-            float *out = guarded_floats(n), *from = guarded_floats(3 * n);
-
-            kernels_nth(k)->widen(out, in, n, 0.3f);
-            for (size_t x = 0; x < n; x++)
-                cr_assert_eq(out[x], (float)in[x] * 0.3f, "%s, %zu of %zu",
-                             kernels_nth(k)->name, x, n);
-            kernels_nth(k)->gray_u8(out, rgb, n, 0.3f);
-            for (size_t x = 0; x < 3 * n; x++)
-                from[x] = rgb[x];
-            for (size_t x = 0; x < n; x++) {
-                const float *p = from + 3 * x;
-                const float want =
-                    (p[0] * 0.2989f + p[1] * 0.587f + p[2] * 0.114f) * 0.3f;
-                cr_assert_eq(out[x], want, "%s, bytes, %zu of %zu",
-                             kernels_nth(k)->name, x, n);
-            }
-            float *gray = guarded_floats(n);
-            kernels_nth(k)->gray(gray, from, n, 0.3f);
-            cr_assert(same_bits(gray, out, n), "%s, n %zu", kernels_nth(k)->name, n);
+            check_samples(kernels_nth(k), lengths[i], false);
+            check_samples(kernels_nth(k), lengths[i], true);
         }
 }
 
