@@ -151,19 +151,40 @@ static float over(float c, float b, float alpha)
     return alpha >= 1.0f ? c : b + (c - b) * alpha;
 }
 
-/* Composite, in place, from the first pixel on. */
+static void composite_gray(float *pixels, float background, float unit, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        pixels[i] = over(pixels[2 * i], background, pixels[2 * i + 1] * unit);
+}
+
+typedef float rgba __attribute__((vector_size(16)));
+
+/* What a pixel stores behind its colours the next one overwrites. */
+static void composite_rgb(float *pixels, const float background[3], float unit,
+                          size_t n)
+{
+    const rgba b = {background[0], background[1], background[2]};
+
+    for (size_t i = 0; i < n; i++) {
+        rgba color;
+        memcpy(&color, pixels + 4 * i, sizeof color);
+        const float alpha = color[3] * unit;
+        if (!(alpha >= 1.0f))
+            color = b + (color - b) * alpha;
+        memcpy(pixels + 3 * i, &color, sizeof color);
+    }
+}
+
+/* In place, from the first pixel on. */
 static void composite(const struct preparation *p, float *pixels, size_t colors,
                       size_t n)
 {
-    const float *background = colors == 1 ? &p->gray : p->background;
     const float unit = (float)(1.0 / (double)p->full);
 
-    for (size_t i = 0; i < n; i++) {
-        const float *from = pixels + i * (colors + 1);
-        const float alpha = from[colors] * unit;
-        for (size_t c = 0; c < colors; c++)
-            pixels[i * colors + c] = over(from[c], background[c], alpha);
-    }
+    if (colors == 1)
+        composite_gray(pixels, p->gray, unit, n);
+    else
+        composite_rgb(pixels, p->background, unit, n);
 }
 
 static void rgb_from_gray(float *out, const float *gray, size_t n)
