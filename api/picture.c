@@ -202,6 +202,16 @@ static void paint_band(void *context, size_t i, size_t slot)
                              p->e.width, p->e.channels, p->n, p->from, p->to);
 }
 
+/* What the first index stands for, and the last. */
+static void set_ends(const struct painter *p, float *from, float *to)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const bool flat = !(p->low[i] < p->high[i]); /* or nothing finite: index 0 */
+        from[i] = flat ? 0 : p->low[i];
+        to[i] = flat ? INFINITY : p->high[i];
+    }
+}
+
 /* All maps, into the places that are laid out for them. */
 static bool paint_values(struct painter *p, struct error *err)
 {
@@ -209,11 +219,7 @@ static bool paint_values(struct painter *p, struct error *err)
     p->to = arena_take(p->arena, p->n, sizeof *p->to);
     if (!p->from || !p->to)
         return no_memory(err);
-    for (size_t i = 0; i < p->n; i++) {
-        const bool flat = !(p->low[i] < p->high[i]); /* or nothing finite: index 0 */
-        p->from[i] = flat ? 0 : p->low[i];
-        p->to[i] = flat ? INFINITY : p->high[i];
-    }
+    set_ends(p, p->from, p->to);
     p->parallel->run(p->parallel->self, bands_of(p), paint_band, p);
     return true;
 }
@@ -430,15 +436,22 @@ static uint8_t sample_of(float v, float low, float high)
     return (uint8_t)((x > 0 ? x < 1 ? x : 1.0f : 0.0f) * 255.0f);
 }
 
-static void paint_rgb_cell(const struct painter *p, const float *v, size_t size,
-                           uint8_t *to)
+static void paint_rgba_cell(const struct painter *p, const float *v, uint8_t *to)
 {
     const bool hole = !(isfinite(v[0]) && isfinite(v[1]) && isfinite(v[2]));
 
     for (size_t c = 0; c < 3; c++)
         to[c] = hole ? 0 : sample_of(v[c], p->low[c], p->high[c]);
-    if (size == 4)
-        to[3] = hole ? 0 : 255;
+    to[3] = hole ? 0 : 255;
+}
+
+/* The same of n pixels without holes. */
+static void paint_opaque(const struct painter *p, uint8_t *samples, size_t n)
+{
+    float from[3], to[3];
+
+    set_ends(p, from, to);
+    p->kernels->colors(samples, p->values, n, from, to);
 }
 
 static bool paint_rgb(const struct painter *p, struct picture *picture,
@@ -457,8 +470,11 @@ static bool paint_rgb(const struct painter *p, struct picture *picture,
     };
     if (!picture->samples)
         return no_memory(err);
-    for (size_t i = 0; i < n; i++)
-        paint_rgb_cell(p, p->values + 3 * i, size, picture->samples + size * i);
+    if (opaque)
+        paint_opaque(p, picture->samples, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            paint_rgba_cell(p, p->values + 3 * i, picture->samples + 4 * i);
     return enlarge_cells(picture, &p->layout.cell, p->arena, err);
 }
 

@@ -297,6 +297,12 @@ struct kernels {
      * values[i * step + c] between low[c] and high[c], i < cells. */
     void (*quantize)(uint8_t *const *maps, size_t at, const float *values, size_t cells,
                      size_t step, size_t n, const float *low, const float *high);
+
+    /* n pixels of three values become samples: (v - low[c]) / (high[c] - low[c]) of
+     * channel c, between 0 and 1, of which 255 parts, truncated; low < high. A NaN
+     * becomes 0. */
+    void (*colors)(uint8_t *out, const float *values, size_t n, const float *low,
+                   const float *high);
 };
 
 /* The table of this name, or the fastest that this CPU has where name is NULL. NULL if

@@ -262,4 +262,5 @@ const struct kernels TABLE_NAME(ISA) = {
     .weigh = weigh,
     .statistics = statistics,
     .quantize = quantize,
+    .colors = colors,
 };

@@ -1,5 +1,6 @@
 /*
- * kernels_picture.h - what pictures are made of: statistics, ranges, colour indices.
+ * kernels_picture.h - what pictures are made of: statistics, ranges, colour indices,
+ * samples.
  *
  * The part of kernels_body.h that looks at whole maps; the vocabulary is described
  * there.
@@ -335,8 +336,54 @@ static void quantize(uint8_t *const *maps, size_t at, const float *values, size_
         return;
     }
     for (size_t i = 0; i < cells; i += TILE)
-        for (size_t m = 0; m < n; m += TILE)
-            quantize_tile(maps + m, at + i, values + i * step + m,
-                          cells - i < TILE ? cells - i : TILE, step,
-                          n - m < TILE ? n - m : TILE, low + m, high + m);
+        for (size_t m = 0; m < n; m += TILE) {
+            const float *from = values + i * step + m;
+            if (cells - i >= TILE && n - m >= TILE)
+                quantize_tile(maps + m, at + i, from, TILE, step, TILE, low + m,
+                              high + m);
+            else
+                quantize_tile(maps + m, at + i, from,
+                              cells - i < TILE ? cells - i : TILE, step,
+                              n - m < TILE ? n - m : TILE, low + m, high + m);
+        }
+}
+
+/* ---- samples of colours ---- */
+
+INLINE vec sample_of(vec v, vec low, vec span)
+{
+    const vec x = v_div(v_sub(v, low), span);
+
+    return v_mul(v_min(v_max(x, v_set1(0.0f)), v_set1(1.0f)), v_set1(255.0f));
+}
+
+/* Whole pixels that are whole vectors. */
+enum { COLORS_RUN = 3 * LANES };
+
+INLINE void colors_run(uint8_t *out, const float *values, const float *lows,
+                       const float *spans)
+{
+    for (size_t v = 0; v < COLORS_RUN; v += LANES)
+        v_store_u8(out + v,
+                   sample_of(v_load(values + v), v_load(lows + v), v_load(spans + v)));
+}
+
+static void colors(uint8_t *out, const float *values, size_t n, const float *low,
+                   const float *high)
+{
+    float lows[COLORS_RUN], spans[COLORS_RUN], rest[COLORS_RUN] = {0};
+    uint8_t bytes[COLORS_RUN];
+    size_t i = 0;
+
+    for (size_t l = 0; l < COLORS_RUN; l++) {
+        lows[l] = low[l % 3];
+        spans[l] = high[l % 3] - low[l % 3];
+    }
+    for (; i + COLORS_RUN <= 3 * n; i += COLORS_RUN)
+        colors_run(out + i, values + i, lows, spans);
+    if (i == 3 * n)
+        return;
+    memcpy(rest, values + i, (3 * n - i) * sizeof *rest);
+    colors_run(bytes, rest, lows, spans);
+    memcpy(out + i, bytes, 3 * n - i);
 }

@@ -84,12 +84,17 @@ void measure(state *s)
     cv::meanStdDev(values, s->mean, s->deviation);
 }
 
-/* Maps side by side, with a gap. */
+/* Maps side by side, with a gap; three are the colours of one picture. */
 void paint(state *s)
 {
     const int n = s->source.channels(), h = s->source.rows, w = s->source.cols;
     int columns = 1;
 
+    if (n == 3) {
+        cv::minMaxLoc(s->source.reshape(1), &s->least, &s->largest);
+        s->source.convertTo(s->out, CV_8U, 255, -0.5);
+        return;
+    }
     while (columns * columns < n)
         columns++;
     const int rows = (n + columns - 1) / columns;

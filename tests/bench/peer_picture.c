@@ -51,7 +51,8 @@ static void run(void *self)
     error_init(&err);
     const struct picture_context context = {&s->render, s->kernels, s->parallel,
                                             &s->arena};
-    if (!picture_paint(&s->tensor, false, &context, &s->pictures, &err))
+    const bool input = s->tensor.shape.dim[2] == 3;
+    if (!picture_paint(&s->tensor, input, &context, &s->pictures, &err))
         abort();
 }
 

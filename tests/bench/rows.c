@@ -118,6 +118,7 @@ static const struct row rows[] = {
     {"statistics_512_1",  512, 512,  1, .task = TASK_STATISTICS},
     {"statistics_224_64", 224, 224, 64, .task = TASK_STATISTICS},
     {"paint_512_1",       512, 512,  1, .task = TASK_PAINT},
+    {"paint_512_3",       512, 512,  3, .task = TASK_PAINT}, /* in its own colours */
     {"paint_224_64",      224, 224, 64, .task = TASK_PAINT},
     {"paint_112_64",      112, 112, 64, .task = TASK_PAINT},
 

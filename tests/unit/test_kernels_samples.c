@@ -148,3 +148,26 @@ Test(kernels_samples, a_row_is_weighed_along_itself)
             check_weigh(&w);
         }
 }
+
+Test(kernels_samples, values_become_colours)
+{
+    const float low[3] = {-1, 0, -2}, high[3] = {1, 0.5f, INFINITY};
+
+    for (size_t i = 0; i < N_LENGTHS; i++)
+        for (size_t k = 0; kernels_nth(k); k++) {
+            const size_t n = lengths[i];
+            float *in = guarded_floats(3 * n);
+            uint8_t *out = guarded_bytes(3 * n);
+
+            fill_random(in, 3 * n, 3, n);
+            in[0] = NAN;
+            in[3 * n / 2] = INFINITY;
+            kernels_nth(k)->colors(out, in, n, low, high);
+            for (size_t x = 0; x < 3 * n; x++) {
+                const float part = (in[x] - low[x % 3]) / (high[x % 3] - low[x % 3]);
+                const float shown = part > 0 ? part < 1 ? part : 1.0f : 0.0f;
+                cr_assert_eq(out[x], (uint8_t)(shown * 255.0f), "%s, %zu of %zu",
+                             kernels_nth(k)->name, x, n);
+            }
+        }
+}
