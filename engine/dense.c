@@ -10,6 +10,8 @@
  * half, so that there are parts for two. */
 enum { UNITS = 1024 };
 
+enum { PACK_INPUTS = 64 }; /* of a part of the packing */
+
 static size_t units_of_part(size_t units)
 {
     return units > 2 * UNITS ? UNITS : UNITS / 2;
@@ -41,6 +43,7 @@ bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct erro
     plan->tile = conv_panels_tile(&out, in.channels, units,
                                   !activation_crosses_channels(layer->activation.id));
     plan->band = plan->tile.height;
+    plan->pack_parts = size_parts(in.channels, PACK_INPUTS);
     if (single(&in)) {
         plan->tile.channels = units;
         if (units > units_of_part(units) &&
@@ -54,21 +57,36 @@ bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct erro
     return true;
 }
 
+/* The biases, behind the panels. */
 void dense_pack(const struct layer *layer, const struct layer_plan *plan, float *packed)
 {
     const size_t rows = plan->weight_shape[0].dim[0], units = (size_t)layer->units;
-    const size_t panel = plan->kept ? KERNEL_LANES : CONV_PANEL;
+    const size_t width = plan->packed / (rows + 1);
 
-    memset(packed, 0, plan->packed * sizeof *packed);
-    for (size_t f = 0; f < units; f += panel) {
-        const size_t width = plan->kept ? KERNEL_LANES : conv_panels_width(units, f);
-        const size_t n = width < units - f ? width : units - f;
-        for (size_t k = 0; k < rows; k++, packed += width)
-            memcpy(packed, layer->weights[0].values + k * units + f,
-                   n * sizeof *packed);
-    }
+    packed += rows * width;
+    memset(packed, 0, width * sizeof *packed);
     if (layer->weights[1].values)
         memcpy(packed, layer->weights[1].values, units * sizeof *packed);
+}
+
+/* Some inputs of all panels: their rows of weights are read from end to end. */
+void dense_pack_part(const struct layer *layer, const struct layer_plan *plan,
+                     size_t part, float *packed)
+{
+    const size_t rows = plan->weight_shape[0].dim[0], units = (size_t)layer->units;
+    const size_t panel = plan->kept ? KERNEL_LANES : CONV_PANEL;
+    const size_t first = part * PACK_INPUTS;
+    const size_t last = size_least(first + PACK_INPUTS, rows);
+
+    for (size_t f = 0; f < units; f += panel) {
+        const size_t width = plan->kept ? KERNEL_LANES : conv_panels_width(units, f);
+        const size_t n = size_least(width, units - f);
+        float *to = packed + f * rows + first * width;
+        for (size_t k = first; k < last; k++, to += width) {
+            memcpy(to, layer->weights[0].values + k * units + f, n * sizeof *to);
+            memset(to + n, 0, (width - n) * sizeof *to);
+        }
+    }
 }
 
 static void run_vector(const struct layer_task *task)

@@ -12,6 +12,8 @@
 bool dense_infer(const struct layer *layer, struct layer_plan *plan, struct error *err);
 void dense_pack(const struct layer *layer, const struct layer_plan *plan,
                 float *packed);
+void dense_pack_part(const struct layer *layer, const struct layer_plan *plan,
+                     size_t part, float *packed);
 void dense_run(const struct layer_task *task);
 
 bool flatten_infer(const struct layer *layer, struct layer_plan *plan,

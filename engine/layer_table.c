@@ -524,6 +524,7 @@ static const struct layer_kind kinds[] = {
      .what = "every output is a weighted sum of the last axis",
      .infer = dense_infer,
      .pack = dense_pack,
+     .pack_part = dense_pack_part,
      .run = dense_run},
 };
 
