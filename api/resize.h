@@ -2,9 +2,8 @@
  * resize.h - a picture of another size, row by row.
  *
  * Separable, in float32, one fixed order of additions: first down the columns, then
- * along the rows. Pixel i covers [i, i + 1); with scale =
- * from / to, the pixel at x of the result has its centre at c = (x + 0.5) * scale of
- * the source. It becomes
+ * along the rows. Pixel i covers [i, i + 1); with scale = from / to, the pixel at x of
+ * the result has its centre at c = (x + 0.5) * scale of the source. It becomes
  *
  *     nearest    the source pixel floor(c)
  *     area       the mean of what [x * scale, (x + 1) * scale) covers
