@@ -2,10 +2,10 @@
  * peer_imgproc.cc - OpenCV's image processing, on pictures.
  *
  * Near to what is wanted, and not the same, so outputs are not compared: samples are
- * rounded to 8 bits after each step; gray weighs 0.299, not 0.2989; bilinear reads four
- * pixels for each that comes out, however small the picture becomes (no
- * anti-aliasing); colour indices are half an index less, rounded. Least, largest, mean
- * and deviation take it two passes.
+ * rounded to 8 bits after each step; gray weighs 0.299, not 0.2989; colour indices are
+ * half an index less, rounded. Least, largest, mean and deviation take it two passes.
+ * Bilinear is not run: it reads four pixels for each that comes out, however small the
+ * picture becomes (no anti-aliasing), which is another task.
  */
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
@@ -28,7 +28,10 @@ struct state {
 
 bool fits(const struct problem *p)
 {
-    return p->task == TASK_PREPARE || p->task == TASK_STATISTICS ||
+    const struct options &o = p->subject.options;
+    const bool bilinear = o.given[OPTION_RESIZE] && o.resize_method == RESIZE_BILINEAR;
+
+    return (p->task == TASK_PREPARE && !bilinear) || p->task == TASK_STATISTICS ||
            p->task == TASK_PAINT;
 }
 
@@ -59,14 +62,12 @@ void *prepare(const struct problem *problem, const char *,
 void prepare_samples(state *s)
 {
     const struct subject &to = s->problem->subject;
-    const int method = to.options.resize_method == RESIZE_AREA ? cv::INTER_AREA
-                                                               : cv::INTER_LINEAR_EXACT;
     const cv::Mat *from = &s->source;
 
     if (to.options.given[OPTION_RESIZE]) {
         cv::resize(s->source, s->resized,
                    cv::Size(static_cast<int>(to.width), static_cast<int>(to.height)), 0,
-                   0, method);
+                   0, cv::INTER_AREA);
         from = &s->resized;
     }
     if (to.channels < to.info.channels) {
