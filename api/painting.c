@@ -49,14 +49,11 @@ static void finish_row(const struct painting *p, size_t y, const float *pixels)
         turn_row(p, y, p->turned);
 }
 
-/* Whether the caches cannot keep the tensor until it is read, in the row's place: as
- * much as engine/run.c goes by. */
+/* Whether the caches cannot keep the tensor, in the row's place, until it is read. */
 static bool is_far(const struct painting *p)
 {
-    enum { CACHES = 12 << 20 };
-
     return !p->turned &&
-           shape_elements(&p->out->shape) * sizeof *p->out->values >= CACHES;
+           shape_elements(&p->out->shape) * sizeof *p->out->values >= KERNEL_FAR;
 }
 
 static void finish_samples(const struct painting *p, size_t y, const uint8_t *samples)

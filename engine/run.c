@@ -144,18 +144,13 @@ static bool rectifies_next(const struct step *step, size_t i)
            activation_of(next).id == ACTIVATION_RELU;
 }
 
-/* Whether so much is read and written that little of a layer's output is left in the
- * caches when the next group comes to it. Where other cores fill a third-level cache of
- * 32 MiB too, a relu of 6 MiB to as many takes half the time around it, and 0.85 of the
- * time with a read of all of it at once; of 4 MiB, 1.1. Where that cache is one
- * core's alone, up to twice as much would be read faster from it. */
+/* Whether the last output of a group is too much for the caches. */
 static bool is_far(const struct step *step, size_t i)
 {
-    enum { CACHES = 12 << 20 };
     const struct layer_plan *head = &step->plan->layers[step->group->first];
     const double read = (double)shape_elements(&head->in) * sizeof(float);
 
-    return i == step->last && read + step->plan->layers[i].bytes >= CACHES;
+    return i == step->last && read + step->plan->layers[i].bytes >= KERNEL_FAR;
 }
 
 /* One layer's part: from `in` to its place. Returns where it went. */
