@@ -130,29 +130,38 @@ struct square_weights {
     vec held[BLOCK_HELD * BLOCK_HELD];
 };
 
-/* One tap of each window that a line of input lies under, at x: it serves the outputs
+/* A tap at x of the windows that a line of input lies under: it serves the outputs
  * [first, last), one above the other. o is in sum[o], and the line lies under its
  * kernel row y - o. */
-INLINE void square_tap(vec sum[][BLOCK_VECS], const struct square_weights *weights,
-                       const float *x, const size_t size, const size_t vecs,
-                       const size_t first, const size_t last, const size_t y,
-                       const size_t t)
+INLINE void square_tap(vec sum[][BLOCK_VECS], const float *weights, const float *x,
+                       const size_t size, const size_t vecs, const size_t first,
+                       const size_t last, const size_t y, const size_t t)
 {
-    const float *each = weights->each;
     vec in[BLOCK_VECS];
 
     for (size_t v = 0; v < vecs; v++) {
         in[v] = v_load(x + v * LANES);
         v_keep(in[v]);
-        for (size_t o = first; size <= BLOCK_HELD && o < last; o++)
-            sum[o][v] = v_madd(weights->held[(y - o) * size + t], in[v], sum[o][v]);
     }
-    if (size > BLOCK_HELD) /* gcc would rather keep weights in registers than sums */
-        __asm__ volatile("" : "+r"(each));
-    for (size_t o = first; size > BLOCK_HELD && o < last; o++) {
-        const vec w = v_set1(each[(y - o) * size + t]);
+    /* gcc would rather keep weights in registers than sums. */
+    __asm__ volatile("" : "+r"(weights));
+    for (size_t o = first; o < last; o++) {
+        const vec w = v_set1(weights[(y - o) * size + t]);
         for (size_t v = 0; v < vecs; v++)
             sum[o][v] = v_madd(w, in[v], sum[o][v]);
+    }
+}
+
+/* The same with all weights in registers: no more than one input is live. */
+INLINE void square_tap_held(vec sum[][BLOCK_VECS], const vec *weights, const float *x,
+                            const size_t size, const size_t vecs, const size_t first,
+                            const size_t last, const size_t y, const size_t t)
+{
+    for (size_t v = 0; v < vecs; v++) {
+        vec in = v_load(x + v * LANES);
+        v_keep(in);
+        for (size_t o = first; o < last; o++)
+            sum[o][v] = v_madd(weights[(y - o) * size + t], in, sum[o][v]);
     }
 }
 
@@ -173,10 +182,14 @@ INLINE void square_block(const struct square_weights *weights, const vec bias,
     UNROLL
     for (size_t y = 0; y < rows + size - 1; y++, in += in_pitch) {
         const size_t o = y - (size - 1); /* is whole after this line */
+        const size_t first = y < size ? 0 : o, last = y < rows ? y + 1 : rows;
         UNROLL
         for (size_t t = 0; t < size; t++)
-            square_tap(sum, weights, in + t, size, vecs, y < size ? 0 : o,
-                       y < rows ? y + 1 : rows, y, t);
+            if (size <= BLOCK_HELD)
+                square_tap_held(sum, weights->held, in + t, size, vecs, first, last, y,
+                                t);
+            else
+                square_tap(sum, weights->each, in + t, size, vecs, first, last, y, t);
         for (size_t v = 0; y + 1 >= size && v < vecs; v++)
             v_store(out + o * out_pitch + v * LANES, v_max(floor, sum[o][v]));
     }
