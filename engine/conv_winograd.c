@@ -37,7 +37,7 @@ enum {
     TRANSFORM_STEPS = 192,   /* of a vector of channels of a tile, either way */
     HEADER = KERNEL_LANES,   /* packed[0]: whether the weights are tame */
     PACKED = 4 * CONV_PANEL, /* floats of a position that are packed at a time */
-    PACK_CHANNELS = 2048,    /* of a part of the packing: some 20 ms */
+    PACK_CHANNELS = 512,     /* of a part of the packing: some 5 ms */
 };
 
 static size_t count_tiles(size_t cells)

@@ -576,7 +576,7 @@ Test(conv_method, winograd_is_as_exact_as_it_says)
     cr_assert_lt(worst, 5e-6);
 }
 
-/* Its weights are packed in parts of 2048 channels; sums of so many are less exact, by
+/* Its weights are packed in parts of 512 channels; sums of so many are less exact, by
  * the definition too. */
 Test(conv_method, winograd_of_a_deep_map)
 {
