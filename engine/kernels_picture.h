@@ -221,8 +221,7 @@ static bool sum_finite(const float *values, size_t n, struct block_statistics *o
         high = values[i] > high ? values[i] : high;
     }
     const double sum = sum_double_lanes(lanes);
-    if (sum - sum !=
-        0) /* a NaN or an infinity was there: finite sums do not overflow */
+    if (sum - sum != 0) /* not finite, and finite floats do not overflow it */
         return false;
     out->min = low + 0.0f; /* -0 or 0 must not depend on the lanes */
     out->max = high + 0.0f;

@@ -343,20 +343,6 @@ Test(group, no_part_takes_long)
     arena_release(&arena);
 }
 
-/* A parallel-for that is cancelled after `left` parts. */
-static void run_some(void *self, size_t n, parallel_body *body, void *context)
-{
-    size_t *left = self;
-
-    for (size_t i = 0; i<n && * left> 0; i++, --*left)
-        body(context, i, 0);
-}
-
-static bool none_left(void *self)
-{
-    return *(const size_t *)self == 0;
-}
-
 /* Of whole rows, and of the passes before. */
 static size_t parts_of(const struct layer_plan *plan)
 {
@@ -382,7 +368,7 @@ Test(group, a_run_that_is_cancelled_stops_between_parts)
     cr_assert(arena_init(&arena, ARENA));
     for (size_t parts = 1; parts < 64; parts++) {
         size_t left = parts;
-        const struct parallel some = {run_some, none_left, &left, 1};
+        const struct parallel some = cut_parallel(&left);
         struct plan plan;
         struct error err;
 

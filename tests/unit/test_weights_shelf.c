@@ -1,4 +1,5 @@
 /* test_weights_shelf.c - weights that come from the shelf are those of the request. */
+#include "tests/unit/odd_parallel.h"
 #include "tests/unit/run_network.h"
 
 #include <criterion/parameterized.h>
@@ -361,28 +362,13 @@ Test(weights_shelf, small_layers_never_come_to_the_shelf)
     shelf_free(shelf);
 }
 
-/* Nothing fits: the request is computed as without a shelf. */
-/* A request that is cancelled after some parts of its packing. */
-static void run_some(void *self, size_t n, parallel_body *body, void *context)
-{
-    size_t *left = self;
-
-    for (size_t i = 0; i<n && * left> 0; i++, --*left)
-        body(context, i, 0);
-}
-
-static bool none_left(void *self)
-{
-    return *(size_t *)self == 0;
-}
-
 Test(weights_shelf, what_was_half_packed_is_not_kept)
 {
     const struct layer layer =
         layer_of(&(struct shelved_case){"Conv2D", 8, 32, 96, 3, 1});
     struct shelf *shelf = shelf_new(SHELF, NULL);
     size_t left = 2; /* of three panels of 32 filters */
-    const struct parallel some = {run_some, none_left, &left, 1};
+    const struct parallel some = cut_parallel(&left);
     struct fixture plain, whole, half;
 
     set_up(&half, &layer, 8, 32);
@@ -403,6 +389,7 @@ Test(weights_shelf, what_was_half_packed_is_not_kept)
     shelf_free(shelf);
 }
 
+/* Nothing fits: the request is computed as without a shelf. */
 Test(weights_shelf, a_full_shelf_changes_no_bit)
 {
     const struct layer layer = layer_of(&cases[0]);
